@@ -1,0 +1,94 @@
+"""Files and folders that appear whole or not at all: written beside their place, then renamed."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgenet.errors import EdgenetError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, or leave `path` as it was.
+
+    Raises EdgenetError when the place cannot be written.
+    """
+    with _mending(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)  # a temporary file is private to its maker; this one is to be shared
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+
+
+def check_writable(path: Path) -> None:
+    """Raise EdgenetError when no file can be written at `path`: before long work, not after it."""
+    with _mending(path):
+        if path.is_dir():
+            raise IsADirectoryError(21, "a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that takes the place of `path` when the block ends without an exception.
+
+    With an exception, Ctrl-C included, the new folder goes and `path` stays as it was. Raises EdgenetError when the
+    place cannot be written.
+    """
+    with _mending(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        fresh.chmod(0o755)
+        try:
+            yield fresh
+            _replace_folder(fresh, path)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _replace_folder(fresh: Path, path: Path) -> None:
+    if not path.exists():
+        os.rename(fresh, path)
+        return
+    # A folder cannot be renamed over a full one: the old one steps aside, and back if anything goes wrong.
+    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+    os.rename(path, aside / path.name)
+    try:
+        os.rename(fresh, path)
+    except BaseException:
+        os.rename(aside / path.name, path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _mending(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into an error that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EdgenetError(f"{path}: expected a place to write to, found: {reason}; free it or name another") from error
