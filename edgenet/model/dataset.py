@@ -1,0 +1,113 @@
+"""Fashion-MNIST: 70,000 Zalando product photos, 28 x 28 grey, 10 classes (Xiao et al., arXiv:1708.07747, MIT licence).
+
+Debian ships it as the package dataset-fashion-mnist: four gzipped files in the IDX format of the original MNIST page
+(big-endian: two zero bytes, a type byte, the number of dimensions, each dimension as 4 bytes, then the values).
+"""
+
+import gzip
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgenet.errors import EdgenetError
+
+FOLDER = Path("/usr/share/datasets/fashion-mnist")
+LABELS = (
+    "T-shirt",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+SEED = 17
+KEPT_ASIDE = 5_000
+
+
+def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the official 'train' (60,000) or 't10k' (10,000) split.
+
+    Returns uint8 images (n, 28, 28) and uint8 labels (n,). Raises EdgenetError when a file is missing or not whole.
+    """
+    check(folder)
+    return _read_idx(_images(folder, split), dimensions=3), _read_idx(_labels(folder, split), dimensions=1)
+
+
+def check(folder: Path) -> None:
+    """Raise EdgenetError unless the four files of the package are in `folder`."""
+    for split in ("train", "t10k"):
+        for path in (_images(folder, split), _labels(folder, split)):
+            if not path.is_file():
+                raise EdgenetError(
+                    f"{path}: expected a file of Fashion-MNIST, found none; install Debian's package "
+                    "dataset-fashion-mnist, or unpack it and name its folder with --data"
+                )
+
+
+def kept_aside(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the indices of `count` training images: those to train on, and the 5,000 to choose by. Always the same."""
+    order = np.random.default_rng(SEED).permutation(count)
+    return np.sort(order[KEPT_ASIDE:]), np.sort(order[:KEPT_ASIDE])
+
+
+def first_of_each_class(labels: np.ndarray, candidates: np.ndarray, per_class: int) -> np.ndarray:
+    """Of the `candidates` (indices into labels), the first `per_class` of each class, in ascending order."""
+    chosen = [candidates[labels[candidates] == label][:per_class] for label in range(len(LABELS))]
+    return np.sort(np.concatenate(chosen))
+
+
+def write_samples(folder: Path, out: Path) -> None:
+    """Write the bundled images: 20 a class to calibrate with, 100 a class to evaluate on, as 28-pixel PNG files.
+
+    Calibration images come out of the training images that training keeps aside, evaluation images out of the
+    official test split. `out`/SOURCES.tsv lists for each file its split, its index there and its SHA-256.
+    """
+    train, train_labels = load(folder, "train")
+    test, test_labels = load(folder, "t10k")
+    _, aside = kept_aside(len(train))
+    parts = (
+        ("calibration", "train", train, train_labels, first_of_each_class(train_labels, aside, 20)),
+        ("evaluation", "t10k", test, test_labels, first_of_each_class(test_labels, np.arange(len(test)), 100)),
+    )
+    rows = ["file\tsplit\tindex\tsha256"]
+    for part, split, images, labels, chosen in parts:
+        for index in chosen:
+            # Sorted into a folder for each class: that is how the evaluation finds the labels.
+            name = f"{part}/{LABELS[labels[index]].replace(' ', '_')}/{split}_{index:05d}.png"
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[index]).save(path, optimize=True)
+            rows.append(f"{name}\t{split}\t{index}\t{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    (out / "SOURCES.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (out / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+
+
+def _images(folder: Path, split: str) -> Path:
+    return folder / f"{split}-images-idx3-ubyte.gz"
+
+
+def _labels(folder: Path, split: str) -> Path:
+    return folder / f"{split}-labels-idx1-ubyte.gz"
+
+
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+    try:
+        data = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError) as error:
+        raise EdgenetError(f"{path}: expected a gzipped IDX file, found {error}; install it again") from error
+    header = 4 + 4 * dimensions
+    shape = tuple(np.frombuffer(data[4:header], ">u4").tolist())
+    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) != header + int(np.prod(shape)):
+        raise EdgenetError(f"{path}: expected an IDX file of bytes in {dimensions} dimensions; install it again")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+if __name__ == "__main__":
+    write_samples(Path(sys.argv[1]), Path(sys.argv[2]))
