@@ -1,0 +1,78 @@
+"""The machine that numbers come from."""
+
+import os
+import platform
+import subprocess
+import sys
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+import edgenet
+from edgenet.records import Machine
+
+
+def describe() -> Machine:
+    """What this machine is and has, as far as it tells."""
+    return Machine(
+        cpu=_cpu(),
+        architecture=platform.machine(),
+        cores=cores(),
+        governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        memory_bytes=_memory(),
+        system=_system(),
+        versions=versions(),
+    )
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """The versions of what numbers depend on, as far as it is installed."""
+    found = {"edgenet": edgenet.__version__, "python": platform.python_version()}
+    for package in ("ai-edge-litert", "numpy", "pillow", "tensorflow", "keras"):
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _cpu() -> str:
+    if sys.platform == "darwin":
+        named = _output("sysctl", "-n", "machdep.cpu.brand_string")
+        return named or platform.processor() or platform.machine()
+    # A board says its name in the device tree ("Raspberry Pi 4 Model B Rev 1.4"), a PC in cpuinfo.
+    board = _first_line("/proc/device-tree/model")
+    if board:
+        return board.rstrip("\0")
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    with suppress(OSError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return None
+
+
+def _system() -> str:
+    with suppress(OSError):
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"
+    return platform.platform()
+
+
+def _first_line(path: str) -> str | None:
+    with suppress(OSError):
+        return Path(path).read_text().strip() or None
+    return None
+
+
+def _output(*command: str) -> str | None:
+    with suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or None
+    return None

@@ -1,0 +1,109 @@
+"""A fresh process that loads one model and times its inferences on request.
+
+Each model is measured in a process of its own: load time and peak memory are then its own, and Keras can be given its
+number of threads. The process says what its start cost, in one line of JSON, then answers each line on its standard
+input, a number of inferences, with their seconds. It ends with its standard input.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from edgenet.errors import EdgenetError
+from edgenet.records import Start
+from edgenet.runtime.latency import time_inferences
+
+
+class Worker:
+    """The other end of such a process. `module` is run as a program with `arguments`.
+
+    Raises EdgenetError when the process ends early, with the last line that it wrote.
+    """
+
+    def __init__(self, module: str, *arguments: str):
+        self._name = " ".join((module, *arguments))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        try:
+            self.start = Start(**self._answer())
+        except BaseException:
+            self.close()
+            raise
+
+    def __call__(self, count: int) -> list[float]:
+        """Time `count` inferences: a `latency.Timer`."""
+        with suppress(BrokenPipeError):  # the answer that does not come tells more
+            self._process.stdin.write(f"{count}\n")
+            self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            said = self._process.stderr.read().strip().splitlines()
+            code = self._process.wait()
+            raise EdgenetError(
+                f"{self._name}: expected a running measurement, found that it ended with code {code}"
+                + (f": {said[-1]}" if said else "")
+            )
+        return json.loads(line)
+
+
+def serve(load: Callable[[], Callable[[], None]]) -> None:
+    """Be such a process: `load` makes the model ready and returns what runs one inference."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
+    # Libraries print to stdout too; the answers go where only they go.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(value) -> None:
+        answers.write(json.dumps(value) + "\n")
+        answers.flush()
+
+    baseline = peak_bytes()
+    begun = time.perf_counter()
+    run = load()
+    loaded = time.perf_counter()
+    run()
+    first = time.perf_counter()
+    answer(asdict(Start(loaded - begun, first - loaded, peak_bytes(), baseline)))
+    for line in sys.stdin:
+        answer(time_inferences(run, int(line)))
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held at once."""
+    with suppress(OSError):
+        # ru_maxrss would do, but on Linux it starts at what the parent held when it made this process.
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    # Imported before the baseline is taken: the runtime is not the model's.
+    from edgenet.runtime.runner import Runner
+
+    path, threads = sys.argv[1:]
+    serve(lambda: Runner(Path(path), int(threads)).invoke)
