@@ -1,0 +1,92 @@
+"""From a Keras model to .tflite bytes, all variants out of one trace.
+
+`TFLiteConverter.from_keras_model` traces and saves the model again for each variant, which is most of its time. Here
+the model is traced once; its float32 .tflite is what calibration runs on and what is quantized.
+"""
+
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python.convert import mlir_quantize
+from tensorflow.lite.python.optimize.calibrator import Calibrator
+from tensorflow.lite.python.util import modify_model_io_type
+
+from edgenet import images
+from edgenet.export import flatbuffer
+
+FLOAT32, FLOAT16, DYNAMIC, INT8 = VARIANTS = ("float32", "float16", "dynamic", "int8")
+# What the input and output of a full-integer model may be; mobile libraries load uint8 and float32.
+INTERFACES = ("uint8", "int8", "float32")
+
+
+class Converter:
+    """Converts one Keras model of (batch, size, size, 3) to (batch, classes), with `batch` fixed."""
+
+    def __init__(self, model: keras.Model, batch: int = 1):
+        size = model.inputs[0].shape[1]
+        signature = [tf.TensorSpec((batch, size, size, 3), tf.float32, name="image")]
+        function = tf.function(lambda image: model(image, training=False), input_signature=signature, autograph=False)
+        self._graph = function.get_concrete_function()
+        self._float32 = None
+        self._batch = batch
+
+    def float32(self) -> bytes:
+        """Weights and arithmetic in float32, batch normalization folded into the convolutions."""
+        if self._float32 is None:
+            self._float32 = self._convert()
+        return _finished(self._float32)
+
+    def float16(self) -> bytes:
+        """Weights stored as float16; arithmetic in float32 on CPUs."""
+        return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16]))
+
+    def dynamic(self) -> bytes:
+        """Dynamic range: large weights as int8, activations quantized as they come."""
+        return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
+
+    def int8(self, calibration: Callable[[], Iterable[np.ndarray]], interface: str = "uint8") -> bytes:
+        """Full integer: int8 weights, a scale for each output channel, and int8 activations.
+
+        calibration: gives uint8 pictures (size, size, 3), the representative dataset. interface: the dtype of input
+        and output, out of INTERFACES. The specification is ai.google.dev/edge/litert/models/quantization_spec.
+        """
+        if self._float32 is None:
+            self._float32 = self._convert()
+        samples = images.batches(map(images.normalize, calibration()), self._batch)
+        calibrated = Calibrator(self._float32).calibrate(lambda: ([_filled(sample, self._batch)] for sample in samples))
+        quantized = mlir_quantize(_with_input_range(calibrated, -1.0, 1.0))
+        dtype = tf.as_dtype(interface)
+        return _finished(modify_model_io_type(quantized, dtype, dtype))
+
+    def _convert(self, optimizations: list | None = None, types: list | None = None) -> bytes:
+        # Without the model itself as second argument: with it, Keras 3 leaves the weights out without a word.
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([self._graph])
+        converter.optimizations = optimizations or []
+        converter.target_spec.supported_types = types or []
+        return converter.convert()
+
+
+def _filled(sample: np.ndarray, batch: int) -> np.ndarray:
+    """A last, shorter batch, filled up with its last picture."""
+    return np.concatenate([sample, np.repeat(sample[-1:], batch - len(sample), axis=0)])
+
+
+def _with_input_range(calibrated: bytes, low: float, high: float) -> bytes:
+    """Set the range of the input to what pixels can be, not to what the calibration pictures happened to be.
+
+    Otherwise a set without pure black and white gives an input scale for which raw pixels, as apps feed them to a
+    uint8 input, are too dark or too bright.
+    """
+    model = flatbuffer.read(calibrated)
+    graph = model.subgraphs[0]
+    quantization = graph.tensors[graph.inputs[0]].quantization
+    quantization.min, quantization.max = [low], [high]
+    return flatbuffer.write(model)
+
+
+def _finished(data: bytes) -> bytes:
+    model = flatbuffer.read(data)
+    flatbuffer.name_interface(model)
+    return flatbuffer.write(model)

@@ -1,0 +1,161 @@
+"""Export: a Keras model and pictures become a bundle."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from edgenet import files, images
+from edgenet.errors import EdgenetError
+from edgenet.export import inspection
+from edgenet.export.convert import DYNAMIC, FLOAT16, FLOAT32, INT8, INTERFACES, VARIANTS, Converter
+from edgenet.model import keras_model
+from edgenet.records import Calibration, Manifest, Picture, Preprocessing, Variant
+from edgenet.runtime import benchmark, host
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.bundle import Bundle
+from edgenet.runtime.runner import Runner
+from edgenet.terminal import Progress
+
+# Pictures in one call of the Keras model.
+KERAS_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to export. interface: dtype of the int8 variant's input and output. batch: pictures in one inference.
+
+    Raises EdgenetError when a value is out of its range.
+    """
+
+    variants: tuple[str, ...] = VARIANTS
+    interface: str = "uint8"
+    batch: int = 1
+
+    def __post_init__(self):
+        for variant in self.variants:
+            if variant not in VARIANTS:
+                raise EdgenetError(f"--variants: expected names out of {', '.join(VARIANTS)}, found {variant!r}")
+        if not self.variants:
+            raise EdgenetError(f"--variants: expected at least one name out of {', '.join(VARIANTS)}, found none")
+        if self.interface not in INTERFACES:
+            raise EdgenetError(f"--io: expected one of {', '.join(INTERFACES)}, found {self.interface!r}")
+        if self.batch < 1:
+            raise EdgenetError(f"--batch: expected a number from 1 up, found {self.batch}")
+
+
+def export(
+    model: keras.Model,
+    out: Path,
+    progress: Progress,
+    *,
+    name: str,
+    labels: Sequence[str],
+    calibration: Path,
+    evaluation: Path,
+    options: Options = Options(),
+) -> Bundle:
+    """Write the bundle of `model` to the folder `out`, in the place of a bundle that is there.
+
+    model: takes (batch, size, size, 3) in [-1, 1], gives (batch, classes). calibration, evaluation: folders of
+    pictures, disjoint by content; evaluation pictures in folders named after a class give accuracy.
+
+    Raises EdgenetError, and leaves `out` as it was, when anything does not fit.
+    """
+    keras_model.check(model, name)
+    classes = model.outputs[0].shape[1]
+    if len(labels) != classes:
+        raise EdgenetError(f"{name}: expected a label for each of {classes} classes, found {len(labels)}")
+    bundles.check_replaceable(out)
+    size = model.inputs[0].shape[1]
+    calibration_paths, evaluation_paths = images.find(calibration), images.find(evaluation)
+    truth = images.labels_by_folder(evaluation_paths, list(labels))
+
+    with files.whole_folder(out) as folder:
+        progress.step(f"reading {len(calibration_paths)} calibration images")
+        seen = {images.digest(pixels): path for pixels, path in _pictures(calibration_paths, size)}
+        progress.step(f"Keras on {len(evaluation_paths)} evaluation images")
+        evaluated = (pixels for pixels, _ in _disjoint(_pictures(evaluation_paths, size), seen))
+        bundles.write_scores(
+            folder / bundles.REFERENCE,
+            keras_model.scores(model, images.batches(evaluated, KERAS_BATCH)),
+            (len(evaluation_paths), classes),
+        )
+        pictures = tuple(
+            Picture(f"{bundles.EVALUATION}/{path.relative_to(evaluation).as_posix()}", label)
+            for path, label in zip(evaluation_paths, truth, strict=True)
+        )
+        for path, picture in zip(evaluation_paths, pictures, strict=True):
+            (folder / picture.file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / picture.file)
+        (folder / bundles.LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8")
+        (folder / bundles.KERAS_MODEL).write_bytes(keras_model.to_bytes(model))
+
+        variants = []
+        for variant, convert in _converters(model, calibration_paths, size, options):
+            progress.step(f"converting to {variant}")
+            data = convert()
+            interface = options.interface if variant == INT8 else "float32"
+            inspection.check(variant, data, batch=options.batch, parameters=_kernel_weights(model), interface=interface)
+            path = folder / f"{variant}.tflite"
+            path.write_bytes(data)
+            runner = Runner(path)
+            variants.append(Variant(variant, path.name, runner.input_dtype.name, runner.output_dtype.name, None))
+
+        progress.step("measuring drift")
+        manifest = Manifest(
+            name=name,
+            classes=classes,
+            preprocessing=Preprocessing(size),
+            batch=options.batch,
+            variants=tuple(variants),
+            evaluation=pictures,
+            calibration=Calibration(len(calibration_paths), sha256("".join(seen).encode()).hexdigest()),
+            versions=host.versions(),
+            files={},
+        )
+        drifts = benchmark.measure_drift(Bundle(folder, manifest), variants, progress)
+        manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in variants))
+        progress.step("hashing")
+        manifest = bundles.seal(folder, manifest).manifest
+        if (out / bundles.RESULTS).is_dir():
+            shutil.copytree(out / bundles.RESULTS, folder / bundles.RESULTS)
+    return Bundle(out, manifest)
+
+
+def _converters(
+    model, calibration: Sequence[Path], size: int, options: Options
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    converter = Converter(model, options.batch)
+    makers = {
+        FLOAT32: converter.float32,
+        FLOAT16: converter.float16,
+        DYNAMIC: converter.dynamic,
+        INT8: lambda: converter.int8(lambda: images.load_all(calibration, size), options.interface),
+    }
+    return ((variant, makers[variant]) for variant in VARIANTS if variant in options.variants)
+
+
+def _pictures(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, Path]]:
+    return zip(images.load_all(paths, size), paths, strict=True)
+
+
+def _disjoint(pictures: Iterator[tuple[np.ndarray, Path]], seen: dict[str, Path]) -> Iterator[tuple[np.ndarray, Path]]:
+    """Pass the evaluation pictures through. Raises EdgenetError at one that was calibrated with."""
+    for pixels, path in pictures:
+        twin = seen.get(images.digest(pixels))
+        if twin:
+            raise EdgenetError(
+                f"{path}: expected evaluation images that are not calibrated with, found the same picture as {twin}; "
+                "remove it from one of the two folders"
+            )
+        yield pixels, path
+
+
+def _kernel_weights(model: keras.Model) -> int:
+    """The number of weights in the model's kernels, which no conversion may lose."""
+    return sum(int(np.prod(variable.shape)) for variable in model.weights if len(variable.shape) > 1)

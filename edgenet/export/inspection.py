@@ -1,0 +1,112 @@
+"""Proof that a .tflite file is what its name says, from the file itself."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgenet.errors import EdgenetError
+from edgenet.export import flatbuffer
+from edgenet.export.convert import DYNAMIC, FLOAT16, FLOAT32, INT8
+
+# The converter leaves smaller weights of a dynamic-range model in float32 (`minimum_elements_for_weights`).
+DYNAMIC_MINIMUM = 1024
+
+# Where each weighted operator keeps its output channels, the axis of the scales (quantization specification).
+CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+
+
+def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: str = "float32") -> None:
+    """Read a .tflite back and raise EdgenetError unless it is the `variant` that it should be.
+
+    batch: the fixed batch of input and output. parameters: the number of weights that must be in it. interface: dtype
+    of input and output of an int8 model.
+    """
+    model = flatbuffer.read(data)
+    graph = model.subgraphs[0]
+
+    def require(holds: bool, expected: str, found: str) -> None:
+        if not holds:
+            raise EdgenetError(
+                f"{variant}: expected {expected}, found {found}; the converter made another kind of file"
+            )
+
+    for index in (*graph.inputs, *graph.outputs):
+        tensor = graph.tensors[index]
+        require(
+            tensor.shape[0] == batch and tensor.shapeSignature is None,
+            f"a fixed batch of {batch}",
+            f"{_name(tensor)} of shape {list(tensor.shape)}",
+        )
+        wanted = interface if variant == INT8 else "float32"
+        require(_dtype(tensor) == wanted, f"{wanted} input and output", f"{_dtype(tensor)} at {_name(tensor)}")
+    operators = [(flatbuffer.operator(model, op), op) for op in graph.operators]
+    for name, _ in operators:
+        require(name != "CUSTOM", "built-in operators", "a custom one")
+
+    weights = [
+        (name, graph.tensors[op.inputs[1]], _weights(model, graph, op.inputs[1]))
+        for name, op in operators
+        if name in CHANNEL_AXIS
+    ]
+    for name, tensor, values in weights:
+        require(values is not None, f"the weights of each {name} in the file", f"{_name(tensor)} without any")
+    count = sum(values.size for _, _, values in weights)
+    require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
+
+    if variant == FLOAT32:
+        for tensor in graph.tensors:
+            require(_dtype(tensor) in ("float32", "int32"), "float32 tensors", f"{_dtype(tensor)} at {_name(tensor)}")
+    elif variant == FLOAT16:
+        for tensor in graph.tensors:
+            require(
+                flatbuffer.constant(model, tensor) is None or _dtype(tensor) != "float32",
+                "float16 constants",
+                f"float32 at {_name(tensor)}",
+            )
+    elif variant == DYNAMIC:
+        for _, tensor, values in weights:
+            require(
+                values.size < DYNAMIC_MINIMUM or _dtype(tensor) == "int8",
+                "int8 weights",
+                f"{_dtype(tensor)} at {_name(tensor)}",
+            )
+    elif variant == INT8:
+        _check_integer(model, graph, operators, weights, interface, require)
+
+
+def _check_integer(model, graph, operators, weights, interface, require) -> None:
+    """Every operator integer, weights per channel and symmetric, input scale that of pixels."""
+    border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
+    for name, op in operators:
+        if name not in border:
+            for index in (*op.inputs, *op.outputs):
+                tensor = graph.tensors[index]
+                require(
+                    index < 0 or _dtype(tensor) in ("int8", "uint8", "int32"),
+                    f"{name} on integers",
+                    f"{_dtype(tensor)} at {_name(tensor)}",
+                )
+    for name, tensor, values in weights:
+        scales, zero_points = tensor.quantization.scale, tensor.quantization.zeroPoint
+        channels = values.shape[CHANNEL_AXIS[name]]
+        require(
+            len(scales) == channels, f"a scale for each of {channels} channels", f"{len(scales)} at {_name(tensor)}"
+        )
+        require(not np.any(zero_points), "weights with zero point 0", f"others at {_name(tensor)}")
+        require(bool(values.min() >= -127), "weights from -127 to 127", f"-128 at {_name(tensor)}")
+
+
+def _weights(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> np.ndarray | None:
+    """Constant weights, looked for behind a DEQUANTIZE, where a float16 model has them."""
+    for op in graph.operators:
+        if index in op.outputs and flatbuffer.operator(model, op) == "DEQUANTIZE":
+            index = op.inputs[0]
+    return flatbuffer.constant(model, graph.tensors[index])
+
+
+def _dtype(tensor: schema.TensorT) -> str:
+    dtype = flatbuffer.DTYPES.get(tensor.type)
+    return dtype.name if dtype else f"type {tensor.type}"
+
+
+def _name(tensor: schema.TensorT) -> str:
+    return tensor.name.decode()
