@@ -12,7 +12,7 @@ from PIL import Image
 from edgenet import images as pixels
 from edgenet.bundled import SPEC, WEIGHTS
 from edgenet.files import write_whole
-from edgenet.model import dataset, mobilenet, weights
+from edgenet.model import dataset, keras_model, mobilenet, weights
 from edgenet.records import ModelSpec
 
 BATCH = 128
@@ -31,7 +31,7 @@ STAGES = (Stage(size=64, epochs=12, peak_rate=4e-3), Stage(size=96, epochs=12, p
 
 
 def train(folder: Path, out: Path, stages: tuple[Stage, ...] = STAGES, limit: int | None = None) -> None:
-    """Train on Fashion-MNIST in `folder`; write weights and model card to `out`.
+    """Train on Fashion-MNIST in `folder`; write weights, Keras model and model card to `out`.
 
     5,000 training images are kept aside and scored after each epoch; every choice in this file was made on them. The
     official test set is scored once, at the end, with the weights as stored. `limit` takes only so many training
@@ -62,6 +62,7 @@ def train(folder: Path, out: Path, stages: tuple[Stage, ...] = STAGES, limit: in
     chosen_by = accuracy(final, images[aside], labels[aside])
     measured = accuracy(final, test_images, test_labels)
     minutes = (time.monotonic() - started) / 60
+    write_whole(path.with_suffix(".keras"), keras_model.to_bytes(final))
     write_whole(out / "MODEL_CARD.md", card(stages, len(training), chosen_by, measured, minutes).encode())
     print(f"top-1 on the {len(test_labels):,} test images: {measured:.2%}; wrote {path}")
 
