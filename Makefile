@@ -33,7 +33,7 @@ train: $(VENV)/laptop ## train the bundled model again, into build/train (under 
 lint: $(VENV)/laptop ## check the style of the code
 	@$(VENV)/bin/ruff check -q . && $(VENV)/bin/ruff format -q --check . && echo "lint: no findings"
 
-lock: ## pin the newest versions in requirements.lock (needs uv)
+lock: $(VENV)/laptop ## pin the newest versions in requirements.lock
 	@.ci/lock
 
 clean: ## remove .venv and build/

@@ -1,15 +1,17 @@
 """The command line: one verb for each stage. Heavy imports stay inside the handlers, so that --help answers at once."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import edgenet
 from edgenet.errors import EdgenetError
+from edgenet.records import ALLOWED, DEFAULT_CLASSES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        if debug or error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer would fail again at the end
+        print(f"Error: expected to write to stdout, found: {error.strerror}; free some space", file=sys.stderr)
+        return 1
     except EdgenetError as error:
         if debug:
             raise
@@ -59,10 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         return found
 
     model = verb("model", _model, "show the layers of MobileNetV1 and what they cost")
-    model.add_argument("--size", type=int, default=224, help="input height and width, a multiple of 32 (default 224)")
-    model.add_argument("--alpha", type=float, default=1.0, help="width multiplier (default 1.0)")
-    model.add_argument("--depth-multiplier", type=int, default=1, help="depthwise filters for each channel (default 1)")
-    model.add_argument("--classes", type=int, default=None, help="output classes (default 17)")
+    size, alpha, multiplier, classes = (_in_range(field) for field in ("size", "alpha", "depth_multiplier", "classes"))
+    model.add_argument("--size", type=size, default=224, help="input height and width, a multiple of 32 (default 224)")
+    model.add_argument("--alpha", type=alpha, default=1.0, help="width multiplier (default 1.0)")
+    model.add_argument("--depth-multiplier", type=multiplier, default=1, help="filters for each channel (default 1)")
+    model.add_argument("--classes", type=classes, default=DEFAULT_CLASSES, help="output classes (default 17)")
     model.add_argument("--plot", type=Path, metavar="FILE", help="draw the network to a .png or .svg")
 
     train = verb("train", _train, "train the bundled model again, from Debian's package dataset-fashion-mnist")
@@ -110,6 +119,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _in_range(field: str) -> Callable[[str], float]:
+    """An argument of `ModelSpec`, as text."""
+
+    def parse(text: str) -> float:
+        try:
+            return float(text) if field == "alpha" else int(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be {ALLOWED[field]}; found {text!r}") from error
+
+    return parse
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
@@ -120,21 +141,21 @@ def _counts(text: str) -> tuple[int, ...]:
     except ValueError:
         counts = (0,)
     if not all(1 <= count <= 1024 for count in counts):
-        raise argparse.ArgumentTypeError(f"expected numbers of threads like 1,4, found {text!r}")
+        raise argparse.ArgumentTypeError(f"expected numbers of threads from 1 to 1024, like 1,4, found {text!r}")
     return counts
 
 
 def _model(options) -> None:
     from edgenet.files import write_whole
     from edgenet.model.plot import plot
-    from edgenet.records import DEFAULT_CLASSES, ModelSpec
+    from edgenet.records import ModelSpec
     from edgenet.report.model_table import model_table
 
     spec = ModelSpec(
         size=options.size,
         alpha=options.alpha,
         depth_multiplier=options.depth_multiplier,
-        classes=DEFAULT_CLASSES if options.classes is None else options.classes,
+        classes=options.classes,
     )
     if options.plot:
         write_whole(options.plot, plot(spec, options.plot))
@@ -154,8 +175,14 @@ def _train(options) -> None:
 
 def _export(options) -> None:
     from edgenet import bundled, images
+    from edgenet.export.options import VARIANTS, Options
+    from edgenet.runtime import bundle as bundles
     from edgenet.terminal import Progress, quiet
 
+    chosen = Options(VARIANTS if options.variants is None else options.variants, options.io, options.batch)
+    name = options.model.stem if options.model else bundled.SPEC.name
+    out = options.out or Path("build") / name
+    bundles.check_replaceable(out)
     own = {"--labels": options.labels, "--calibration": options.calibration, "--evaluation": options.evaluation}
     if options.model:
         for option, value in own.items():
@@ -170,17 +197,13 @@ def _export(options) -> None:
     try:
         with quiet():
             progress.step("loading TensorFlow")
-            from edgenet.export.export import Options, export
+            from edgenet.export.export import export
             from edgenet.model import keras_model, weights
 
-            chosen = Options(interface=options.io, batch=options.batch)
-            if options.variants is not None:
-                chosen = Options(options.variants, options.io, options.batch)
             model = keras_model.load(options.model) if options.model else weights.bundled()
-            name = options.model.stem if options.model else bundled.SPEC.name
             bundle = export(
                 model,
-                options.out or Path("build") / name,
+                out,
                 progress,
                 name=name,
                 labels=labels,
@@ -212,7 +235,10 @@ def _benchmark(options) -> None:
     from edgenet.terminal import Progress
 
     if options.rounds < 1 or not 0 < options.seconds <= 60:
-        raise EdgenetError("--rounds, --seconds: expected a number from 1 up, and seconds above 0 up to 60")
+        raise EdgenetError(
+            "--rounds, --seconds: expected a number from 1 up, and seconds above 0 up to 60, "
+            f"found {options.rounds} and {options.seconds:g}"
+        )
     bundle = bundles.load(options.bundle or _default_bundle())
     variants = bundle.variants(options.variants)
     path = options.json or bundles.new_result(bundle)
@@ -245,4 +271,6 @@ def _default_bundle() -> Path:
 
 def _require_tensorflow(verb: str) -> None:
     if not find_spec("tensorflow"):
-        raise EdgenetError(f"{verb}: expected TensorFlow, found none; install it with pip install 'edgenet[export]'")
+        raise EdgenetError(
+            f"{verb}: expected TensorFlow, found none; run `make export`, or pip install 'edgenet[export]'"
+        )

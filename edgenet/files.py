@@ -1,11 +1,12 @@
 """Files and folders that appear whole or not at all: written beside their place, then renamed."""
 
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgenet.errors import EdgenetError
@@ -16,26 +17,23 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises EdgenetError when the place cannot be written.
     """
-    with _mending(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)  # a temporary file is private to its maker; this one is to be shared
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+    with _place(path), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)  # a temporary file is private to its maker; this one is to be shared
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def check_writable(path: Path) -> None:
     """Raise EdgenetError when no file can be written at `path`: before long work, not after it."""
-    with _mending(path):
+    with _place(path, keep=False):
         if path.is_dir():
-            raise IsADirectoryError(21, "a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
+            raise IsADirectoryError(errno.EISDIR, "a folder")
         with tempfile.TemporaryFile(dir=path.parent):
             pass
 
@@ -47,8 +45,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     With an exception, Ctrl-C included, the new folder goes and `path` stays as it was. Raises EdgenetError when the
     place cannot be written.
     """
-    with _mending(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _place(path):
         fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         fresh.chmod(0o755)
         try:
@@ -74,21 +71,40 @@ def _replace_folder(fresh: Path, path: Path) -> None:
         return
     # A folder cannot be renamed over a full one: the old one steps aside, and back if anything goes wrong.
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-    os.rename(path, aside / path.name)
+    old = aside / path.name
     try:
-        os.rename(fresh, path)
-    except BaseException:
-        os.rename(aside / path.name, path)
-        raise
+        os.rename(path, old)
+        try:
+            os.rename(fresh, path)
+        except BaseException:
+            os.rename(old, path)
+            raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if path.exists():  # else the old folder could not go back, and what is aside is all there is
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
-def _mending(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that names `path`."""
+def _place(path: Path, keep: bool = True) -> Iterator[None]:
+    """Make the folders above `path`; take them away again after an exception, or when they are not to be kept.
+
+    Turns what the file system refuses into an error that names the place.
+    """
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise EdgenetError(f"{path}: expected a place to write to, found: {reason}; free it or name another") from error
+    except BaseException as error:
+        keep = False
+        if isinstance(error, OSError):
+            taken = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
+            reason = "a file" if taken else error.strerror or str(error)
+            raise EdgenetError(
+                f"{taken or path}: expected a place to write to, found: {reason}; free it or name another"
+            ) from error
+        raise
+    finally:
+        if not keep:
+            for folder in made:
+                with suppress(OSError):
+                    folder.rmdir()

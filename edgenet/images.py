@@ -65,7 +65,7 @@ def read_labels(path: Path) -> list[str]:
     Raises EdgenetError when the file is missing, not UTF-8, empty, or names a class twice.
     """
     try:
-        labels = path.read_text(encoding="utf-8").split("\n")
+        labels = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise EdgenetError(f"{path}: expected a text file with a class name on each line, found {error}") from error
     labels = [label.strip() for label in labels]
@@ -84,10 +84,16 @@ def load(path: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return resize(ImageOps.exif_transpose(image).convert("RGB"), size)
+            return resize(_rgb(ImageOps.exif_transpose(image)), size)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = "an empty file" if path.is_file() and path.stat().st_size == 0 else f"none ({error})"
         raise EdgenetError(f"{path}: expected a whole image, found {reason}; replace or remove it") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255 instead of scaling them
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def load_all(paths: Iterable[Path], size: int) -> Iterator[np.ndarray]:

@@ -15,6 +15,15 @@ Record = TypeVar("Record", "Manifest", "Results")
 # Where no labels and no weights decide it: the default of the builder that this one follows.
 DEFAULT_CLASSES = 17
 
+# The range of each parameter of a model.
+ALLOWED = {
+    "size": "a multiple of 32, from 32 up",
+    "alpha": "from 0.05 to 4",
+    "depth_multiplier": "an integer from 1 to 8",
+    "dropout": "from 0 to below 1",
+    "classes": "an integer from 2 up",
+}
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -33,21 +42,12 @@ class ModelSpec:
     classes: int = DEFAULT_CLASSES
 
     def __post_init__(self):
-        _require(
-            "size",
-            self.size,
-            isinstance(self.size, int) and self.size >= 32 and self.size % 32 == 0,
-            "a multiple of 32, from 32 up",
-        )
-        _require("alpha", self.alpha, math.isfinite(self.alpha) and 0.05 <= self.alpha <= 4.0, "from 0.05 to 4")
-        _require(
-            "depth_multiplier",
-            self.depth_multiplier,
-            isinstance(self.depth_multiplier, int) and 1 <= self.depth_multiplier <= 8,
-            "an integer from 1 to 8",
-        )
-        _require("dropout", self.dropout, 0.0 <= self.dropout < 1.0, "from 0 to below 1")
-        _require("classes", self.classes, isinstance(self.classes, int) and self.classes >= 2, "an integer from 2 up")
+        _require("size", self.size, isinstance(self.size, int) and self.size >= 32 and self.size % 32 == 0)
+        _require("alpha", self.alpha, math.isfinite(self.alpha) and 0.05 <= self.alpha <= 4.0)
+        whole = isinstance(self.depth_multiplier, int)
+        _require("depth_multiplier", self.depth_multiplier, whole and 1 <= self.depth_multiplier <= 8)
+        _require("dropout", self.dropout, 0.0 <= self.dropout < 1.0)
+        _require("classes", self.classes, isinstance(self.classes, int) and self.classes >= 2)
 
     @property
     def name(self) -> str:
@@ -56,9 +56,9 @@ class ModelSpec:
         return name if self.depth_multiplier == 1 else f"{name}_dm{self.depth_multiplier}"
 
 
-def _require(field: str, value, holds: bool, allowed: str) -> None:
+def _require(field: str, value, holds: bool) -> None:
     if not holds:
-        raise EdgenetError(f"{field} must be {allowed}; found {value!r}")
+        raise EdgenetError(f"{field} must be {ALLOWED[field]}; found {value!r}")
 
 
 @dataclass(frozen=True)

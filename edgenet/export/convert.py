@@ -16,10 +16,6 @@ from tensorflow.lite.python.util import modify_model_io_type
 from edgenet import images
 from edgenet.export import flatbuffer
 
-FLOAT32, FLOAT16, DYNAMIC, INT8 = VARIANTS = ("float32", "float16", "dynamic", "int8")
-# What the input and output of a full-integer model may be; mobile libraries load uint8 and float32.
-INTERFACES = ("uint8", "int8", "float32")
-
 
 class Converter:
     """Converts one Keras model of (batch, size, size, 3) to (batch, classes), with `batch` fixed."""
@@ -50,7 +46,7 @@ class Converter:
         """Full integer: int8 weights, a scale for each output channel, and int8 activations.
 
         calibration: gives uint8 pictures (size, size, 3), the representative dataset. interface: the dtype of input
-        and output, out of INTERFACES. The specification is ai.google.dev/edge/litert/models/quantization_spec.
+        and output, out of `INTERFACES`. The specification is ai.google.dev/edge/litert/models/quantization_spec.
         """
         if self._float32 is None:
             self._float32 = self._convert()

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import numpy as np
 from edgenet import files, images
 from edgenet.errors import EdgenetError
 from edgenet.export import inspection
-from edgenet.export.convert import DYNAMIC, FLOAT16, FLOAT32, INT8, INTERFACES, VARIANTS, Converter
+from edgenet.export.convert import Converter
+from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8, VARIANTS, Options
 from edgenet.model import keras_model
 from edgenet.records import Calibration, Manifest, Picture, Preprocessing, Variant
 from edgenet.runtime import benchmark, host
@@ -23,29 +24,6 @@ from edgenet.terminal import Progress
 
 # Pictures in one call of the Keras model.
 KERAS_BATCH = 32
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to export. interface: dtype of the int8 variant's input and output. batch: pictures in one inference.
-
-    Raises EdgenetError when a value is out of its range.
-    """
-
-    variants: tuple[str, ...] = VARIANTS
-    interface: str = "uint8"
-    batch: int = 1
-
-    def __post_init__(self):
-        for variant in self.variants:
-            if variant not in VARIANTS:
-                raise EdgenetError(f"--variants: expected names out of {', '.join(VARIANTS)}, found {variant!r}")
-        if not self.variants:
-            raise EdgenetError(f"--variants: expected at least one name out of {', '.join(VARIANTS)}, found none")
-        if self.interface not in INTERFACES:
-            raise EdgenetError(f"--io: expected one of {', '.join(INTERFACES)}, found {self.interface!r}")
-        if self.batch < 1:
-            raise EdgenetError(f"--batch: expected a number from 1 up, found {self.batch}")
 
 
 def export(

@@ -5,7 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
 from edgenet.export import flatbuffer
-from edgenet.export.convert import DYNAMIC, FLOAT16, FLOAT32, INT8
+from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
 
 # The converter leaves smaller weights of a dynamic-range model in float32 (`minimum_elements_for_weights`).
 DYNAMIC_MINIMUM = 1024

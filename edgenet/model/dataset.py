@@ -6,7 +6,9 @@ Debian ships it as the package dataset-fashion-mnist: four gzipped files in the 
 
 import gzip
 import hashlib
+import math
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +102,11 @@ def _labels(folder: Path, split: str) -> Path:
 def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         data = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise EdgenetError(f"{path}: expected a gzipped IDX file, found {error}; install it again") from error
     header = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(data[4:header], ">u4").tolist())
-    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) != header + int(np.prod(shape)):
+    shape = tuple(int.from_bytes(data[start : start + 4], "big") for start in range(4, header, 4))
+    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) != header + math.prod(shape):
         raise EdgenetError(f"{path}: expected an IDX file of bytes in {dimensions} dimensions; install it again")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 

@@ -16,16 +16,23 @@ from edgenet import images
 from edgenet.errors import EdgenetError
 
 
-def load(path: Path | str) -> keras.Model:
+def load(path: Path) -> keras.Model:
     """Read a .keras file of an image classifier: one square RGB image in, one row of scores out.
 
     Nothing in the file runs code (Keras' safe mode). Raises EdgenetError when it is not such a model.
     """
+    expected = f"{path}: expected a Keras model (.keras)"
+    if not path.is_file():
+        raise EdgenetError(f"{expected}, found: {'a folder' if path.is_dir() else 'nothing'}")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise EdgenetError(f"{expected}, found: another file, or only a part of one; save the model again")
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras each have exceptions of their own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise EdgenetError(f"{path}: expected a Keras model (.keras), found: {reason}") from error
+        if "safe_mode" in reason:
+            reason = "a Lambda layer; edgenet runs no code out of a model file"
+        raise EdgenetError(f"{expected}, found: {reason}") from error
     check(model, str(path))
     return model
 

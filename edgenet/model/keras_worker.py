@@ -1,6 +1,7 @@
 """Times the Keras model in a process of its own, as `edgenet.runtime.worker` does a .tflite file."""
 
 import sys
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -12,7 +13,7 @@ def _load(path: str, batch: str, threads: str):
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = keras_model.load(path)
+    model = keras_model.load(Path(path))
     # A traced graph: calling a Keras model eagerly costs more in Python than in the network.
     function = tf.function(lambda image: model(image, training=False), autograph=False)
     image = tf.zeros((int(batch), *model.input_shape[1:]))

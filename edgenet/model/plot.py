@@ -16,7 +16,8 @@ def plot(spec: ModelSpec, path: Path) -> bytes:
 
     Raises EdgenetError for another ending, or without Matplotlib.
     """
-    if path.suffix not in FORMATS:
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
         raise EdgenetError(f"--plot: expected a file that ends in {' or '.join(FORMATS)}, found {path.name!r}")
     try:
         import matplotlib
@@ -49,7 +50,5 @@ def plot(spec: ModelSpec, path: Path) -> bytes:
 
     buffer = BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "edgenet"}):  # the same drawing gives the same bytes
-        figure.savefig(
-            buffer, format=path.suffix[1:], dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None
-        )
+        figure.savefig(buffer, format=ending[1:], dpi=150, metadata={"Date": None} if ending == ".svg" else None)
     return buffer.getvalue()

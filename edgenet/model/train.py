@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgenet import images as pixels
 from edgenet.bundled import SPEC, WEIGHTS
-from edgenet.files import write_whole
+from edgenet.files import check_writable, write_whole
 from edgenet.model import dataset, keras_model, mobilenet, weights
 from edgenet.records import ModelSpec
 
@@ -43,6 +43,8 @@ def train(folder: Path, out: Path, stages: tuple[Stage, ...] = STAGES, limit: in
     training = training[:limit]
     test_images, test_labels = dataset.load(folder, "t10k")
 
+    path = out / WEIGHTS.name
+    check_writable(path)
     keras.utils.set_random_seed(dataset.SEED)
     model = None
     for stage in stages:
@@ -55,9 +57,7 @@ def train(folder: Path, out: Path, stages: tuple[Stage, ...] = STAGES, limit: in
 
     final = mobilenet.build(SPEC)
     final.set_weights(model.get_weights())
-    stored = weights.to_bytes(final)
-    path = out / WEIGHTS.name
-    write_whole(path, stored)
+    write_whole(path, weights.to_bytes(final))
     weights.load(final, path)
     chosen_by = accuracy(final, images[aside], labels[aside])
     measured = accuracy(final, test_images, test_labels)
@@ -111,13 +111,16 @@ def augment(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def enlarge(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (n, 28, 28) to float32 (n, size, size, 3) in [-1, 1], as `edgenet.images` does it for one file.
+    """uint8 (n, 28, 28) to float32 (n, size, size, 3) in [-1, 1], exactly as `edgenet.images` does it for one file.
 
-    Bilinear resizing is linear along each axis, so Pillow's own weights serve a whole batch as one matrix product.
+    Bilinear resizing is linear along each axis, so Pillow's own weights serve a whole batch as a matrix product. Pillow
+    resizes rows first, in fixed point of 22 bits, and rounds to whole levels after each axis.
     """
     identity = Image.fromarray(np.eye(images.shape[1], dtype=np.float32))
-    matrix = np.asarray(identity.resize((images.shape[1], size), Image.Resampling.BILINEAR))
-    grey = np.rint(matrix @ images.astype(np.float32) @ matrix.T)
+    weights = np.asarray(identity.resize((images.shape[1], size), Image.Resampling.BILINEAR))
+    taps = np.rint(weights.astype(np.float64) * (1 << 22)) / (1 << 22)
+    rows = np.floor(images @ taps.T + 0.5)
+    grey = np.floor(taps @ rows + 0.5)
     return np.repeat(pixels.normalize(grey)[..., None], 3, axis=-1)
 
 

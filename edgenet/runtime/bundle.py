@@ -9,6 +9,7 @@ manifest.json    what is what, and the SHA-256 of every other file
 results/         what benchmarks found, one file a run; not part of the manifest
 """
 
+import os
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,8 @@ class Bundle:
         """The variants of these names, all by default. Raises EdgenetError when one is not in the bundle."""
         present = {variant.name: variant for variant in self.manifest.variants}
         names = list(present) if names is None else list(names)
+        if not names:
+            raise EdgenetError(f"--variants: expected at least one name out of {', '.join(present)}, found none")
         for name in names:
             if name not in present:
                 raise EdgenetError(f"--variants: expected names out of {', '.join(present)}, found {name!r}")
@@ -73,6 +76,10 @@ def load(folder: Path) -> Bundle:
 
 def check_replaceable(folder: Path) -> None:
     """Raise EdgenetError unless `folder` is free, empty, or an earlier bundle, which a new one may replace."""
+    if folder.resolve() in (Path.cwd(), *Path.cwd().parents) or os.path.ismount(folder):
+        raise EdgenetError(
+            f"{folder}: expected a folder of its own to write to, found one in use; name another with --out"
+        )
     if folder.is_dir() and any(folder.iterdir()):
         try:
             load(folder)
