@@ -1,0 +1,82 @@
+"""The wheel does what the clone does: weights and images are in it, and outputs go to the working folder."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[Path, Path]:
+    """A wheel and an sdist, with the locked build backend."""
+    out = tmp_path_factory.mktemp("dist")
+    for kind in ("wheel", "sdist"):
+        code = f"from hatchling.build import build_{kind} as build; print(build({str(out)!r}))"
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    return next(out.glob("*.whl")), next(out.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory) -> Path:
+    """Where the wheel is unpacked, as pip would do."""
+    target = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(built[0]) as archive:
+        archive.extractall(target)
+    return target
+
+
+def run(folder: Path, target: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "edgenet", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tree(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_size(built):
+    assert all(path.stat().st_size <= 5_000_000 for path in built)
+
+
+def test_wheel_has_weights_and_images(built):
+    names = set(zipfile.ZipFile(built[0]).namelist())
+    assert "edgenet/model/bundled/mobilenet_v1_0.5_96.npz" in names
+    assert "edgenet/calibration_data/LICENSE" in names
+    assert sum(name.startswith("edgenet/calibration_data/calibration/") for name in names) == 200
+    assert sum(name.startswith("edgenet/calibration_data/evaluation/") for name in names) == 1_000
+    assert not any(name.startswith(("tests/", "benchmarks/", "calibration_data/")) for name in names)
+
+
+def test_sdist_builds_the_same_wheel(built, tmp_path):
+    with tarfile.open(built[1]) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    code = f"from hatchling.build import build_wheel as build; print(build({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    assert next(tmp_path.glob("*.whl")).read_bytes() == built[0].read_bytes()
+
+
+def test_export_and_benchmark_in_any_folder(installed, tmp_path):
+    code = "import edgenet; print(edgenet.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
+    where = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert Path(where.stdout.strip()).is_relative_to(installed)  # else the clone is what is tested
+    before = tree(installed)
+    assert "int8.tflite" in run(tmp_path, installed, "export")
+    assert "int8" in run(tmp_path, installed, "benchmark", "--rounds", "2", "--no-keras")
+    assert tree(installed) == before
+    assert "build/mobilenet_v1_0.5_96/manifest.json" in tree(tmp_path)

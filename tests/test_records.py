@@ -1,0 +1,221 @@
+"""Records as JSON: what is written is what is read, and nothing else is taken for it."""
+
+import hashlib
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from edgenet import records
+from edgenet.errors import EdgenetError
+from edgenet.records import (
+    Calibration,
+    Drift,
+    File,
+    Flip,
+    Latency,
+    Machine,
+    Manifest,
+    Measurement,
+    ModelSpec,
+    Picture,
+    Preprocessing,
+    Results,
+    Start,
+    Variant,
+)
+
+DRIFT = Drift(
+    images=3,
+    agreement=2 / 3,  # no short decimal: only a reader that keeps all digits gets it back
+    top5=1.0,
+    ties=0.0,
+    accuracy=None,
+    reference_accuracy=None,
+    flips=(Flip("evaluation/ä.png", 1, 0),),
+)
+
+MANIFEST = Manifest(
+    name='Modell „ä" \\ \n\u2028 蟻',
+    classes=10,
+    preprocessing=Preprocessing(size=96),
+    batch=1,
+    variants=(
+        Variant("float32", "float32.tflite", "float32", "float32", DRIFT),
+        Variant("int8", "int8.tflite", "uint8", "uint8", None),
+    ),
+    evaluation=(Picture("evaluation/ä.png", 3), Picture("evaluation/b.png", None)),
+    calibration=Calibration(200, "ab" * 32),
+    versions={"edgenet": "0.1"},
+    files={"labels.txt": File("cd" * 32, 5_000_000_000)},
+)
+
+RESULTS = Results(
+    bundle="tiny",
+    created="2025-01-31T12:00:00Z",
+    machine=Machine("Raspberry Pi 4", "aarch64", 4, None, None, "Debian", {"numpy": "2.1"}),
+    batch=1,
+    measurements=(
+        Measurement(
+            "float32",
+            1_000,
+            Start(0.1, 1e-9, 2_000_000, 1_000_000),
+            (Latency(1, ((0.1, 0.2), (0.3,)), 0.2, 0.28, 0.298, 0.1, 0.2, 0.1, 3),),
+            replace(DRIFT, accuracy=1 / 3, reference_accuracy=0.7),
+        ),
+        Measurement("keras", 0, Start(0.0, 0.0, 0, 0), (), None),
+    ),
+    files={},
+    notes=("a note",),
+)
+
+BOTH = pytest.mark.parametrize("record", [MANIFEST, RESULTS], ids=["manifest", "results"])
+NAMES = {Manifest: "edgenet bundle", Results: "edgenet results"}
+
+
+def sealed(body: dict) -> bytes:
+    """A body with the digest that goes with it: SHA-256 of its JSON with sorted keys."""
+    body = {key: value for key, value in body.items() if key != "digest"}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**body, "digest": digest}).encode()
+
+
+@BOTH
+def test_round_trip(record):
+    data = records.to_json(record)
+    assert records.from_json(type(record), data, "here") == record
+    assert records.to_json(records.from_json(type(record), data, "here")) == data
+
+
+@BOTH
+def test_it_says_what_it_is_and_is_readable(record):
+    data = records.to_json(record)
+    body = json.loads(data)
+    assert (body["kind"], body["format"]) == (NAMES[type(record)], 1)
+    assert sealed(body) != data  # laid out in lines, not in one
+    assert json.loads(sealed(body)) == body
+    assert data.endswith(b"\n")
+    assert len(data.splitlines()) > 20
+
+
+def test_names_in_other_letters_stay_readable():
+    assert "evaluation/ä.png" in records.to_json(MANIFEST).decode("utf-8")
+
+
+@BOTH
+@pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.99])
+def test_cut_off(record, left):
+    data = records.to_json(record)
+    text = rf"^here: expected an {NAMES[type(record)]}, found no whole JSON; make it again$"
+    with pytest.raises(EdgenetError, match=text):
+        records.from_json(type(record), data[: int(left * len(data))], "here")
+
+
+@pytest.mark.parametrize("data", [b"no JSON", b"\xff\xfe\x00", b"{'kind': 1}", b'{"kind": "edgenet bundle"} more'])
+def test_no_json(data):
+    with pytest.raises(EdgenetError, match=r"^here: expected an edgenet bundle, found no whole JSON; make it again$"):
+        records.from_json(Manifest, data, "here")
+
+
+@BOTH
+def test_every_changed_value_is_found(record):
+    body = json.loads(records.to_json(record))
+    text = rf"^here: expected an {NAMES[type(record)]} as it was written, found it changed; make it again$"
+    changed = 0
+    for key in body.keys() - {"kind", "format"}:
+        for value in ("another", None, 2):
+            with pytest.raises(EdgenetError, match=text):
+                records.from_json(type(record), json.dumps({**body, key: value}).encode(), "here")
+            changed += 1
+        less = {name: value for name, value in body.items() if name != key}
+        with pytest.raises(EdgenetError, match=text):
+            records.from_json(type(record), json.dumps(less).encode(), "here")
+    assert changed >= 24
+
+
+def test_a_changed_digit_is_found():
+    data = records.to_json(MANIFEST)
+    assert data.count(b'"images": 200') == 1
+    with pytest.raises(EdgenetError, match="found it changed"):
+        records.from_json(Manifest, data.replace(b'"images": 200', b'"images": 201'), "here")
+
+
+def test_another_layout_is_no_change():
+    assert records.from_json(Manifest, sealed(json.loads(records.to_json(MANIFEST))), "here") == MANIFEST
+
+
+@pytest.mark.parametrize("version", [2, 0, None, "1"])
+def test_another_format(version):
+    body = {**json.loads(records.to_json(RESULTS)), "format": version}
+    text = (
+        rf"^here: expected format 1 of an edgenet results, found {version!r}; "
+        r"use the edgenet that made it, or a newer one$"
+    )
+    with pytest.raises(EdgenetError, match=text):
+        records.from_json(Results, sealed(body), "here")
+
+
+@pytest.mark.parametrize(
+    "data", [records.to_json(RESULTS), b"[]", b"null", b"7", b"{}", b'{"kind": "edgenet"}'], ids=lambda data: data[:9]
+)
+def test_another_kind(data):
+    with pytest.raises(EdgenetError, match=r"^here: expected an edgenet bundle, found another kind of file$"):
+        records.from_json(Manifest, data, "here")
+
+
+def _without(key):
+    return lambda body: {name: value for name, value in body.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without("name"),
+        _without("variants"),
+        lambda body: {**body, "classes": "10"},
+        lambda body: {**body, "classes": None},
+        lambda body: {**body, "batch": 1.5},
+        lambda body: {**body, "variants": 3},
+        lambda body: {**body, "variants": [3]},
+        lambda body: {**body, "files": []},
+        lambda body: {**body, "files": {"a": "b"}},
+        lambda body: {**body, "preprocessing": {"size": 96}},
+        lambda body: {**body, "evaluation": [{"file": "a.png", "label": "ant"}]},
+    ],
+)
+def test_fields_that_do_not_fit(change):
+    data = sealed(change(json.loads(records.to_json(MANIFEST))))
+    with pytest.raises(
+        EdgenetError, match=r"^here: expected an edgenet bundle, found fields that do not fit; make it "
+    ):
+        records.from_json(Manifest, data, "here")
+
+
+def test_a_whole_number_is_read_as_a_float():
+    # Other writers of JSON write 1.0 as 1.
+    body = json.loads(records.to_json(MANIFEST))
+    body["preprocessing"]["std"] = 127
+    found = records.from_json(Manifest, sealed(body), "here").preprocessing.std
+    assert (found, type(found)) == (127.0, float)
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        MANIFEST.batch = 2
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (ModelSpec(), "mobilenet_v1_1_224"),
+        (ModelSpec(size=96, alpha=0.5, classes=10), "mobilenet_v1_0.5_96"),
+        (ModelSpec(size=32, alpha=0.25, depth_multiplier=2), "mobilenet_v1_0.25_32_dm2"),
+    ],
+)
+def test_name_of_a_model(spec, name):
+    assert spec.name == name
+
+
+def test_accuracy_change():
+    assert DRIFT.accuracy_change is None
+    assert replace(DRIFT, accuracy=0.5, reference_accuracy=0.75).accuracy_change == -0.25
