@@ -10,6 +10,10 @@ from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
 # The converter leaves smaller weights of a dynamic-range model in float32 (`minimum_elements_for_weights`).
 DYNAMIC_MINIMUM = 1024
 
+# The dtypes of what a float model computes, and of what is stored in it; int32 are shapes and axes.
+COMPUTED = ("float32", "int32")
+CONSTANTS = {FLOAT32: ("float32", "int32"), FLOAT16: ("float16", "int32"), DYNAMIC: ("float32", "int8", "int32")}
+
 # Where each weighted operator keeps its output channels, the axis of the scales (quantization specification).
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
@@ -34,7 +38,7 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
         require(
             tensor.shape[0] == batch and tensor.shapeSignature is None,
             f"a fixed batch of {batch}",
-            f"{_name(tensor)} of shape {list(tensor.shape)}",
+            f"{_name(tensor)} of shape {tensor.shape.tolist()}",
         )
         wanted = interface if variant == INT8 else "float32"
         require(_dtype(tensor) == wanted, f"{wanted} input and output", f"{_dtype(tensor)} at {_name(tensor)}")
@@ -52,28 +56,20 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
     count = sum(values.size for _, _, values in weights)
     require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
 
-    if variant == FLOAT32:
-        for tensor in graph.tensors:
-            require(_dtype(tensor) in ("float32", "int32"), "float32 tensors", f"{_dtype(tensor)} at {_name(tensor)}")
-    elif variant == FLOAT16:
-        for tensor in graph.tensors:
-            require(
-                flatbuffer.constant(model, tensor) is None or _dtype(tensor) != "float32",
-                "float16 constants",
-                f"float32 at {_name(tensor)}",
-            )
-    elif variant == DYNAMIC:
+    if variant == INT8:
+        _check_integer(graph, operators, weights, interface, require)
+        return
+    for tensor in graph.tensors:
+        kind = "computed tensors" if flatbuffer.constant(model, tensor) is None else "constants"
+        allowed = COMPUTED if kind == "computed tensors" else CONSTANTS[variant]
+        require(_dtype(tensor) in allowed, f"{' or '.join(allowed)} {kind}", f"{_dtype(tensor)} at {_name(tensor)}")
+    if variant == DYNAMIC:
         for _, tensor, values in weights:
-            require(
-                values.size < DYNAMIC_MINIMUM or _dtype(tensor) == "int8",
-                "int8 weights",
-                f"{_dtype(tensor)} at {_name(tensor)}",
-            )
-    elif variant == INT8:
-        _check_integer(model, graph, operators, weights, interface, require)
+            large = values.size >= DYNAMIC_MINIMUM
+            require(not large or _dtype(tensor) == "int8", "int8 weights", f"{_dtype(tensor)} at {_name(tensor)}")
 
 
-def _check_integer(model, graph, operators, weights, interface, require) -> None:
+def _check_integer(graph, operators, weights, interface, require) -> None:
     """Every operator integer, weights per channel and symmetric, input scale that of pixels."""
     border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
     for name, op in operators:

@@ -68,6 +68,9 @@ def load(folder: Path) -> Bundle:
         )
         raise EdgenetError(f"{folder}: expected a bundle, found {found}; make one with `edgenet export`") from error
     manifest = records.from_json(Manifest, data, str(path))
+    for name in (v.file for v in (*manifest.variants, *manifest.evaluation)):
+        if name not in manifest.files:
+            raise EdgenetError(f"{path}: expected files with a hash, found {name!r} without; do not use it")
     for name in manifest.files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise EdgenetError(f"{path}: expected files inside the bundle, found {name!r}; do not use it")

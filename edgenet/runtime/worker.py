@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,11 +31,13 @@ class Worker:
 
     def __init__(self, module: str, *arguments: str):
         self._name = " ".join((module, *arguments))
+        # A file, not a pipe: however much a library prints, nobody has to read it. It is open as long as the process is.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
@@ -55,12 +58,14 @@ class Worker:
         """End the process."""
         self._process.kill()
         self._process.communicate()
+        self._said.close()
 
     def _answer(self):
         line = self._process.stdout.readline()
         if not line:
-            said = self._process.stderr.read().strip().splitlines()
             code = self._process.wait()
+            self._said.seek(0)
+            said = self._said.read().decode(errors="replace").strip().splitlines()
             raise EdgenetError(
                 f"{self._name}: expected a running measurement, found that it ended with code {code}"
                 + (f": {said[-1]}" if said else "")

@@ -1,0 +1,57 @@
+"""The bundled model, its bundle and its pictures, made once for all benchmarks."""
+
+import numpy as np
+import pytest
+
+from edgenet import bundled, images
+from edgenet.terminal import Progress, quiet
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The Keras model that comes with edgenet."""
+    with quiet():
+        from edgenet.model import weights
+
+        return weights.bundled()
+
+
+@pytest.fixture(scope="session")
+def export(model):
+    """Does what `edgenet export` does, to a folder that is not there yet."""
+    with quiet():
+        from edgenet.export.export import export
+
+    labels = images.read_labels(bundled.LABELS)
+
+    def run(folder):
+        with quiet():
+            return export(
+                model,
+                folder,
+                Progress(),
+                name=bundled.SPEC.name,
+                labels=labels,
+                calibration=bundled.CALIBRATION,
+                evaluation=bundled.EVALUATION,
+            )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bundle(export, tmp_path_factory):
+    """The bundle of the bundled model. Not to be changed."""
+    return export(tmp_path_factory.mktemp("bundle") / bundled.SPEC.name)
+
+
+@pytest.fixture(scope="session")
+def paths(bundle):
+    """Its 1,000 evaluation pictures."""
+    return [bundle.file(picture.file) for picture in bundle.manifest.evaluation]
+
+
+@pytest.fixture(scope="session")
+def picture(paths) -> np.ndarray:
+    """The first of them, uint8 (1, 96, 96, 3)."""
+    return images.load(paths[0], bundled.SPEC.size)[None]

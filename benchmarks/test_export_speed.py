@@ -1,0 +1,67 @@
+"""Export of all four variants, end to end, against the stock converter called once for each."""
+
+import itertools
+import statistics
+import time
+
+import pytest
+
+from edgenet import bundled, images
+from edgenet.terminal import quiet
+
+ROUNDS = 2
+group = pytest.mark.benchmark(group="export, four variants")
+
+
+@pytest.fixture
+def ours(export, tmp_path):
+    """The whole of `edgenet export`: reading, Keras' scores, converting, inspecting, drift, hashing, writing."""
+    numbers = itertools.count()
+    return lambda: export(tmp_path / str(next(numbers)))
+
+
+@pytest.fixture
+def stock(model):
+    """Four calls of `TFLiteConverter.from_keras_model`, and nothing else."""
+    import tensorflow as tf
+
+    paths = images.find(bundled.CALIBRATION)
+
+    def convert(integer=False, types=(), optimizations=(tf.lite.Optimize.DEFAULT,)) -> bytes:
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = list(optimizations)
+        converter.target_spec.supported_types = list(types)
+        if integer:
+            pictures = images.load_all(paths, bundled.SPEC.size)
+            converter.representative_dataset = lambda: ([images.normalize(pixels[None])] for pixels in pictures)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.uint8
+        return converter.convert()
+
+    def run() -> list[bytes]:
+        with quiet():
+            return [convert(optimizations=()), convert(types=[tf.float16]), convert(), convert(integer=True)]
+
+    return run
+
+
+@group
+def test_edgenet(benchmark, ours):
+    benchmark.pedantic(ours, rounds=ROUNDS)
+
+
+@group
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+def test_stock_converter_takes_at_least_twice_as_long(benchmark, ours, stock):
+    seconds = {"ours": [], "stock": []}
+
+    def timed(name, run):
+        start = time.perf_counter()
+        run()
+        seconds[name].append(time.perf_counter() - start)
+
+    # Alternating, so that whatever slows the machine meets both.
+    benchmark.pedantic(lambda: timed("stock", stock), setup=lambda: timed("ours", ours), rounds=ROUNDS)
+    ratio = statistics.median(seconds["ours"]) / statistics.median(seconds["stock"])
+    benchmark.extra_info["edgenet, as a share of it"] = round(ratio, 3)
+    assert ratio <= 0.5

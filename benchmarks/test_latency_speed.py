@@ -1,0 +1,52 @@
+"""Latency of one inference on one thread."""
+
+import statistics
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from edgenet.runtime.latency import interleave, time_inferences
+from edgenet.runtime.runner import Runner
+
+VARIANTS = ("float32", "float16", "dynamic", "int8")
+# What the kernel calls integer dot products: AVX-512 VNNI, AVX VNNI, Arm's SDOT.
+DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "asimddp"}
+
+
+@pytest.mark.benchmark(group="latency, one thread")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_invoke(benchmark, bundle, picture, variant):
+    runner = Runner(bundle.file(f"{variant}.tflite"))
+    runner.scores(picture)
+    benchmark.extra_info["bytes"] = bundle.file(f"{variant}.tflite").stat().st_size
+    benchmark(runner.invoke)
+
+
+@pytest.mark.benchmark(group="latency, one thread")
+def test_invoke_keras(benchmark, model, picture):
+    from edgenet.model import keras_model
+
+    scores = keras_model.scorer(model)
+    scores(picture)
+    benchmark(scores, picture)
+
+
+def _flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.split()}
+
+
+@pytest.mark.skipif(not _flags() & DOT_PRODUCTS, reason="no integer dot products on this machine")
+def test_int8_is_at_least_1_4_times_as_fast_as_float32(bundle, picture):
+    timers = {}
+    for variant in ("float32", "int8"):
+        runner = Runner(bundle.file(f"{variant}.tflite"))
+        runner.scores(picture)
+        timers[variant] = lambda count, runner=runner: time_inferences(runner.invoke, count)
+    rounds = interleave(timers, 20, 0.05)
+    medians = {variant: statistics.median(chain(*samples)) for variant, samples in rounds.items()}
+    assert medians["float32"] >= 1.4 * medians["int8"]

@@ -1,0 +1,122 @@
+"""What several tests need: a small model with seeded weights, pictures, and bundles made of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgenet.terminal import Progress, quiet
+
+SIZE = 32
+LABELS = ["ant", "bee", "cat", "sea urchin"]
+# 43 evaluation pictures: no multiple of a chunk (16) or of a batch of 4, so the last ones are shorter.
+SPLITS = {"calibration": (6, 6, 6, 6), "evaluation": (11, 11, 11, 10)}
+
+
+@pytest.fixture
+def progress():
+    """A Progress, closed at the end."""
+    progress = Progress()
+    yield progress
+    progress.close()
+
+
+@pytest.fixture(scope="session")
+def labels() -> list[str]:
+    """The class names of `tiny_model` and `pictures`."""
+    return list(LABELS)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    """A folder with calibration/, evaluation/ (each with a folder for each class) and labels.txt. Not to be changed."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(7)
+    for split, counts in SPLITS.items():
+        for label, count in zip(LABELS, counts, strict=True):
+            place = folder / split / label.replace(" ", "_")
+            place.mkdir(parents=True)
+            for number in range(count):
+                # Square ones and wide ones, so that the central square is cut out of some.
+                draw(random, 28, (28, 40)[number % 2]).save(place / f"{number:02d}.png")
+    (folder / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+    return folder
+
+
+def draw(random: np.random.Generator, height: int, width: int) -> Image.Image:
+    """A picture of a few colour waves and some noise, with black and white in it."""
+    y, x = np.mgrid[:height, :width] / height
+    waves = [np.sin(random.uniform(-9, 9) * x + random.uniform(-9, 9) * y + random.uniform(0, 6)) for _ in range(3)]
+    pixels = np.stack(waves, axis=-1) * random.uniform(60, 127) + 127.5 + random.normal(0, 8, (height, width, 3))
+    pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+    pixels[12:16, 12:16], pixels[16:20, 12:16] = 0, 255
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(pictures):
+    """A Keras MobileNetV1 (32 px, alpha 0.25, four classes) whose scores differ between pictures. Not to be changed."""
+    with quiet():
+        from edgenet import images
+        from edgenet.model import mobilenet
+        from edgenet.records import ModelSpec
+
+        model = mobilenet.build(ModelSpec(size=SIZE, alpha=0.25, classes=len(LABELS)))
+        random = np.random.default_rng(11)
+        for variable in model.weights:
+            shape = tuple(variable.shape)
+            if len(shape) == 4:
+                inputs = 9 if "depthwise" in variable.path else int(np.prod(shape[:3]))
+                variable.assign(random.normal(0, (2 / inputs) ** 0.5, shape))
+            elif variable.name in ("gamma", "beta"):
+                # Mostly between the two bends of ReLU6, where a random network does not blow rounding up.
+                variable.assign(random.uniform(0.5, 1.0 if variable.name == "gamma" else 1.5, shape))
+        # One pass without momentum gives each batch normalization the statistics of its own input, as training would.
+        seen = images.normalize(np.stack(list(images.load_all(images.find(pictures / "calibration"), SIZE))))
+        norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
+        momentum = norms[0].momentum
+        for layer in norms:
+            layer.momentum = 0.0
+        model(seen, training=True)
+        for layer in norms:
+            layer.momentum = momentum
+        # The mean logit of each class goes, or one class would win nearly everywhere.
+        model.get_layer("logits").bias.assign(-np.log(model(seen, training=False).numpy()).mean(axis=0))
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
+    """The bundle of `tiny_model`. A test that changes it copies its folder first."""
+    with quiet():
+        from edgenet.export.export import export
+
+        return export(
+            tiny_model,
+            tmp_path_factory.mktemp("tiny") / "tiny",
+            Progress(),
+            name="tiny",
+            labels=labels,
+            calibration=pictures / "calibration",
+            evaluation=pictures / "evaluation",
+        )
+
+
+@pytest.fixture(scope="session")
+def bundled_bundle(tmp_path_factory):
+    """The bundle of the model that comes with edgenet, as `edgenet export` makes it. Not to be changed."""
+    with quiet():
+        from edgenet import bundled, images
+        from edgenet.export.export import export
+        from edgenet.model import weights
+
+        return export(
+            weights.bundled(),
+            tmp_path_factory.mktemp("bundled") / bundled.SPEC.name,
+            Progress(),
+            name=bundled.SPEC.name,
+            labels=images.read_labels(bundled.LABELS),
+            calibration=bundled.CALIBRATION,
+            evaluation=bundled.EVALUATION,
+        )

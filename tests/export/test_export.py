@@ -1,0 +1,318 @@
+"""Export: what it writes, what it refuses, and that it leaves things as they were when it does not end well."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgenet import images
+from edgenet.errors import EdgenetError
+from edgenet.export.options import Options
+from edgenet.runtime import bundle as bundles
+from edgenet.terminal import quiet
+
+TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
+
+
+@pytest.fixture
+def export(tiny_model, labels, progress, tmp_path):
+    """Export `tiny_model`, with what a test gives in place of the usual."""
+    from edgenet.export.export import export as run
+
+    def export(calibration, evaluation, *, out=tmp_path / "out", labels=labels, progress=progress, **options):
+        with quiet():
+            return run(
+                tiny_model,
+                out,
+                progress,
+                name="tiny",
+                labels=labels,
+                calibration=calibration,
+                evaluation=evaluation,
+                options=Options(**options),
+            )
+
+    return export
+
+
+@pytest.fixture
+def few(pictures, tmp_path) -> Path:
+    """A copy of some of the pictures, to be spoilt: two of each class for calibration and evaluation."""
+    folder = tmp_path / "few"
+    for path in images.find(pictures):
+        if path.stem in ("00", "01"):
+            copy = folder / path.relative_to(pictures)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    return folder
+
+
+@pytest.fixture
+def earlier(tiny_bundle, tmp_path) -> Path:
+    """A copy of a bundle, with results in it."""
+    folder = tmp_path / "out"
+    shutil.copytree(tiny_bundle.folder, folder)
+    (folder / "results").mkdir()
+    (folder / "results" / "monday.json").write_text("of monday")
+    return folder
+
+
+def test_a_bundle_holds_what_it_should(tiny_bundle, pictures, labels):
+    files = {path.relative_to(tiny_bundle.folder).as_posix() for path in tiny_bundle.folder.rglob("*")}
+    evaluation = {p.relative_to(pictures).as_posix() for p in (pictures / "evaluation").rglob("*")}
+    assert files == TFLITE | evaluation | {
+        "evaluation",
+        "labels.txt",
+        "manifest.json",
+        "model.keras",
+        "reference.npz",
+    }
+    assert bundles.verify(tiny_bundle) == len(tiny_bundle.manifest.files)
+    assert tiny_bundle.labels == labels
+    assert bundles.load(tiny_bundle.folder) == tiny_bundle
+
+
+def test_the_pictures_in_a_bundle_are_the_files_that_were_given(tiny_bundle, pictures, labels):
+    for picture in tiny_bundle.manifest.evaluation:
+        assert tiny_bundle.file(picture.file).read_bytes() == (pictures / picture.file).read_bytes()
+        assert labels[picture.label] == Path(picture.file).parent.name.replace("_", " ")
+
+
+def test_the_reference_is_keras_on_the_pictures(tiny_bundle, tiny_model):
+    pixels = np.stack([images.load(tiny_bundle.file(p.file), 32) for p in tiny_bundle.manifest.evaluation])
+    expected = tiny_model.predict(pixels / np.float32(127.5) - np.float32(1), verbose=0)
+    with np.load(tiny_bundle.file("reference.npz")) as stored:
+        # float32 rounding in batches of another length
+        np.testing.assert_allclose(stored["scores"], expected, rtol=0, atol=1e-5)
+
+
+def test_the_model_in_a_bundle_is_the_one_that_was_given(tiny_bundle, tiny_model):
+    from edgenet.model import keras_model
+
+    with quiet():
+        stored = keras_model.load(tiny_bundle.file("model.keras"))
+    for found, expected in zip(stored.weights, tiny_model.weights, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+def test_the_same_input_gives_the_same_bytes(tiny_model, pictures, labels, progress, tmp_path):
+    from edgenet.export.export import export
+    from edgenet.model import keras_model
+
+    splits = {split: pictures / split for split in ("calibration", "evaluation")}
+    path = tmp_path / "tiny.keras"
+    tiny_model.save(path)
+    with quiet():
+        export(keras_model.load(path), tmp_path / "here", progress, name="tiny", labels=labels, **splits)
+    # A fresh process, so that neither hashes of strings nor addresses nor counters of names are the same.
+    options = {"--model": path, "--labels": pictures / "labels.txt", "--out": tmp_path / "there"}
+    options |= {f"--{split}": folder for split, folder in splits.items()}
+    command = [sys.executable, "-m", "edgenet", "export", *(str(part) for option in options.items() for part in option)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert _contents(tmp_path / "there") == _contents(tmp_path / "here")
+
+
+def test_only_the_variants_asked_for(export, few):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float16",))
+    assert [variant.name for variant in bundle.manifest.variants] == ["float16"]
+    assert {path.name for path in bundle.folder.glob("*.tflite")} == {"float16.tflite"}
+
+
+def test_interface_and_batch_reach_the_manifest(export, few):
+    bundle = export(few / "calibration", few / "evaluation", variants=("int8",), interface="int8", batch=4)
+    (variant,) = bundle.manifest.variants
+    assert (variant.input_dtype, variant.output_dtype, bundle.manifest.batch) == ("int8", "int8", 4)
+
+
+def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
+    flat = few / "flat"
+    flat.mkdir()
+    for number, path in enumerate(images.find(few / "evaluation")):
+        shutil.copyfile(path, flat / f"{number}.png")
+    bundle = export(few / "calibration", flat, variants=("float32",))
+    drift = bundle.manifest.variants[0].drift
+    assert (drift.images, drift.agreement, drift.accuracy, drift.reference_accuracy) == (8, 1.0, None, None)
+
+
+@pytest.mark.parametrize("name", ["copy.png", "copy.bmp", "copy.webp"])
+def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
+    twin = images.find(few / "calibration")[3]
+    copy = few / "evaluation" / "ant" / name
+    with Image.open(twin) as image:
+        image.save(copy, lossless=True)
+    with pytest.raises(
+        EdgenetError, match=f"^{re.escape(str(copy))}: expected .* same picture as {re.escape(str(twin))}"
+    ):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.parametrize("split", ["calibration", "evaluation"])
+@pytest.mark.parametrize("spoil", ["garbled", "truncated", "empty", "a text"])
+def test_a_broken_image_among_good_ones_is_named(export, few, tmp_path, split, spoil):
+    bad = images.find(few / split)[3]
+    whole = bad.read_bytes()
+    damaged = whole[:60] + bytes(60) + whole[120:]  # the IDAT's checksum no longer fits
+    bad.write_bytes({"garbled": damaged, "truncated": whole[: len(whole) // 2], "empty": b"", "a text": b"text"}[spoil])
+    found = "an empty file" if spoil == "empty" else "none"
+    with pytest.raises(EdgenetError, match=f"^{re.escape(str(bad))}: expected a whole image, found {found}"):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.parametrize("split", ["calibration", "evaluation"])
+def test_a_missing_or_empty_folder_is_refused(export, few, tmp_path, split):
+    shutil.rmtree(few / split)
+    with pytest.raises(EdgenetError, match=f"{split}: expected a folder of images, found nothing"):
+        export(few / "calibration", few / "evaluation")
+    (few / split).mkdir()
+    with pytest.raises(EdgenetError, match=f"{split}: expected images .*, found none"):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+def test_a_wrong_number_of_labels_is_refused(export, few, tmp_path):
+    with pytest.raises(EdgenetError, match="tiny: expected a label for each of 4 classes, found 3"):
+        export(few / "calibration", few / "evaluation", labels=["ant", "bee", "cat"])
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"variants": ("float32", "int4")}, "expected names out of float32, float16, dynamic, int8, found 'int4'"),
+        ({"variants": ()}, "expected at least one name out of float32, .*, found none"),
+        ({"interface": "float16"}, "expected one of uint8, int8, float32, found 'float16'"),
+        ({"batch": 0}, "expected a number from 1 to 1024, found 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, text):
+    with pytest.raises(EdgenetError, match=text):
+        Options(**options)
+
+
+def test_a_model_of_another_kind_is_refused(labels, progress, pictures, tmp_path):
+    import keras
+
+    from edgenet.export.export import export
+
+    image = keras.Input((32, 48, 3))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    with pytest.raises(EdgenetError, match=r"own: expected an input of \(batch, size, size, 3\), found .*32, 48, 3"):
+        export(
+            model,
+            tmp_path / "out",
+            progress,
+            name="own",
+            labels=labels[:3],
+            calibration=pictures / "calibration",
+            evaluation=pictures / "evaluation",
+        )
+    assert _names(tmp_path) == set()
+
+
+def test_a_folder_with_other_files_is_refused_and_untouched(export, few, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(EdgenetError, match=r"out: expected a new folder or an earlier bundle .* other files"):
+        export(few / "calibration", few / "evaluation")
+    assert _contents(out) == {"thesis.txt": b"years of work"}
+    assert _names(tmp_path) == {"few", "out"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_and_untouched(export, few, tmp_path):
+    (tmp_path / "out").write_text("years of work")
+    with pytest.raises(EdgenetError, match="out: expected a folder to write to, found a file"):
+        export(few / "calibration", few / "evaluation")
+    assert (tmp_path / "out").read_text() == "years of work"
+
+
+def test_an_earlier_bundle_is_replaced_and_its_results_kept(export, earlier, few, tmp_path):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert bundle.folder == earlier
+    assert {path.name for path in earlier.glob("*.tflite")} == {"float32.tflite"}
+    assert len(images.find(earlier / "evaluation")) == 8
+    assert (earlier / "results" / "monday.json").read_text() == "of monday"
+    assert bundles.verify(bundles.load(earlier)) == len(bundle.manifest.files)
+    assert _names(tmp_path) == {"few", "out"}
+
+
+class Stopping:
+    """A Progress that raises at a step of the work."""
+
+    def __init__(self, exception: BaseException, at: str):
+        self.exception, self.at = exception, at
+
+    def step(self, text: str) -> None:
+        if text.startswith(self.at):
+            raise self.exception
+
+    def count(self, done: int, total: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("exception", "step"),
+    [
+        (KeyboardInterrupt(), "Keras on"),
+        (KeyboardInterrupt(), "converting to float32"),
+        (KeyboardInterrupt(), "hashing"),
+        (RuntimeError("out of luck"), "measuring drift"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_broken_off_leaves_the_earlier_bundle(export, earlier, few, tmp_path, exception, step):
+    before = _contents(earlier)
+    with pytest.raises(type(exception)):
+        export(
+            few / "calibration",
+            few / "evaluation",
+            variants=("float32",),
+            progress=Stopping(exception, step),
+        )
+    assert _contents(earlier) == before
+    assert _names(tmp_path) == {"few", "out"}
+
+
+def test_an_error_late_in_the_work_leaves_nothing_behind(tiny_model, few, labels, progress, tmp_path):
+    from edgenet.export.export import export
+
+    with quiet():
+        import keras
+
+        broken = keras.models.clone_model(tiny_model)
+    broken.set_weights([np.full_like(weights, np.nan) for weights in tiny_model.get_weights()])
+    with pytest.raises(EdgenetError, match=r"evaluation/ant/00\.png: expected finite scores, found NaN"), quiet():
+        export(
+            broken,
+            tmp_path / "out",
+            progress,
+            name="broken",
+            labels=labels,
+            calibration=few / "calibration",
+            evaluation=few / "evaluation",
+            options=Options(variants=("float32",)),
+        )
+    assert _names(tmp_path) == {"few"}
+
+
+def test_the_manifest_tells_calibration_apart(export, few, tiny_bundle):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert (tiny_bundle.manifest.calibration.images, bundle.manifest.calibration.images) == (24, 8)
+    assert tiny_bundle.manifest.calibration.sha256 != bundle.manifest.calibration.sha256
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def _names(folder: Path) -> set[str]:
+    """What is in a folder, hidden temporary ones too."""
+    return {path.name for path in folder.iterdir()}

@@ -1,0 +1,185 @@
+"""Inspection refuses every file that is not what its name says."""
+
+import re
+from itertools import permutations
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from edgenet.errors import EdgenetError
+
+VARIANTS = ("float32", "float16", "dynamic", "int8")
+
+
+@pytest.fixture(scope="module")
+def parameters(tiny_model) -> int:
+    """Weights in the model's kernels."""
+    return sum(int(np.prod(w.shape)) for w in tiny_model.weights if len(w.shape) == 4)
+
+
+@pytest.fixture(scope="module")
+def data(tiny_model, tiny_bundle, pictures) -> dict[str, bytes]:
+    """The bytes of each variant, and of the integer one with a float32 interface."""
+    from edgenet import images
+    from edgenet.export.convert import Converter
+    from edgenet.terminal import quiet
+
+    found = {variant: tiny_bundle.file(f"{variant}.tflite").read_bytes() for variant in VARIANTS}
+    with quiet():
+        paths = images.find(pictures / "calibration")
+        found["int8, float32"] = Converter(tiny_model).int8(lambda: images.load_all(paths, 32), "float32")
+    return found
+
+
+@pytest.fixture(scope="module")
+def check(parameters):
+    """`inspection.check` of a variant of `tiny_model`, batch 1, uint8 interface."""
+    from edgenet.export import inspection
+
+    def check(variant, data, *, batch=1, parameters=parameters, interface="uint8"):
+        inspection.check(variant, data, batch=batch, parameters=parameters, interface=interface)
+
+    return check
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_is_right_passes(check, data, variant):
+    check(variant, data[variant])
+
+
+def test_a_float_interface_passes(check, data):
+    check("int8", data["int8, float32"], interface="float32")
+
+
+REFUSED = {
+    ("float32", "float16"): "expected float16 or int32 constants, found float32",
+    ("float32", "dynamic"): "expected int8 weights, found float32",
+    ("float32", "int8"): "expected uint8 input and output, found float32",
+    ("float16", "float32"): "expected float32 or int32 constants, found float16",
+    ("float16", "dynamic"): "expected float32 or int8 or int32 constants, found float16",
+    ("float16", "int8"): "expected uint8 input and output, found float32",
+    ("dynamic", "float32"): "expected float32 or int32 constants, found int8",
+    ("dynamic", "float16"): "expected float16 or int32 constants, found float32",
+    ("dynamic", "int8"): "expected uint8 input and output, found float32",
+    ("int8", "float32"): "expected float32 input and output, found uint8",
+    ("int8", "float16"): "expected float32 input and output, found uint8",
+    ("int8", "dynamic"): "expected float32 input and output, found uint8",
+}
+
+
+@pytest.mark.parametrize(("actual", "named"), permutations(VARIANTS, 2))
+def test_a_variant_under_anothers_name_is_refused(check, data, actual, named):
+    with pytest.raises(EdgenetError, match=f"^{named}: {REFUSED[actual, named]}"):
+        check(named, data[actual])
+
+
+@pytest.mark.parametrize("named", ["float32", "float16", "dynamic"])
+def test_integers_behind_a_float_interface_are_no_float_variant(check, data, named):
+    with pytest.raises(EdgenetError, match=f"^{named}: expected .*, found int(8|32)"):
+        check(named, data["int8, float32"])
+
+
+@pytest.mark.parametrize("actual", ["float32", "float16", "dynamic"])
+def test_floats_behind_a_float_interface_are_not_int8(check, data, actual):
+    with pytest.raises(EdgenetError, match=r"^int8: expected .* on integers, found float32"):
+        check("int8", data[actual], interface="float32")
+
+
+@pytest.mark.parametrize("interface", ["int8", "float32"])
+def test_another_interface_is_refused(check, data, interface):
+    with pytest.raises(EdgenetError, match=f"expected {interface} input and output, found uint8 at image"):
+        check("int8", data["int8"], interface=interface)
+
+
+def test_another_batch_is_refused(check, data):
+    shape = re.escape("found image of shape [1, 32, 32, 3]")
+    with pytest.raises(EdgenetError, match=f"float32: expected a fixed batch of 4, {shape}"):
+        check("float32", data["float32"], batch=4)
+
+
+def test_fewer_weights_are_refused(check, data, parameters):
+    with pytest.raises(EdgenetError, match=f"expected at least {parameters + 1:,} weights, found {parameters:,}"):
+        check("float32", data["float32"], parameters=parameters + 1)
+
+
+def _open_batch(model):
+    graph = model.subgraphs[0]
+    graph.tensors[graph.inputs[0]].shapeSignature = np.array([-1, 32, 32, 3], np.int32)
+
+
+def _no_weights(model):
+    model.buffers[_constant(model, 1).buffer].data = None
+
+
+def _float_activation(model):
+    graph = model.subgraphs[0]
+    graph.tensors[_first_convolution(model).outputs[0]].type = schema.TensorType.FLOAT32
+
+
+def _float_bias(model):
+    bias = _constant(model, 2)
+    model.buffers[bias.buffer].data = np.zeros(4 * bias.shape[0], np.uint8)
+    bias.type = schema.TensorType.FLOAT32
+
+
+def _one_scale(model):
+    quantization = _constant(model, 1).quantization
+    quantization.scale, quantization.zeroPoint = quantization.scale[:1], quantization.zeroPoint[:1]
+
+
+def _zero_point(model):
+    quantization = _constant(model, 1).quantization
+    quantization.zeroPoint = quantization.zeroPoint.copy()
+    quantization.zeroPoint[-1] = 3
+
+
+def _lowest_weight(model):
+    buffer = model.buffers[_constant(model, 1).buffer]
+    buffer.data = buffer.data.copy()
+    buffer.data[0] = 0x80  # -128
+
+
+def _custom(model):
+    code = model.operatorCodes[model.subgraphs[0].operators[3].opcodeIndex]
+    code.builtinCode, code.customCode = schema.BuiltinOperator.CUSTOM, b"own"
+
+
+@pytest.mark.parametrize(
+    ("variant", "doctor", "text"),
+    [
+        *((variant, _open_batch, "expected a fixed batch of 1, found image") for variant in VARIANTS),
+        *(
+            (variant, _no_weights, "expected the weights of each .*CONV_2D in the file, found .*")
+            for variant in VARIANTS
+        ),
+        *((variant, _custom, "expected built-in operators, found a custom one") for variant in VARIANTS),
+        ("float16", _float_bias, "expected float16 or int32 constants, found float32"),
+        ("int8", _float_activation, "expected CONV_2D on integers, found float32"),
+        ("int8", _float_bias, "expected CONV_2D on integers, found float32"),
+        ("int8", _one_scale, "expected a scale for each of 8 channels, found 1"),
+        ("int8", _zero_point, "expected weights with zero point 0, found others"),
+        ("int8", _lowest_weight, "expected weights from -127 to 127, found -128"),
+    ],
+)
+def test_a_doctored_file_is_refused(check, data, variant, doctor, text):
+    from edgenet.export import flatbuffer
+
+    model = flatbuffer.read(data[variant])
+    doctor(model)
+    with pytest.raises(EdgenetError, match=f"^{variant}: {text}"):
+        check(variant, flatbuffer.write(model))
+
+
+def _first_convolution(model):
+    from edgenet.export import flatbuffer
+
+    return next(op for op in model.subgraphs[0].operators if flatbuffer.operator(model, op) == "CONV_2D")
+
+
+def _constant(model, place):
+    """The weights (1) or the bias (2) of the first convolution, behind its DEQUANTIZE in a float16 file."""
+    graph = model.subgraphs[0]
+    index = _first_convolution(model).inputs[place]
+    makers = [op for op in graph.operators if index in op.outputs]
+    return graph.tensors[makers[0].inputs[0] if makers else index]

@@ -1,0 +1,260 @@
+"""The bundle: nothing that was changed, cut off or made elsewhere passes for what was exported."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgenet import records
+from edgenet.errors import EdgenetError
+from edgenet.records import File, Picture
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.drift import CHUNK
+
+
+@pytest.fixture
+def folder(tiny_bundle, tmp_path):
+    """A copy of the bundle, to be spoilt."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle.folder, copy)
+    return copy
+
+
+def rewrite(folder, **changes) -> None:
+    """Change fields of the manifest, as somebody would who makes a bundle by hand."""
+    manifest = replace(bundles.load(folder).manifest, **changes)
+    (folder / "manifest.json").write_bytes(records.to_json(manifest))
+
+
+def test_a_copied_bundle_verifies(folder, tiny_bundle):
+    bundle = bundles.load(folder)
+    assert bundle.manifest == tiny_bundle.manifest
+    assert bundles.verify(bundle) == 4 + 3 + 43  # variants; model, labels and reference; pictures
+
+
+FILES = ["int8.tflite", "model.keras", "labels.txt", "reference.npz", "evaluation/bee/07.png"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_byte_is_found(folder, name):
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(EdgenetError, match=f"{name}: expected SHA-256 .*, found .*; copy the bundle again"):
+        bundles.verify(bundles.load(folder))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_was_cut_off_is_found(folder, name):
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[:-1])
+    with pytest.raises(EdgenetError, match=f"{name}: expected {len(data)} bytes, found {len(data) - 1}; copy the"):
+        bundles.verify(bundles.load(folder))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_found(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(EdgenetError, match=f"{name}: expected a file of the bundle, found: No such file"):
+        bundles.verify(bundles.load(folder))
+
+
+def test_results_are_no_part_of_what_is_verified(folder):
+    before = bundles.verify(bundles.load(folder))
+    (folder / "results").mkdir()
+    (folder / "results" / "today.json").write_text("{}")
+    assert bundles.verify(bundles.load(folder)) == before
+
+
+def test_what_is_no_bundle_is_refused(folder, tmp_path):
+    with pytest.raises(
+        EdgenetError, match="nowhere: expected a bundle, found no folder; make one with `edgenet export`"
+    ):
+        bundles.load(tmp_path / "nowhere")
+    with pytest.raises(EdgenetError, match="expected a bundle, found a file"):
+        bundles.load(folder / "labels.txt")
+    (folder / "manifest.json").unlink()
+    with pytest.raises(EdgenetError, match=r"expected a bundle, found no readable manifest\.json in it"):
+        bundles.load(folder)
+
+
+def test_a_manifest_that_was_cut_off_is_refused(folder):
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(EdgenetError, match=r"manifest\.json: expected an edgenet bundle, found no whole JSON"):
+        bundles.load(folder)
+
+
+def test_a_changed_manifest_is_refused(folder):
+    path = folder / "manifest.json"
+    text = path.read_text()
+    # The better drift that somebody might wish for.
+    changed = re.sub(r'"agreement": 0\.\d+', '"agreement": 1.0', text, count=1)
+    assert changed != text
+    path.write_text(changed)
+    with pytest.raises(
+        EdgenetError, match=r"manifest\.json: expected an edgenet bundle as it was written, found it chan"
+    ):
+        bundles.load(folder)
+
+
+def test_a_newer_format_is_refused(folder):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    with pytest.raises(
+        EdgenetError, match="expected format 1 of an edgenet bundle, found 2; use the edgenet that made it"
+    ):
+        bundles.load(folder)
+
+
+def test_another_kind_of_json_is_refused(folder):
+    (folder / "manifest.json").write_text('{"kind": "edgenet results", "format": 1}')
+    with pytest.raises(EdgenetError, match="expected an edgenet bundle, found another kind of file"):
+        bundles.load(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "evaluation/../../secret", "/etc/passwd"])
+def test_files_outside_the_bundle_are_refused(folder, name):
+    manifest = bundles.load(folder).manifest
+    rewrite(folder, files={**manifest.files, name: File("0" * 64, 1)})
+    with pytest.raises(EdgenetError, match=rf"manifest\.json: expected files inside the bundle, found '{name}'"):
+        bundles.load(folder)
+
+
+def test_variants_and_pictures_without_a_hash_are_refused(folder):
+    """What is not among the hashed files could be anything, anywhere."""
+    manifest = bundles.load(folder).manifest
+    for changes in (
+        {"evaluation": (Picture("../secret.png", None), *manifest.evaluation[1:])},
+        {"variants": (replace(manifest.variants[0], file="../secret.tflite"),)},
+    ):
+        rewrite(folder, **{"evaluation": manifest.evaluation, "variants": manifest.variants, **changes})
+        with pytest.raises(EdgenetError, match=r"manifest\.json: expected .*found '../secret.* without"):
+            bundles.load(folder)
+
+
+def test_variants_by_name(tiny_bundle):
+    assert [variant.name for variant in tiny_bundle.variants()] == ["float32", "float16", "dynamic", "int8"]
+    assert [variant.name for variant in tiny_bundle.variants(["int8", "float32"])] == ["int8", "float32"]
+    with pytest.raises(
+        EdgenetError, match="--variants: expected names out of float32, float16, dynamic, int8, found 'i'"
+    ):
+        tiny_bundle.variants(["int8", "i"])
+
+
+def test_an_empty_folder_and_an_earlier_bundle_may_be_replaced(folder, tmp_path):
+    bundles.check_replaceable(folder)
+    bundles.check_replaceable(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    bundles.check_replaceable(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("images", [1, CHUNK, 2 * CHUNK, 2 * CHUNK + 5])
+@pytest.mark.parametrize("batch", [1, 7, 32])
+def test_scores_come_back_in_chunks_and_numpy_reads_them(tmp_path, images, batch):
+    scores = np.random.default_rng(images).random((images, 10), np.float32)
+    path = tmp_path / "scores.npz"
+    bundles.write_scores(path, (scores[start : start + batch] for start in range(0, images, batch)), scores.shape)
+    chunks = list(bundles.read_scores(path, scores.shape))
+    assert [len(chunk) for chunk in chunks] == [CHUNK] * (images // CHUNK) + [images % CHUNK] * (images % CHUNK > 0)
+    np.testing.assert_array_equal(np.concatenate(chunks), scores)
+    with np.load(path, allow_pickle=False) as stored:
+        assert stored.files == ["scores"]
+        assert stored["scores"].dtype == np.float32
+        np.testing.assert_array_equal(stored["scores"], scores)
+
+
+def test_scores_of_numpy_itself_are_read(tmp_path):
+    scores = np.random.default_rng(0).random((40, 10), np.float32)
+    np.savez(tmp_path / "scores.npz", scores=scores)
+    np.testing.assert_array_equal(np.concatenate(list(bundles.read_scores(tmp_path / "scores.npz", (40, 10)))), scores)
+
+
+@pytest.mark.parametrize("shape", [(39, 10), (41, 10), (40, 9), (10, 40)])
+def test_scores_of_another_shape_are_refused(tmp_path, shape):
+    path = tmp_path / "scores.npz"
+    bundles.write_scores(path, [np.zeros((40, 10), np.float32)], (40, 10))
+    with pytest.raises(
+        EdgenetError, match=rf"scores\.npz: expected {re.escape(str(shape))} scores, found scores \(40, 10"
+    ):
+        list(bundles.read_scores(path, shape))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", None], ids=["empty", "text", "missing"])
+def test_what_holds_no_scores_is_refused(tmp_path, content):
+    path = tmp_path / "scores.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(EdgenetError, match=r"scores\.npz: expected \(4, 2\) scores, found .*; export the bundle again"):
+        list(bundles.read_scores(path, (4, 2)))
+
+
+def test_other_dtypes_and_names_are_refused(tmp_path):
+    path = tmp_path / "scores.npz"
+    for arrays in ({"scores": np.zeros((4, 2))}, {"other": np.zeros((4, 2), np.float32)}):
+        np.savez(path, **arrays)
+        with pytest.raises(EdgenetError, match=r"scores\.npz: expected \(4, 2\) scores"):
+            list(bundles.read_scores(path, (4, 2)))
+
+
+def test_chunks_pair_pictures_with_their_scores(tiny_bundle):
+    from edgenet import images
+
+    chunks = list(bundles.chunks(tiny_bundle))
+    assert [len(chunk.pixels) for chunk in chunks] == [16, 16, 11]
+    assert tuple(picture for chunk in chunks for picture in chunk.pictures) == tiny_bundle.manifest.evaluation
+    with np.load(tiny_bundle.file("reference.npz")) as stored:
+        np.testing.assert_array_equal(np.concatenate([chunk.reference for chunk in chunks]), stored["scores"])
+    expected = [images.load(tiny_bundle.file(picture.file), 32) for picture in tiny_bundle.manifest.evaluation]
+    np.testing.assert_array_equal(np.concatenate([chunk.pixels for chunk in chunks]), expected)
+
+
+def test_chunks_come_one_by_one(folder):
+    (folder / "evaluation" / "sea_urchin" / "09.png").write_bytes(b"")  # the very last one
+    chunks = bundles.chunks(bundles.load(folder))
+    assert len(next(chunks).pixels) == len(next(chunks).pixels) == 16
+    with pytest.raises(EdgenetError, match=r"sea_urchin/09\.png: expected a whole image, found an empty file"):
+        next(chunks)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc for the peak of a process")
+def test_peak_memory_of_drift_does_not_grow_with_the_number_of_pictures(folder):
+    manifest = bundles.load(folder).manifest
+    with np.load(folder / "reference.npz") as stored:
+        scores = stored["scores"]
+
+    def peak(repeats: int) -> int:
+        rewrite(folder, evaluation=manifest.evaluation * repeats)
+        shape = (len(scores) * repeats, scores.shape[1])
+        bundles.write_scores(folder / "reference.npz", (scores for _ in range(repeats)), shape)
+        code = (
+            "import sys; from pathlib import Path; from edgenet.runtime import benchmark, bundle, worker;"
+            "from edgenet.terminal import Progress; loaded = bundle.load(Path(sys.argv[1]));"
+            "drifts = benchmark.measure_drift(loaded, loaded.variants(['float32', 'int8']), Progress());"
+            "print(drifts['int8'].images, worker.peak_bytes())"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+        pictures, peak_bytes = map(int, done.stdout.split())
+        assert pictures == shape[0]
+        return peak_bytes
+
+    pictures = 120 * len(scores)
+    few, many = peak(5), peak(125)
+    # Held pictures of 32 x 32 x 3 bytes would be 16 MB; names, labels and flips of that many are 3 MB at most.
+    assert many - few < 0.5 * pictures * 32 * 32 * 3
+
+
+def test_a_new_result_has_a_name_of_its_own(folder):
+    bundle = bundles.load(folder)
+    (folder / "results").mkdir()
+    paths = []
+    for _ in range(3):  # within one second, most likely
+        paths.append(bundles.new_result(bundle))
+        paths[-1].write_text("{}")
+    assert len(set(paths)) == 3
+    assert {path.parent for path in paths} == {folder / "results"}
