@@ -31,7 +31,7 @@ class Worker:
 
     def __init__(self, module: str, *arguments: str):
         self._name = " ".join((module, *arguments))
-        # A file, not a pipe: however much a library prints, nobody has to read it. It is open as long as the process is.
+        # A file, not a pipe: however much a library prints, nobody has to read it. It stays open with the process.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
