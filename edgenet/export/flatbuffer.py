@@ -42,6 +42,13 @@ def constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
     return np.frombuffer(np.asarray(data, np.uint8).tobytes(), DTYPES[tensor.type]).reshape(tensor.shape)
 
 
+def buffer(values: np.ndarray) -> schema.BufferT:
+    """A buffer that holds an array's values."""
+    made = schema.BufferT()
+    made.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    return made
+
+
 def name_interface(model: schema.ModelT) -> None:
     """Call the input `image` and the output `scores`, in the graph and in a signature that apps can ask for."""
     graph = model.subgraphs[0]

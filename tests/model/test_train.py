@@ -191,7 +191,8 @@ def trained(run, tmp_path_factory) -> tuple[Path, str]:
 @pytest.mark.slow
 def test_a_run_writes_weights_and_a_card_that_tells_of_them(source, trained, monkeypatch):
     out, printed = trained
-    assert sorted(path.name for path in out.iterdir()) == ["MODEL_CARD.md", bundled.WEIGHTS.name]
+    stem = bundled.WEIGHTS.stem
+    assert sorted(path.name for path in out.iterdir()) == ["MODEL_CARD.md", f"{stem}.keras", f"{stem}.npz"]
     model = mobilenet.build(bundled.SPEC)
     fresh = model.get_weights()
     weights.load(model, out / bundled.WEIGHTS.name)
