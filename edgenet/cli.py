@@ -96,8 +96,18 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--io", metavar="DTYPE", default="uint8", help="input and output of int8: uint8 (default), int8 or float32"
     )
+    export.add_argument(
+        "--quantizer",
+        metavar="NAME",
+        default="edgenet",
+        help="who chooses 8-bit weights: edgenet (default) or the stock converter (stock)",
+    )
     export.add_argument("--batch", type=int, default=1, help="images in one inference (default 1)")
     export.add_argument("--out", type=Path, metavar="FOLDER", help="the bundle (default build/<model name>)")
+
+    ablate = verb("ablate", _ablate, "show what each step of the int8 quantizer brings for a bundle's model")
+    ablate.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: that of the bundled model")
+    ablate.add_argument("--calibration", type=Path, metavar="FOLDER", help="default: the bundled images")
 
     verify = verb("verify", _verify, "check every file of a bundle against its manifest")
     verify.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: that of the bundled model")
@@ -179,7 +189,8 @@ def _export(options) -> None:
     from edgenet.runtime import bundle as bundles
     from edgenet.terminal import Progress, quiet
 
-    chosen = Options(VARIANTS if options.variants is None else options.variants, options.io, options.batch)
+    variants = VARIANTS if options.variants is None else options.variants
+    chosen = Options(variants, options.io, options.batch, options.quantizer)
     name = options.model.stem if options.model else bundled.SPEC.name
     out = options.out or Path("build") / name
     bundles.check_replaceable(out)
@@ -217,6 +228,32 @@ def _export(options) -> None:
         size = bundle.manifest.files[variant.file].bytes / 1e6
         agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f}"
         print(f"{bundle.file(variant.file)}: {size:.2f} MB, {agreement}")
+
+
+def _ablate(options) -> None:
+    from edgenet import bundled, images
+    from edgenet.report.ablation_table import ablation_table
+    from edgenet.runtime import bundle as bundles
+    from edgenet.terminal import Progress, quiet
+
+    if options.bundle and not options.calibration:
+        raise EdgenetError(f"--calibration: expected images that go with {options.bundle}, found none; name them")
+    calibration = options.calibration or bundled.CALIBRATION
+    images.find(calibration)
+    bundle = bundles.load(options.bundle or _default_bundle())
+    _require_tensorflow("ablate")
+    progress = Progress()
+    try:
+        with quiet():
+            progress.step("checking the bundle")
+            bundles.verify(bundle)
+            progress.step("loading TensorFlow")
+            from edgenet.export.ablation import ablate
+
+            rows = [(row.name, row.drift, row.seconds) for row in ablate(bundle, calibration, progress)]
+    finally:
+        progress.close()
+    print(ablation_table(rows))
 
 
 def _verify(options) -> None:

@@ -30,6 +30,10 @@ class Progress:
         if self._live:
             self._write(f"{_CLEAR}{self._step}: {done} of {total}")
 
+    def note(self, text: str) -> None:
+        """Say something that stays."""
+        self._write(f"{_CLEAR if self._live else ''}note: {text}\n")
+
     def close(self) -> None:
         """Clear the line that changes."""
         if self._live:

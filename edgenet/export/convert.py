@@ -14,47 +14,69 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator
 from tensorflow.lite.python.util import modify_model_io_type
 
 from edgenet import images
-from edgenet.export import flatbuffer
+from edgenet.export import dynamic, flatbuffer, inspection, quantizer
+from edgenet.export.quantizer import Steps
+
+# Gives the representative dataset, uint8 pictures (size, size, 3), from the beginning at each call.
+Pictures = Callable[[], Iterable[np.ndarray]]
 
 
 class Converter:
-    """Converts one Keras model of (batch, size, size, 3) to (batch, classes), with `batch` fixed."""
+    """Converts one Keras model of (batch, size, size, 3) to (batch, classes), with `batch` fixed.
+
+    left: after a conversion by the quantizer, the layers whose rounding it left to the stock converter.
+    """
 
     def __init__(self, model: keras.Model, batch: int = 1):
         size = model.inputs[0].shape[1]
         signature = [tf.TensorSpec((batch, size, size, 3), tf.float32, name="image")]
         function = tf.function(lambda image: model(image, training=False), input_signature=signature, autograph=False)
         self._graph = function.get_concrete_function()
-        self._float32 = None
         self._batch = batch
+        self._float32 = self._convert()
+        self.left = ()
 
     def float32(self) -> bytes:
         """Weights and arithmetic in float32, batch normalization folded into the convolutions."""
-        if self._float32 is None:
-            self._float32 = self._convert()
         return _finished(self._float32)
 
     def float16(self) -> bytes:
         """Weights stored as float16; arithmetic in float32 on CPUs."""
         return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16]))
 
-    def dynamic(self) -> bytes:
-        """Dynamic range: large weights as int8, activations quantized as they come."""
+    def dynamic(self, calibration: Pictures) -> bytes:
+        """Dynamic range: large weights as int8, chosen by the quantizer; activations quantized as they come."""
+        chosen = quantizer.weights_only(self._float32, self._batches(calibration), dynamic.rounds)
+        self.left = chosen.left
+        return _finished(dynamic.store(chosen.model, chosen.weights))
+
+    def int8(self, calibration: Pictures, interface: str = "uint8", steps: Steps = Steps()) -> bytes:
+        """Full integer: int8 weights, a scale for each output channel, and int8 activations, chosen by the quantizer.
+
+        interface: the dtype of input and output, out of `INTERFACES`. The specification is
+        ai.google.dev/edge/litert/models/quantization_spec. Raises EdgenetError when the converter did not take over
+        the integers that were chosen.
+        """
+        chosen = quantizer.full_integer(self._float32, self._batches(calibration), steps)
+        self.left = chosen.left
+        data = _integer(chosen.model, interface)
+        inspection.check_weights(data, chosen.weights)
+        return data
+
+    def stock_dynamic(self) -> bytes:
+        """Dynamic range as the converter makes it."""
         return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
 
-    def int8(self, calibration: Callable[[], Iterable[np.ndarray]], interface: str = "uint8") -> bytes:
-        """Full integer: int8 weights, a scale for each output channel, and int8 activations.
+    def stock_int8(self, calibration: Pictures, interface: str = "uint8") -> bytes:
+        """Full integer as the converter makes it, but for the range of the input, which is that of pixels."""
+        batches = self._batches(calibration)
+        calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
+        return _integer(_with_input_range(calibrated, -1.0, 1.0), interface)
 
-        calibration: gives uint8 pictures (size, size, 3), the representative dataset. interface: the dtype of input
-        and output, out of `INTERFACES`. The specification is ai.google.dev/edge/litert/models/quantization_spec.
-        """
-        if self._float32 is None:
-            self._float32 = self._convert()
-        samples = images.batches(map(images.normalize, calibration()), self._batch)
-        calibrated = Calibrator(self._float32).calibrate(lambda: ([_filled(sample, self._batch)] for sample in samples))
-        quantized = mlir_quantize(_with_input_range(calibrated, -1.0, 1.0))
-        dtype = tf.as_dtype(interface)
-        return _finished(modify_model_io_type(quantized, dtype, dtype))
+    def _batches(self, pictures: Pictures) -> quantizer.Batches:
+        return lambda: (
+            _filled(batch, self._batch) for batch in images.batches(map(images.normalize, pictures()), self._batch)
+        )
 
     def _convert(self, optimizations: list | None = None, types: list | None = None) -> bytes:
         # Without the model itself as second argument: with it, Keras 3 leaves the weights out without a word.
@@ -62,6 +84,12 @@ class Converter:
         converter.optimizations = optimizations or []
         converter.target_spec.supported_types = types or []
         return converter.convert()
+
+
+def _integer(calibrated: bytes, interface: str) -> bytes:
+    """The full-integer form of a float32 model whose tensors have ranges."""
+    dtype = tf.as_dtype(interface)
+    return _finished(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
 
 
 def _filled(sample: np.ndarray, batch: int) -> np.ndarray:

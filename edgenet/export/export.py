@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from edgenet import files, images
 from edgenet.errors import EdgenetError
 from edgenet.export import inspection
-from edgenet.export.convert import Converter
+from edgenet.export.convert import Converter, Pictures
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8, VARIANTS, Options
 from edgenet.model import keras_model
 from edgenet.records import Calibration, Manifest, Picture, Preprocessing, Variant
@@ -57,26 +58,30 @@ def export(
         progress.step(f"reading {len(calibration_paths)} calibration images")
         seen = {images.digest(pixels): path for pixels, path in _pictures(calibration_paths, size)}
         progress.step(f"Keras on {len(evaluation_paths)} evaluation images")
-        evaluated = (pixels for pixels, _ in _disjoint(_pictures(evaluation_paths, size), seen))
+        shown = (pixels for pixels, _ in _disjoint(_pictures(evaluation_paths, size), seen))
         bundles.write_scores(
             folder / bundles.REFERENCE,
-            keras_model.scores(model, images.batches(evaluated, KERAS_BATCH)),
+            keras_model.scores(model, images.batches(shown, KERAS_BATCH)),
             (len(evaluation_paths), classes),
         )
-        pictures = tuple(
+        evaluated = tuple(
             Picture(f"{bundles.EVALUATION}/{path.relative_to(evaluation).as_posix()}", label)
             for path, label in zip(evaluation_paths, truth, strict=True)
         )
-        for path, picture in zip(evaluation_paths, pictures, strict=True):
+        for path, picture in zip(evaluation_paths, evaluated, strict=True):
             (folder / picture.file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / picture.file)
         (folder / bundles.LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8")
         (folder / bundles.KERAS_MODEL).write_bytes(keras_model.to_bytes(model))
 
-        variants = []
-        for variant, convert in _converters(model, calibration_paths, size, options):
+        progress.step("converting")
+        converter, variants = Converter(model, options.batch), []
+        pictures = partial(images.load_all, calibration_paths, size)
+        for variant, convert in _conversions(converter, pictures, options):
             progress.step(f"converting to {variant}")
             data = convert()
+            for layer in converter.left:
+                progress.note(f"{variant}: {layer} is left to the stock converter's rounding")
             interface = options.interface if variant == INT8 else "float32"
             inspection.check(variant, data, batch=options.batch, parameters=_kernel_weights(model), interface=interface)
             path = folder / f"{variant}.tflite"
@@ -91,7 +96,7 @@ def export(
             preprocessing=Preprocessing(size),
             batch=options.batch,
             variants=tuple(variants),
-            evaluation=pictures,
+            evaluation=evaluated,
             calibration=Calibration(len(calibration_paths), sha256("".join(seen).encode()).hexdigest()),
             versions=host.versions(),
             files={},
@@ -105,17 +110,17 @@ def export(
     return Bundle(out, manifest)
 
 
-def _converters(
-    model, calibration: Sequence[Path], size: int, options: Options
+def _conversions(
+    converter: Converter, pictures: Pictures, options: Options
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    converter = Converter(model, options.batch)
-    makers = {
+    stock = options.quantizer == "stock"
+    conversions = {
         FLOAT32: converter.float32,
         FLOAT16: converter.float16,
-        DYNAMIC: converter.dynamic,
-        INT8: lambda: converter.int8(lambda: images.load_all(calibration, size), options.interface),
+        DYNAMIC: converter.stock_dynamic if stock else lambda: converter.dynamic(pictures),
+        INT8: lambda: (converter.stock_int8 if stock else converter.int8)(pictures, options.interface),
     }
-    return ((variant, makers[variant]) for variant in VARIANTS if variant in options.variants)
+    return ((variant, conversions[variant]) for variant in VARIANTS if variant in options.variants)
 
 
 def _pictures(paths: Sequence[Path], size: int) -> Iterator[tuple[np.ndarray, Path]]:

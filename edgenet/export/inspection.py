@@ -5,17 +5,16 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
 from edgenet.export import flatbuffer
+from edgenet.export.dynamic import MINIMUM_WEIGHTS
+from edgenet.export.operators import CHANNEL_AXIS
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
 
-# The converter leaves smaller weights of a dynamic-range model in float32 (`minimum_elements_for_weights`).
-DYNAMIC_MINIMUM = 1024
+# The converter keeps each bias within 2^30 steps; at that limit it has widened the scale of the channel's weights.
+WIDE_BIAS = 2**29
 
 # The dtypes of what a float model computes, and of what is stored in it; int32 are shapes and axes.
 COMPUTED = ("float32", "int32")
 CONSTANTS = {FLOAT32: ("float32", "int32"), FLOAT16: ("float16", "int32"), DYNAMIC: ("float32", "int8", "int32")}
-
-# Where each weighted operator keeps its output channels, the axis of the scales (quantization specification).
-CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
 
 def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: str = "float32") -> None:
@@ -64,9 +63,36 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
         allowed = COMPUTED if kind == "computed tensors" else CONSTANTS[variant]
         require(_dtype(tensor) in allowed, f"{' or '.join(allowed)} {kind}", f"{_dtype(tensor)} at {_name(tensor)}")
     if variant == DYNAMIC:
-        for _, tensor, values in weights:
-            large = values.size >= DYNAMIC_MINIMUM
+        for name, tensor, values in weights:
+            large = values.size >= MINIMUM_WEIGHTS and name != "DEPTHWISE_CONV_2D"
             require(not large or _dtype(tensor) == "int8", "int8 weights", f"{_dtype(tensor)} at {_name(tensor)}")
+
+
+def check_weights(data: bytes, chosen: dict[str, np.ndarray]) -> None:
+    """Read the integers of each layer back, and raise EdgenetError unless they are those that were chosen.
+
+    chosen: the weights, -127 to 127, by the name of the layer's output. A channel whose bias would not fit into 30 bits
+    beside such small weights gets a wider scale from the converter. Its weights are then nothing beside its bias, and
+    are not compared.
+    """
+    model = flatbuffer.read(data)
+    graph = model.subgraphs[0]
+    layers = {
+        _name(graph.tensors[op.outputs[0]]).split(";")[0]: op
+        for op in graph.operators
+        if flatbuffer.operator(model, op) in CHANNEL_AXIS
+    }
+    for name, integers in chosen.items():
+        if name not in layers:
+            raise EdgenetError(f"int8: expected a layer {name}, found none; the converter changed the model")
+        weights, bias = (graph.tensors[index] for index in layers[name].inputs[1:3])
+        axis = weights.quantization.quantizedDimension
+        found = np.moveaxis(flatbuffer.constant(model, weights), axis, 0)
+        different = (found != np.moveaxis(integers, axis, 0)).reshape(len(found), -1).any(axis=1)
+        widened = np.abs(flatbuffer.constant(model, bias).astype(np.int64)) > WIDE_BIAS
+        if np.any(different & ~widened):
+            count = int(np.sum(different & ~widened))
+            raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {count} channels")
 
 
 def _check_integer(graph, operators, weights, interface, require) -> None:

@@ -7,6 +7,8 @@ from edgenet.errors import EdgenetError
 FLOAT32, FLOAT16, DYNAMIC, INT8 = VARIANTS = ("float32", "float16", "dynamic", "int8")
 # What the input and output of a full-integer model may be; mobile libraries load uint8 and float32.
 INTERFACES = ("uint8", "int8", "float32")
+# Who chooses the 8-bit weights: `edgenet.export.quantizer`, or the converter alone.
+QUANTIZERS = ("edgenet", "stock")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Options:
     variants: tuple[str, ...] = VARIANTS
     interface: str = "uint8"
     batch: int = 1
+    quantizer: str = "edgenet"
 
     def __post_init__(self):
         names = ", ".join(VARIANTS)
@@ -29,5 +32,7 @@ class Options:
                 raise EdgenetError(f"--variants: expected names out of {names}, found {variant!r}")
         if self.interface not in INTERFACES:
             raise EdgenetError(f"--io: expected one of {', '.join(INTERFACES)}, found {self.interface!r}")
+        if self.quantizer not in QUANTIZERS:
+            raise EdgenetError(f"--quantizer: expected one of {', '.join(QUANTIZERS)}, found {self.quantizer!r}")
         if not 1 <= self.batch <= 1024:
             raise EdgenetError(f"--batch: expected a number from 1 to 1024, found {self.batch}")

@@ -38,7 +38,7 @@ def load(path: Path) -> keras.Model:
 
 
 def check(model: keras.Model, name: str) -> None:
-    """Raise EdgenetError unless `model` takes (batch, size, size, 3) and gives (batch, classes)."""
+    """Raise EdgenetError unless `model` takes (batch, size, size, 3), gives (batch, classes), and is finite."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise EdgenetError(
             f"{name}: expected a model of one image input and one output of scores, "
@@ -49,6 +49,12 @@ def check(model: keras.Model, name: str) -> None:
         raise EdgenetError(f"{name}: expected an input of (batch, size, size, 3), found {taken}")
     if len(given) != 2 or given[1] is None or given[1] < 2:
         raise EdgenetError(f"{name}: expected an output of (batch, classes), found {given}")
+    for layer in model.layers:
+        for variable in layer.weights:
+            if not np.isfinite(variable.numpy()).all():
+                raise EdgenetError(
+                    f"{name}: expected finite weights, found NaN or infinity in {layer.name}; train it again"
+                )
 
 
 def to_bytes(model: keras.Model) -> bytes:
