@@ -7,7 +7,7 @@ filter, which is antialiased when it shrinks. `edgenet.records.Preprocessing` is
 
 import hashlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,11 +45,21 @@ def find(folder: Path) -> list[Path]:
 def labels_by_folder(paths: Iterable[Path], labels: list[str]) -> list[int | None]:
     """The class of each image by the name of the folder that it lies in, spaces written as underscores.
 
-    All None when no folder is named after a class. Raises EdgenetError when only some are.
+    All None when no folder is named after a class. Raises EdgenetError when only some are, or when two classes have
+    the name of a folder (ImageNet has two cranes: the bird and the machine).
     """
-    index = {label.replace(" ", "_"): number for number, label in enumerate(labels)}
+    names = [label.replace(" ", "_") for label in labels]
+    index = {name: number for number, name in enumerate(names)}
+    repeated = {name for name, count in Counter(names).items() if count > 1}
     paths = list(paths)
-    found = [index.get(path.parent.name.replace(" ", "_")) for path in paths]
+    found = []
+    for path in paths:
+        name = path.parent.name.replace(" ", "_")
+        if name in repeated:
+            raise EdgenetError(
+                f"{path.parent}: expected the name of one class, found that of several; rename them apart"
+            )
+        found.append(index.get(name))
     unlabelled = [path for path, label in zip(paths, found, strict=True) if label is None]
     if unlabelled and len(unlabelled) < len(paths):
         raise EdgenetError(
@@ -62,7 +72,7 @@ def labels_by_folder(paths: Iterable[Path], labels: list[str]) -> list[int | Non
 def read_labels(path: Path) -> list[str]:
     """The class names, one a line, in the order of the model's output.
 
-    Raises EdgenetError when the file is missing, not UTF-8, empty, or names a class twice.
+    Raises EdgenetError when the file is missing, not UTF-8 or empty, or has an empty line between others.
     """
     try:
         labels = path.read_text(encoding="utf-8-sig").split("\n")
@@ -71,9 +81,10 @@ def read_labels(path: Path) -> list[str]:
     labels = [label.strip() for label in labels]
     while labels and not labels[-1]:
         labels.pop()
-    if not labels or "" in labels or len(set(labels)) < len(labels):
-        found = "none" if not labels else "an empty line" if "" in labels else "one twice"
-        raise EdgenetError(f"{path}: expected a class name on each line, each one once, found {found}")
+    if not labels or "" in labels:
+        raise EdgenetError(
+            f"{path}: expected a class name on each line, found {'none' if not labels else 'an empty one'}"
+        )
     return labels
 
 

@@ -352,6 +352,13 @@ def test_labels_by_folder_where_only_some_are():
         images.labels_by_folder([Path("x/ant/1.png"), Path("x/Ant/2.png"), Path("x/bee/3.png")], LABELS)
 
 
+def test_labels_by_folder_of_two_classes():
+    labels = ["crane", "sea urchin", "crane"]
+    assert images.labels_by_folder([Path("x/sea urchin/1.png")], labels) == [1]
+    with pytest.raises(EdgenetError, match="^x/crane: expected the name of one class, found that of several; rename"):
+        images.labels_by_folder([Path("x/crane/1.png")], labels)
+
+
 @pytest.mark.parametrize(
     "text", ["ant\nsea urchin\nT-shirt\n", "ant\r\nsea urchin \r\n T-shirt\r\n\r\n", "ant\nsea urchin\nT-shirt"]
 )
@@ -372,8 +379,7 @@ def test_read_labels_with_other_letters(tmp_path):
     [
         (b"", "none$"),
         (b"\n \n", "none$"),
-        (b"ant\n\nbee\n", "an empty line$"),
-        (b"ant\nbee\nant\n", "one twice$"),
+        (b"ant\n\nbee\n", "an empty one$"),
         (b"ant\n\xff\xfe\n", ".*can't decode"),
     ],
 )

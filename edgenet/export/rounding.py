@@ -8,7 +8,7 @@ from edgenet.export.operators import Layer
 # Added to the diagonal of the second moments, as a share of its mean, so that they can be inverted (GPTQ's choice).
 DAMPING = 0.01
 # Output positions of a picture that are looked at: neighbours tell much the same.
-POSITIONS = 128
+POSITIONS = 64
 
 
 def nearest(layer: Layer) -> np.ndarray:
@@ -78,7 +78,7 @@ def _windows(values: np.ndarray, size: int, stride: int, dilation: int, padding:
         widths[axis] = (missing // 2, missing - missing // 2)
         values = np.pad(values, widths)
     windows = np.lib.stride_tricks.sliding_window_view(values, reach, axis)[..., ::dilation]
-    return np.take(windows, range(0, windows.shape[axis], stride), axis)
+    return windows[(slice(None),) * axis + (slice(None, None, stride),)]
 
 
 def _divisors(layer: Layer) -> np.ndarray:
