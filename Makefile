@@ -12,7 +12,11 @@ BUILD ?= build
 export VENV
 MODEL := $(BUILD)/mobilenet_v1_0.5_96
 EDGENET := $(VENV)/bin/edgenet
-SOURCES := $(shell find edgenet/model edgenet/export edgenet/images.py edgenet/bundled.py calibration_data -type f ! -name '*.pyc')
+SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -name cli.py)
+
+# Asked for now, and not what was asked for when it was made: make it again.
+OTHER_PYTHON := $(if $(PYTHON),$(shell test "$$(cat $(VENV)/python 2>/dev/null)" = "$(PYTHON)" || echo FORCE))
+OTHER_FLAGS := $(shell test "$$(cat $(MODEL).flags 2>/dev/null)" = '$(EXPORT_FLAGS)' || echo FORCE)
 
 .PHONY: help export benchmark test train lint lock clean FORCE
 
@@ -39,11 +43,11 @@ lock: $(VENV)/laptop ## pin the newest versions in requirements.lock
 clean: ## remove .venv and build/
 	@rm -rf $(VENV) $(BUILD)
 
-# A bundle is made again when what it is made of has changed, or when options ask for another one.
-$(MODEL)/manifest.json: $(SOURCES) $(if $(EXPORT_FLAGS),FORCE) | $(VENV)/laptop
+$(MODEL)/manifest.json: $(SOURCES) $(OTHER_FLAGS) | $(VENV)/laptop
 	@$(EDGENET) export --out $(MODEL) $(EXPORT_FLAGS)
+	@printf '%s\n' '$(EXPORT_FLAGS)' > $(MODEL).flags
 
-$(VENV)/laptop $(VENV)/device: requirements.lock pyproject.toml
+$(VENV)/laptop $(VENV)/device: requirements.lock pyproject.toml $(OTHER_PYTHON)
 	@.ci/install $(@F) "$(PYTHON)"
 
 FORCE:

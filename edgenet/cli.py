@@ -17,7 +17,10 @@ from edgenet.records import ALLOWED, DEFAULT_CLASSES
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 1 after one line on stderr that says what to mend."""
     debug = False
-    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal leaves nothing half-made either
+        signal.signal(number, lambda *_: _interrupt())
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
     try:
         options = _parser().parse_args(arguments)
         debug = options.debug
@@ -184,16 +187,19 @@ def _train(options) -> None:
 
 
 def _export(options) -> None:
-    from edgenet import bundled, images
+    from edgenet import bundled, files, images
     from edgenet.export.options import VARIANTS, Options
     from edgenet.runtime import bundle as bundles
     from edgenet.terminal import Progress, quiet
 
     variants = VARIANTS if options.variants is None else options.variants
     chosen = Options(variants, options.io, options.batch, options.quantizer)
-    name = options.model.stem if options.model else bundled.SPEC.name
+    name = (options.out or options.model.with_suffix("")).name if options.model else bundled.SPEC.name
     out = options.out or Path("build") / name
     bundles.check_replaceable(out)
+    files.check_writable(out / bundles.MANIFEST if out.exists() else out)
+    if options.model and not options.model.is_file():
+        raise EdgenetError(f"{options.model}: expected a Keras model (.keras), found: nothing")
     own = {"--labels": options.labels, "--calibration": options.calibration, "--evaluation": options.evaluation}
     if options.model:
         for option, value in own.items():
@@ -226,7 +232,7 @@ def _export(options) -> None:
         progress.close()
     for variant in bundle.manifest.variants:
         size = bundle.manifest.files[variant.file].bytes / 1e6
-        agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f}"
+        agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f} of {variant.drift.images:,} images"
         print(f"{bundle.file(variant.file)}: {size:.2f} MB, {agreement}")
 
 
@@ -278,8 +284,7 @@ def _benchmark(options) -> None:
         )
     bundle = bundles.load(options.bundle or _default_bundle())
     variants = bundle.variants(options.variants)
-    path = options.json or bundles.new_result(bundle)
-    files.check_writable(path)
+    files.check_writable(options.json or bundle.file(bundles.RESULTS) / "new.json")
     progress = Progress()
     try:
         progress.step("checking the bundle")
@@ -295,7 +300,10 @@ def _benchmark(options) -> None:
         )
     finally:
         progress.close()
-    files.write_whole(path, records.to_json(results))
+    data = records.to_json(results)
+    if options.json:
+        files.write_whole(options.json, data)
+    path = options.json or bundles.write_result(bundle, data)
     print(results_table(results))
     print(f"\nresults: {path}")
 
@@ -307,6 +315,7 @@ def _default_bundle() -> Path:
 
 
 def _require_tensorflow(verb: str) -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else Keras is used with on this machine
     if not find_spec("tensorflow"):
         raise EdgenetError(
             f"{verb}: expected TensorFlow, found none; run `make export`, or pip install 'edgenet[export]'"

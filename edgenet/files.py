@@ -17,16 +17,36 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises EdgenetError when the place cannot be written.
     """
-    with _place(path), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with _place(path), _written(path, data) as temporary:
+        os.replace(temporary, path)
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """Write `data` to `path` if there is no such file yet, whoever else tries. Returns whether it was written.
+
+    Raises EdgenetError when the place cannot be written.
+    """
+    with _place(path), _written(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        return True
+
+
+@contextmanager
+def _written(path: Path, data: bytes) -> Iterator[str]:
+    """The name of a whole temporary file beside `path`, gone at the end if it is still there."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.chmod(file.name, 0o644)  # a temporary file is private to its maker; this one is to be shared
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+            yield file.name
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)
 
 
 def check_writable(path: Path) -> None:

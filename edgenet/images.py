@@ -7,6 +7,7 @@ filter, which is antialiased when it shrinks. `edgenet.records.Preprocessing` is
 
 import hashlib
 import os
+import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from edgenet.errors import EdgenetError
+
+# What Pillow has to say of odd but readable files; what is unreadable raises.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 Item = TypeVar("Item")
 
@@ -37,6 +41,11 @@ def find(folder: Path) -> list[Path]:
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    for path in found:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            raise EdgenetError(f"{path!r}: expected a file name in UTF-8, found other bytes; rename it") from error
     if not found:
         raise EdgenetError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none; put some there")
     return found
@@ -95,15 +104,27 @@ def load(path: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            return resize(_rgb(ImageOps.exif_transpose(image)), size)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            return resize(_rgb(_upright(image)), size)
+    except Exception as error:  # each of Pillow's decoders has exceptions of its own for damaged files
         reason = "an empty file" if path.is_file() and path.stat().st_size == 0 else f"none ({error})"
         raise EdgenetError(f"{path}: expected a whole image, found {reason}; replace or remove it") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say; damaged ones say nothing."""
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255 instead of scaling them
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 

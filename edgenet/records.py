@@ -135,7 +135,7 @@ class File:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The representative dataset that the integer ranges come from. sha256: of its pictures' pixels, in order."""
+    """The representative dataset of the integer variants. sha256: of its pictures' SHA-256s, in order."""
 
     images: int
     sha256: str
@@ -193,11 +193,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that was measured of one variant, or of Keras (whose drift is nothing, and whose file is model.keras)."""
+    """All that was measured of one variant, or of Keras (whose drift is nothing, and whose file is model.keras).
+
+    starts: one for each fresh process.
+    """
 
     name: str
     bytes: int
-    start: Start
+    starts: tuple[Start, ...]
     latency: tuple[Latency, ...]
     drift: Drift | None
 

@@ -45,14 +45,18 @@ class Progress:
         self._stream.flush()
 
 
+def _flush() -> None:
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever started Python
+        stream.flush()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hold back what is written to stdout and stderr until the block ends, by C++ libraries too.
 
     It is dropped, unless the block ends in an exception that nobody foresaw: then it may hold the reason.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     kept = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 1)
@@ -64,8 +68,7 @@ def quiet() -> Iterator[None]:
             unforeseen = not isinstance(error, EdgenetError)
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             for kept_one, number in zip(kept, (1, 2), strict=True):
                 os.dup2(kept_one, number)
                 os.close(kept_one)

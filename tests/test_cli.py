@@ -280,7 +280,8 @@ def test_export_prints_a_line_for_each_variant(exported):
     done, _ = exported
     (line,) = output_of(done)
     assert re.fullmatch(
-        r"build/mobilenet_v1_0\.5_96/int8\.tflite: \d+\.\d\d MB, top-1 agreement with Keras [01]\.\d{3}", line
+        r"build/mobilenet_v1_0\.5_96/int8\.tflite: \d\.\d\d MB, top-1 agreement with Keras [01]\.\d{3} of 1,000 images",
+        line,
     )
 
 
@@ -340,7 +341,7 @@ def test_a_model_of_ones_own_needs_data_of_its_own(tmp_path, own, missing):
         ("--evaluation", "nowhere", "nowhere: expected a folder of images, found nothing"),
         ("--evaluation", "empty", "empty: expected images (.png, .jpg, .jpeg, .webp, .bmp), found none"),
         ("--labels", "nowhere.txt", "nowhere.txt: expected a text file with a class name on each line, found"),
-        ("--labels", "empty.txt", "empty.txt: expected a class name on each line, each one once, found none"),
+        ("--labels", "empty.txt", "empty.txt: expected a class name on each line, found none"),
     ],
 )
 def test_export_of_what_is_not_there(tmp_path, own, option, value, expected):

@@ -352,10 +352,36 @@ def test_labels_by_folder_where_only_some_are():
         images.labels_by_folder([Path("x/ant/1.png"), Path("x/Ant/2.png"), Path("x/bee/3.png")], LABELS)
 
 
+def test_transparent_pixels_are_white(tmp_path):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:4] = (255, 0, 0, 255)
+    pixels[4:] = (255, 0, 0, 0)  # red that nobody sees
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    loaded = images.load(tmp_path / "half.png", 8)
+    assert (loaded[:4] == (255, 0, 0)).all()
+    assert (loaded[4:] == 255).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_exif_data_say_nothing(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "whole.jpg", exif=exif)
+    data = bytearray((tmp_path / "whole.jpg").read_bytes())
+    start = data.index(b"Exif\0\0") + 6
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = data.copy()
+        for place in random.integers(start, start + 26, 3):
+            damaged[place] = random.integers(256)
+        (tmp_path / "damaged.jpg").write_bytes(damaged)
+        assert images.load(tmp_path / "damaged.jpg", 8).shape == (8, 8, 3)
+
+
 def test_labels_by_folder_of_two_classes():
     labels = ["crane", "sea urchin", "crane"]
     assert images.labels_by_folder([Path("x/sea urchin/1.png")], labels) == [1]
-    with pytest.raises(EdgenetError, match="^x/crane: expected the name of one class, found that of several; rename"):
+    with pytest.raises(EdgenetError, match=r"^x/crane: expected the name of one class, found that of several; rename"):
         images.labels_by_folder([Path("x/crane/1.png")], labels)
 
 

@@ -142,7 +142,7 @@ def test_help_is_the_default_and_lists_every_target(copy):
         ("export", 'import sys; sys.modules["ensurepip"] = None', "without venv; sudo apt install python3-venv"),
         ("export", "import sys; sys.maxsize = 2**31 - 1", "found a 32-bit Python;"),
         ("export", 'import platform; platform.machine = lambda: "riscv64"', " riscv64;"),
-        ("export", "raise SystemExit(1)", "python3, which does not run;"),
+        ("export", "raise SystemExit(1)", "python3, which is no Python that runs;"),
     ],
 )
 @pytest.mark.parametrize("named", [False, True])

@@ -56,7 +56,8 @@ def export(
 
     with files.whole_folder(out) as folder:
         progress.step(f"reading {len(calibration_paths)} calibration images")
-        seen = {images.digest(pixels): path for pixels, path in _pictures(calibration_paths, size)}
+        digests = [images.digest(pixels) for pixels in images.load_all(calibration_paths, size)]
+        seen = dict(zip(digests, calibration_paths, strict=True))
         progress.step(f"Keras on {len(evaluation_paths)} evaluation images")
         shown = (pixels for pixels, _ in _disjoint(_pictures(evaluation_paths, size), seen))
         bundles.write_scores(
@@ -97,7 +98,7 @@ def export(
             batch=options.batch,
             variants=tuple(variants),
             evaluation=evaluated,
-            calibration=Calibration(len(calibration_paths), sha256("".join(seen).encode()).hexdigest()),
+            calibration=Calibration(len(calibration_paths), sha256("".join(digests).encode()).hexdigest()),
             versions=host.versions(),
             files={},
         )

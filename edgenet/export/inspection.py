@@ -9,6 +9,9 @@ from edgenet.export.dynamic import MINIMUM_WEIGHTS
 from edgenet.export.operators import CHANNEL_AXIS
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
 
+# What the weights of a model may be stored as.
+WEIGHT_DTYPES = ("float32", "float16", "int8")
+
 # The converter keeps each bias within 2^30 steps; at that limit it has widened the scale of the channel's weights.
 WIDE_BIAS = 2**29
 
@@ -52,7 +55,8 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
     ]
     for name, tensor, values in weights:
         require(values is not None, f"the weights of each {name} in the file", f"{_name(tensor)} without any")
-    count = sum(values.size for _, _, values in weights)
+    constants = (flatbuffer.constant(model, tensor) for tensor in graph.tensors)
+    count = sum(values.size for values in constants if values is not None and values.dtype.name in WEIGHT_DTYPES)
     require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
 
     if variant == INT8:
@@ -98,6 +102,14 @@ def check_weights(data: bytes, chosen: dict[str, np.ndarray]) -> None:
 def _check_integer(graph, operators, weights, interface, require) -> None:
     """Every operator integer, weights per channel and symmetric, input scale that of pixels."""
     border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
+    quantized = graph.inputs[0] if interface != "float32" else graph.operators[0].outputs[0]
+    grid = graph.tensors[quantized].quantization
+    zero_point = 127 if interface == "uint8" else -1
+    require(
+        bool(np.isclose(grid.scale[0], 2 / 255, rtol=1e-5)) and grid.zeroPoint[0] == zero_point,
+        f"an input of scale 2/255 and zero point {zero_point}",
+        f"{grid.scale[0]:.6f} and {grid.zeroPoint[0]}",
+    )
     for name, op in operators:
         if name not in border:
             for index in (*op.inputs, *op.outputs):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from edgenet import images
 from edgenet.model import keras_model
-from edgenet.runtime import worker
+from edgenet.runtime import latency, worker
 
 
 def _load(path: str, batch: str, threads: str):
@@ -16,7 +17,7 @@ def _load(path: str, batch: str, threads: str):
     model = keras_model.load(Path(path))
     # A traced graph: calling a Keras model eagerly costs more in Python than in the network.
     function = tf.function(lambda image: model(image, training=False), autograph=False)
-    image = tf.zeros((int(batch), *model.input_shape[1:]))
+    image = tf.constant(images.normalize(latency.picture(int(batch), model.input_shape[1])))
     return lambda: function(image).numpy()
 
 

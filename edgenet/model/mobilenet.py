@@ -6,6 +6,9 @@ from keras import layers
 from edgenet.model.architecture import BLOCKS, STEM_FILTERS, scaled
 from edgenet.records import ModelSpec
 
+# Whatever ~/.keras/keras.json says.
+LAST = {"data_format": "channels_last"}
+
 
 def build(spec: ModelSpec) -> keras.Model:
     """Build the network with fresh weights.
@@ -17,7 +20,7 @@ def build(spec: ModelSpec) -> keras.Model:
     """
     inputs = keras.Input((spec.size, spec.size, 3), name="image")
     x = layers.Conv2D(
-        scaled(STEM_FILTERS, spec.alpha), 3, strides=2, padding="same", use_bias=False, name="stem_convolution"
+        scaled(STEM_FILTERS, spec.alpha), 3, strides=2, padding="same", use_bias=False, name="stem_convolution", **LAST
     )(inputs)
     x = _normalized_relu6(x, "stem")
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
@@ -29,13 +32,14 @@ def build(spec: ModelSpec) -> keras.Model:
             depth_multiplier=spec.depth_multiplier,
             use_bias=False,
             name=f"{name}_depthwise",
+            **LAST,
         )(x)
         x = _normalized_relu6(x, f"{name}_depthwise")
-        x = layers.Conv2D(scaled(filters, spec.alpha), 1, use_bias=False, name=f"{name}_pointwise")(x)
+        x = layers.Conv2D(scaled(filters, spec.alpha), 1, use_bias=False, name=f"{name}_pointwise", **LAST)(x)
         x = _normalized_relu6(x, f"{name}_pointwise")
-    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool")(x)
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="pool", **LAST)(x)
     x = layers.Dropout(spec.dropout, name="dropout")(x)
-    x = layers.Conv2D(spec.classes, 1, name="logits")(x)
+    x = layers.Conv2D(spec.classes, 1, name="logits", **LAST)(x)
     x = layers.Reshape((spec.classes,), name="flatten")(x)
     outputs = layers.Softmax(name="scores")(x)
     return keras.Model(inputs, outputs, name=spec.name)

@@ -1,5 +1,7 @@
 """Results as a table for the terminal."""
 
+from statistics import median
+
 from edgenet.records import Measurement, Results
 from edgenet.report.columns import columns
 
@@ -18,14 +20,15 @@ def _title(results: Results) -> str:
     machine = results.machine
     libraries = ", ".join(f"{name} {version}" for name, version in machine.versions.items() if name != "edgenet")
     where = f"{machine.cpu} ({machine.architecture}, {machine.cores} cores)"
-    return f"{results.bundle} on {where}\n{machine.system}, {libraries}"
+    batch = "" if results.batch == 1 else f", batches of {results.batch}"
+    return f"{results.bundle}{batch} on {where}\n{machine.system}, {libraries}"
 
 
 def _header(measurement: Measurement) -> list[list[str]]:
     cells = [["variant", ""], ["file", "MB"]]
     for latency in measurement.latency:
         cells += [[f"{latency.threads} thread{'s' * (latency.threads > 1)}, ms", "median"], ["", "p90"], ["", "speed"]]
-    cells += [["top-1", "agrees"], ["top-5", "has it"], ["accuracy", ""], ["", "change"], ["", "ties"]]
+    cells += [["top-1", "agrees"], ["top-5", "has it"], ["accuracy", ""], ["", "change"], ["ties", ""]]
     cells += [["load", "ms"], ["first", "ms"], ["memory", "MB"]]
     return [list(line) for line in zip(*cells, strict=True)]
 
@@ -42,8 +45,10 @@ def _row(measurement: Measurement, base: Measurement | None) -> list[str]:
         cells += [f"{drift.agreement:.3f}", f"{drift.top5:.3f}"]
         cells += ["-", "-"] if drift.accuracy is None else [f"{drift.accuracy:.3f}", f"{drift.accuracy_change:+.3f}"]
         cells += [f"{drift.ties:.3f}"]
-    start = measurement.start
-    return [*cells, _milliseconds(start.load), _milliseconds(start.first), _megabytes(start.peak_bytes)]
+    load, first, peak = (
+        median(getattr(start, field) for start in measurement.starts) for field in ("load", "first", "peak_bytes")
+    )
+    return [*cells, _milliseconds(load), _milliseconds(first), _megabytes(peak)]
 
 
 def _legend(results: Results, base: Measurement | None) -> list[str]:
@@ -51,12 +56,19 @@ def _legend(results: Results, base: Measurement | None) -> list[str]:
     lines = []
     if base:
         lines.append(f"speed: times as fast as {BASE} on as many threads")
+    if results.batch > 1:
+        lines.append(f"ms: of one inference of {results.batch} images")
     if drift:
         accuracy = (
             "" if drift.reference_accuracy is None else f"; Keras' accuracy there: {drift.reference_accuracy:.3f}"
         )
         lines.append(f"agrees: same top class as Keras, of {drift.images:,} images{accuracy}")
-    lines.append("load, first: model ready and first inference, in a fresh process; memory: its peak")
+    lines.append(
+        "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of"
+    )
+    baselines = [start.baseline_bytes for m in results.measurements if m.name != "keras" for start in m.starts]
+    runtime = f"{_megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
+    lines.append(f"which {runtime} (Keras' load leaves TensorFlow's import out)")
     return lines + list(results.notes)
 
 

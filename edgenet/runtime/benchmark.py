@@ -15,6 +15,8 @@ from edgenet.runtime.worker import Worker
 from edgenet.terminal import Progress
 
 KERAS = "keras"
+# Fresh processes for load time, first inference and memory, beside those that latency is measured in.
+STARTS = 3
 
 
 def run(
@@ -46,20 +48,27 @@ def run(
         model = str(bundle.file(bundles.KERAS_MODEL))
         workers[KERAS] = partial(Worker, "edgenet.model.keras_worker", model, str(bundle.manifest.batch))
 
-    starts, latencies = {}, {name: [] for name in workers}
+    starts, latencies = {name: [] for name in workers}, {name: [] for name in workers}
+    progress.step("starts")
+    for done in range(STARTS):
+        for variant in variants:  # not Keras: each start of TensorFlow takes seconds
+            with closing(workers[variant.name](str(threads[0]))) as worker:
+                starts[variant.name].append(worker.start)
+        progress.count(done + 1, STARTS)
     for count in threads:
         progress.step(f"latency, {count} thread{'s' * (count > 1)}")
         with ExitStack() as running:
             timers = {name: running.enter_context(closing(make(str(count)))) for name, make in workers.items()}
             samples = latency.interleave(timers, rounds, seconds, lambda done: progress.count(done, rounds))
         for name, timer in timers.items():
-            starts.setdefault(name, timer.start)  # that of the first number of threads stands for all
+            starts[name].append(timer.start)
             latencies[name].append(latency.summarize(count, samples[name]))
 
     sizes = {variant.name: bundle.manifest.files[variant.file].bytes for variant in variants}
     sizes[KERAS] = bundle.manifest.files[bundles.KERAS_MODEL].bytes
     measurements = tuple(
-        Measurement(name, sizes[name], starts[name], tuple(latencies[name]), drifts.get(name)) for name in workers
+        Measurement(name, sizes[name], tuple(starts[name]), tuple(latencies[name]), drifts.get(name))
+        for name in workers
     )
     return Results(
         bundle=bundle.manifest.name,

@@ -9,6 +9,7 @@ manifest.json    what is what, and the SHA-256 of every other file
 results/         what benchmarks found, one file a run; not part of the manifest
 """
 
+import json
 import os
 import time
 import zipfile
@@ -40,10 +41,6 @@ class Bundle:
 
     def file(self, name: str) -> Path:
         return self.folder / name
-
-    @property
-    def labels(self) -> list[str]:
-        return images.read_labels(self.file(LABELS))
 
     def variants(self, names: Iterable[str] | None = None) -> list[Variant]:
         """The variants of these names, all by default. Raises EdgenetError when one is not in the bundle."""
@@ -83,16 +80,21 @@ def check_replaceable(folder: Path) -> None:
         raise EdgenetError(
             f"{folder}: expected a folder of its own to write to, found one in use; name another with --out"
         )
-    if folder.is_dir() and any(folder.iterdir()):
-        try:
-            load(folder)
-        except EdgenetError as error:
-            raise EdgenetError(
-                f"{folder}: expected a new folder or an earlier bundle to write to, found a folder with other files; "
-                "name another with --out"
-            ) from error
-    elif folder.exists() and not folder.is_dir():
+    if folder.is_dir() and any(folder.iterdir()) and not _is_bundle(folder):
+        raise EdgenetError(
+            f"{folder}: expected a new folder or an earlier bundle to write to, found a folder with other files; "
+            "name another with --out"
+        )
+    if folder.exists() and not folder.is_dir():
         raise EdgenetError(f"{folder}: expected a folder to write to, found a file; name another with --out")
+
+
+def _is_bundle(folder: Path) -> bool:
+    """Whether it says that it is a bundle, of any format."""
+    try:
+        return json.loads((folder / MANIFEST).read_bytes())["kind"] == Manifest.KIND
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def verify(bundle: Bundle) -> int:
@@ -115,7 +117,7 @@ def verify(bundle: Bundle) -> int:
 def seal(folder: Path, manifest: Manifest) -> Bundle:
     """Write the manifest of a finished folder, with every file's hash in it."""
     paths = sorted(
-        path for path in folder.rglob("*") if path.is_file() and RESULTS not in path.relative_to(folder).parts
+        path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] != RESULTS
     )
     listed = {
         path.relative_to(folder).as_posix(): File(files.sha256(path), path.stat().st_size)
@@ -127,11 +129,11 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
     return Bundle(folder, manifest)
 
 
-def new_result(bundle: Bundle) -> Path:
-    """A file in the bundle's results/ that is not there yet, named after the time (UTC)."""
+def write_result(bundle: Bundle, data: bytes) -> Path:
+    """Write a file of its own, named after the time (UTC), into the bundle's results/. Returns where it lies."""
     stem = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     names = (f"{stem}.json", *(f"{stem}-{number}.json" for number in range(2, 1_000)))
-    return next(path for path in (bundle.file(RESULTS) / name for name in names) if not path.exists())
+    return next(path for name in names if files.write_new(path := bundle.file(RESULTS) / name, data))
 
 
 def chunks(bundle: Bundle) -> Iterator[Chunk]:

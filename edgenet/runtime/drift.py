@@ -29,7 +29,7 @@ class Chunk:
 
 @dataclass
 class Tally:
-    """Sums over the pictures seen so far; it divides once, at the end. Its size does not depend on their number."""
+    """Sums over the pictures seen so far; it divides once, at the end. Of the pictures, only flipped ones are kept."""
 
     images: int = 0
     agreeing: int = 0

@@ -12,8 +12,10 @@ from edgenet.records import Latency
 Timer = Callable[[int], Sequence[float]]
 
 WARMUP_SECONDS = 0.2
-# Inferences of one turn: enough to forget the neighbour's caches, few enough to keep every sample in a file.
+# Inferences of one turn: few enough to keep every sample in a file.
 MINIMUM_COUNT, MAXIMUM_COUNT = 5, 100
+# At the start of each turn, the caches hold the neighbour's weights and other threads sleep: not counted.
+COLD_SECONDS, COLD_COUNT = 0.01, 10
 
 
 def time_inferences(run: Callable[[], None], count: int, clock: Callable[[], float] = time.perf_counter) -> list[float]:
@@ -40,31 +42,38 @@ def interleave(
 ) -> dict[str, tuple[tuple[float, ...], ...]]:
     """Time all in turn, `rounds` times over, so that whatever slows the machine meets all of them alike.
 
-    Each gets about `seconds` in each round, 5 to 100 inferences, after a warm-up of its own that is thrown away.
-    Each round begins with another one, so that nobody always runs after the same neighbour. Returns the samples, in
-    seconds, a tuple for each round.
+    Each gets about `seconds` in each round, 5 to 100 inferences, after a warm-up at the beginning and a few inferences
+    at the start of each turn that are thrown away. Each round begins with another one, so that nobody always runs after
+    the same neighbour. Returns the samples, in seconds, a tuple for each round.
     """
-    counts = {name: _warm_up(timer, seconds) for name, timer in timers.items()}
+    typical = {name: _warm_up(timer) for name, timer in timers.items()}
+    counts = {name: round(min(max(seconds / typical[name], MINIMUM_COUNT), MAXIMUM_COUNT)) for name in timers}
+    cold = {name: round(min(max(COLD_SECONDS / typical[name], 1), COLD_COUNT)) for name in timers}
     names = list(timers)
     samples = {name: [] for name in names}
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            timers[name](cold[name])
             # Nanoseconds are what the clock resolves.
             samples[name].append(tuple(round(sample, 9) for sample in timers[name](counts[name])))
         counted(number + 1)
     return {name: tuple(samples[name]) for name in names}
 
 
-def _warm_up(timer: Timer, seconds: float) -> int:
-    """Run for WARMUP_SECONDS, or 1,000 inferences. Returns how many inferences fill `seconds`."""
+def _warm_up(timer: Timer) -> float:
+    """Run for WARMUP_SECONDS, or 1,000 inferences. Returns the seconds of a typical one."""
     spent, count = 0.0, 1
     while spent < WARMUP_SECONDS and count < 1_000:
         samples = timer(count)
         spent += sum(samples)
         count *= 2
-    typical = max(float(np.median(samples)), 1e-9)
-    return min(max(round(seconds / typical), MINIMUM_COUNT), MAXIMUM_COUNT)
+    return max(float(np.median(samples)), 1e-9)
+
+
+def picture(batch: int, size: int) -> np.ndarray:
+    """What every model is shown while it is timed: uint8 noise (batch, size, size, 3), always the same."""
+    return np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
 
 
 def summarize(threads: int, rounds: tuple[tuple[float, ...], ...]) -> Latency:

@@ -30,7 +30,7 @@ class Runner:
                 f"{path}: expected one image input and one output of scores, found another kind of model"
             )
         self._input, self._output = inputs[0], outputs[0]
-        self.batch = int(self._input["shape"][0])
+        self.batch, self.size = int(self._input["shape"][0]), int(self._input["shape"][1])
 
     @property
     def input_dtype(self) -> np.dtype:
@@ -40,8 +40,12 @@ class Runner:
     def output_dtype(self) -> np.dtype:
         return np.dtype(self._output["dtype"])
 
+    def show(self, pixels: np.ndarray) -> None:
+        """Set the input: uint8 pictures (batch, size, size, 3)."""
+        self._interpreter.set_tensor(self._input["index"], as_input(pixels, self.input_dtype))
+
     def invoke(self) -> None:
-        """Run one inference on whatever the input holds: what a latency measurement repeats."""
+        """Run one inference on what was last shown: what a latency measurement repeats."""
         self._interpreter.invoke()
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
@@ -52,8 +56,8 @@ class Runner:
     def _batch_scores(self, pixels: np.ndarray) -> np.ndarray:
         missing = self.batch - len(pixels)
         full = np.concatenate([pixels, np.repeat(pixels[-1:], missing, axis=0)]) if missing else pixels
-        self._interpreter.set_tensor(self._input["index"], as_input(full, self.input_dtype))
-        self._interpreter.invoke()
+        self.show(full)
+        self.invoke()
         output = self._interpreter.get_tensor(self._output["index"])[: len(pixels)]
         return dequantize(output, *self._output["quantization"])
 

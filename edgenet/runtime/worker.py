@@ -20,7 +20,7 @@ from pathlib import Path
 
 from edgenet.errors import EdgenetError
 from edgenet.records import Start
-from edgenet.runtime.latency import time_inferences
+from edgenet.runtime.latency import picture, time_inferences
 
 
 class Worker:
@@ -110,5 +110,10 @@ if __name__ == "__main__":
     # Imported before the baseline is taken: the runtime is not the model's.
     from edgenet.runtime.runner import Runner
 
-    path, threads = sys.argv[1:]
-    serve(lambda: Runner(Path(path), int(threads)).invoke)
+    def load() -> Callable[[], None]:
+        path, threads = sys.argv[1:]
+        runner = Runner(Path(path), int(threads))
+        runner.show(picture(runner.batch, runner.size))
+        return runner.invoke
+
+    serve(load)

@@ -1,6 +1,7 @@
 """The benchmark's table."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,14 @@ from edgenet.records import Drift, Latency, Machine, Measurement, Results, Start
 from edgenet.report.results_table import results_table
 
 NOTE = "Keras was not timed: TensorFlow is not installed here."
+
+
+# The median of each field is what the table shows.
+STARTS = (
+    Start(0.0123, 0.00456, 45_600_000, 40_100_000),
+    Start(0.5, 0.004, 45_500_000, 40_000_000),
+    Start(0.001, 0.7, 99_900_000, 40_200_000),
+)
 
 
 def drift(agreement: float, accuracy: float | None = 0.9, reference: float | None = 0.91, images: int = 1_000) -> Drift:
@@ -20,7 +29,7 @@ def measurement(name: str, medians: tuple[float, ...], drift: Drift | None = Non
         Latency(threads, ((median,),), median, 1.1 * median, 2 * median, median, median, 0.0, 1)
         for threads, median in zip((1, 4), medians, strict=False)
     )
-    return Measurement(name, size, Start(0.0123, 0.00456, 45_600_000, 1), latency, drift)
+    return Measurement(name, size, STARTS, latency, drift)
 
 
 def results(*measurements: Measurement, notes: tuple[str, ...] = ()) -> Results:
@@ -94,9 +103,16 @@ def test_legend():
     assert legend.split("\n") == [
         "speed: times as fast as float32 on as many threads",
         "agrees: same top class as Keras, of 1,000 images; Keras' accuracy there: 0.910",
-        "load, first: model ready and first inference, in a fresh process; memory: its peak",
+        "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of",
+        "which 40.1 MB are Python and LiteRT (Keras' load leaves TensorFlow's import out)",
         NOTE,
     ]
+
+
+def test_batch_is_told():
+    text = results_table(replace(ALL, batch=3))
+    assert text.startswith("mobilenet_v1_0.5_96, batches of 3 on Raspberry")
+    assert "\nms: of one inference of 3 images\n" in text
 
 
 def test_without_labels():

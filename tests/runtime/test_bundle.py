@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -251,10 +252,19 @@ def test_peak_memory_of_drift_does_not_grow_with_the_number_of_pictures(folder):
 
 def test_a_new_result_has_a_name_of_its_own(folder):
     bundle = bundles.load(folder)
-    (folder / "results").mkdir()
-    paths = []
-    for _ in range(3):  # within one second, most likely
-        paths.append(bundles.new_result(bundle))
-        paths[-1].write_text("{}")
-    assert len(set(paths)) == 3
+    with ThreadPoolExecutor(8) as pool:  # within one second, most likely
+        paths = list(pool.map(lambda number: bundles.write_result(bundle, str(number).encode()), range(8)))
     assert {path.parent for path in paths} == {folder / "results"}
+    assert [path.read_text() for path in paths] == list("01234567")
+    assert len(list((folder / "results").iterdir())) == 8
+
+
+def test_a_class_may_be_called_results(tiny_bundle, tmp_path):
+    folder = tmp_path / "sealed"
+    (folder / "evaluation/results").mkdir(parents=True)
+    (folder / "evaluation/results/1.png").write_bytes(b"a picture")
+    (folder / "results").mkdir()
+    (folder / "results/1.json").write_bytes(b"a result")
+    manifest = replace(tiny_bundle.manifest, variants=(), evaluation=(Picture("evaluation/results/1.png", 0),))
+    assert list(bundles.seal(folder, manifest).manifest.files) == ["evaluation/results/1.png"]
+    assert bundles.verify(bundles.load(folder)) == 1
