@@ -17,8 +17,9 @@ from edgenet.records import ALLOWED, DEFAULT_CLASSES
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 1 after one line on stderr that says what to mend."""
     debug = False
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal leaves nothing half-made either
-        signal.signal(number, lambda *_: _interrupt())
+    # A closed terminal, too, leaves nothing half-made.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
     try:
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if debug:
             raise
         print("Error: interrupted before the end; nothing was written; run the command again", file=sys.stderr)
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _interrupt() -> None:
+def _interrupt(*_) -> None:
+    # Python drops an exception that falls into a destructor or a callback: ask again, once cleaning up has had its time.
+    signal.setitimer(signal.ITIMER_REAL, 5)
     raise KeyboardInterrupt
 
 
@@ -194,7 +198,7 @@ def _export(options) -> None:
 
     variants = VARIANTS if options.variants is None else options.variants
     chosen = Options(variants, options.io, options.batch, options.quantizer)
-    name = (options.out or options.model.with_suffix("")).name if options.model else bundled.SPEC.name
+    name = options.model.stem if options.model else bundled.SPEC.name
     out = options.out or Path("build") / name
     bundles.check_replaceable(out)
     files.check_writable(out / bundles.MANIFEST if out.exists() else out)

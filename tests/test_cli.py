@@ -20,7 +20,7 @@ from PIL import Image
 import edgenet
 from edgenet.cli import main
 
-VERBS = ("model", "train", "export", "verify", "benchmark")
+VERBS = ("model", "train", "export", "ablate", "verify", "benchmark")
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
 SHORT = ("--rounds", "2", "--seconds", "0.01")
 INTERRUPTED = "interrupted before the end; nothing was written; run the command again"

@@ -59,11 +59,11 @@ RESULTS = Results(
         Measurement(
             "float32",
             1_000,
-            Start(0.1, 1e-9, 2_000_000, 1_000_000),
+            (Start(0.1, 1e-9, 2_000_000, 1_000_000), Start(0.2, 1e-8, 3_000_000, 1_000_000)),
             (Latency(1, ((0.1, 0.2), (0.3,)), 0.2, 0.28, 0.298, 0.1, 0.2, 0.1, 3),),
             replace(DRIFT, accuracy=1 / 3, reference_accuracy=0.7),
         ),
-        Measurement("keras", 0, Start(0.0, 0.0, 0, 0), (), None),
+        Measurement("keras", 0, (), (), None),
     ),
     files={},
     notes=("a note",),
