@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(*_) -> None:
-    # Python drops an exception that falls into a destructor or a callback: ask again, once cleaning up has had its time.
+    # Python drops an exception that falls into a destructor or a callback: ask again, after time enough to clean up.
     signal.setitimer(signal.ITIMER_REAL, 5)
     raise KeyboardInterrupt
 

@@ -73,7 +73,7 @@ def test_a_bundle_holds_what_it_should(tiny_bundle, pictures, labels):
         "reference.npz",
     }
     assert bundles.verify(tiny_bundle) == len(tiny_bundle.manifest.files)
-    assert tiny_bundle.labels == labels
+    assert images.read_labels(tiny_bundle.file("labels.txt")) == labels
     assert bundles.load(tiny_bundle.folder) == tiny_bundle
 
 
@@ -122,6 +122,28 @@ def test_only_the_variants_asked_for(export, few):
     bundle = export(few / "calibration", few / "evaluation", variants=("float16",))
     assert [variant.name for variant in bundle.manifest.variants] == ["float16"]
     assert {path.name for path in bundle.folder.glob("*.tflite")} == {"float16.tflite"}
+
+
+def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pictures, few):
+    other = few / "evaluation" / "ant"
+    for number, path in enumerate(images.find(few / "evaluation")):
+        with Image.open(path) as image:  # none of the pictures that tiny_bundle was evaluated on
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other / f"{number:02d}.png")
+    bundle = export(pictures / "calibration", other, variants=("float16", "dynamic", "int8"))
+    assert bundle.manifest.evaluation != tiny_bundle.manifest.evaluation
+    for variant in bundle.manifest.variants:
+        assert bundle.file(variant.file).read_bytes() == tiny_bundle.file(variant.file).read_bytes()
+
+
+def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, few):
+    from edgenet.export.convert import Converter
+
+    bundle = export(few / "calibration", few / "evaluation", variants=("dynamic", "int8"), quantizer="stock")
+    with quiet():
+        converter = Converter(tiny_model)
+        int8 = converter.stock_int8(lambda: images.load_all(images.find(few / "calibration"), 32))
+    assert bundle.file("int8.tflite").read_bytes() == int8
+    assert bundle.file("dynamic.tflite").read_bytes() == converter.stock_dynamic()
 
 
 def test_interface_and_batch_reach_the_manifest(export, few):
@@ -189,6 +211,7 @@ def test_a_wrong_number_of_labels_is_refused(export, few, tmp_path):
         ({"variants": ("float32", "int4")}, "expected names out of float32, float16, dynamic, int8, found 'int4'"),
         ({"variants": ()}, "expected at least one name out of float32, .*, found none"),
         ({"interface": "float16"}, "expected one of uint8, int8, float32, found 'float16'"),
+        ({"quantizer": "best"}, "--quantizer: expected one of edgenet, stock, found 'best'"),
         ({"batch": 0}, "expected a number from 1 to 1024, found 0"),
     ],
 )
@@ -288,7 +311,9 @@ def test_an_error_late_in_the_work_leaves_nothing_behind(tiny_model, few, labels
         import keras
 
         broken = keras.models.clone_model(tiny_model)
-    broken.set_weights([np.full_like(weights, np.nan) for weights in tiny_model.get_weights()])
+    broken.set_weights(tiny_model.get_weights())
+    # Finite, as export wants them, but every logit is beyond float32: infinity less infinity in the softmax.
+    broken.get_layer("logits").kernel.assign(np.full(broken.get_layer("logits").kernel.shape, 3e38))
     with pytest.raises(EdgenetError, match=r"evaluation/ant/00\.png: expected finite scores, found NaN"), quiet():
         export(
             broken,

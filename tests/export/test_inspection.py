@@ -99,8 +99,9 @@ def test_another_batch_is_refused(check, data):
 
 
 def test_fewer_weights_are_refused(check, data, parameters):
-    with pytest.raises(EdgenetError, match=f"expected at least {parameters + 1:,} weights, found {parameters:,}"):
-        check("float32", data["float32"], parameters=parameters + 1)
+    # What is found holds the biases, too.
+    with pytest.raises(EdgenetError, match=rf"expected at least {2 * parameters:,} weights, found [\d,]+;"):
+        check("float32", data["float32"], parameters=2 * parameters)
 
 
 def _open_batch(model):
@@ -169,6 +170,57 @@ def test_a_doctored_file_is_refused(check, data, variant, doctor, text):
     doctor(model)
     with pytest.raises(EdgenetError, match=f"^{variant}: {text}"):
         check(variant, flatbuffer.write(model))
+
+
+@pytest.fixture(scope="module")
+def chosen(data) -> dict[str, np.ndarray]:
+    """The integers of each convolution in the int8 file, as if they had been chosen. Not to be changed."""
+    from edgenet.export import flatbuffer
+
+    model = flatbuffer.read(data["int8"])
+    tensors = model.subgraphs[0].tensors
+    return {
+        tensors[op.outputs[0]].name.decode().split(";")[0]: flatbuffer.constant(model, tensors[op.inputs[1]])
+        for op in model.subgraphs[0].operators
+        if flatbuffer.operator(model, op).endswith("CONV_2D")
+    }
+
+
+@pytest.mark.parametrize("number", [0, 1, 27])  # the stem, a depthwise convolution, the logits
+def test_one_integer_that_was_not_chosen_is_refused(data, chosen, number):
+    from edgenet.export import inspection
+
+    inspection.check_weights(data["int8"], chosen)
+    name, other = list(chosen)[number], list(chosen.values())[number].astype(np.int32)
+    other.flat[5] -= 1
+    text = f"^int8: expected the weights chosen for {re.escape(name)}, found others in 1 channels"
+    with pytest.raises(EdgenetError, match=text):
+        inspection.check_weights(data["int8"], chosen | {name: other})
+
+
+def test_a_layer_that_is_not_in_the_file_is_refused(data, chosen):
+    from edgenet.export import inspection
+
+    with pytest.raises(EdgenetError, match="^int8: expected a layer lost, found none; the converter changed the model"):
+        inspection.check_weights(data["int8"], chosen | {"lost": np.zeros((1, 1, 1, 1), np.int32)})
+
+
+@pytest.mark.parametrize(("bias", "accepted"), [(2**30 - 1, True), (1 - 2**30, True), (2**28, False)])
+def test_a_channel_that_the_converter_widened_for_its_bias_is_not_compared(data, chosen, bias, accepted):
+    from edgenet.export import flatbuffer, inspection
+
+    model = flatbuffer.read(data["int8"])
+    biases = flatbuffer.constant(model, _constant(model, 2)).copy()
+    biases[3] = bias
+    model.buffers[_constant(model, 2).buffer] = flatbuffer.buffer(biases)
+    widened, name = flatbuffer.write(model), next(iter(chosen))
+    other = chosen[name].astype(np.int32)
+    other[3] //= 2
+    if accepted:
+        inspection.check_weights(widened, chosen | {name: other})
+        other[2].flat[0] += 1  # the next channel still is
+    with pytest.raises(EdgenetError, match="found others in 1 channels"):
+        inspection.check_weights(widened, chosen | {name: other})
 
 
 def _first_convolution(model):
