@@ -360,6 +360,7 @@ def test_export_of_what_is_not_there(tmp_path, own, option, value, expected):
         ("--variants", "int8,int4", "--variants: expected names out of float32, float16, dynamic, int8, found 'int4'"),
         ("--variants", ",", "--variants: expected at least one name out of float32, float16, dynamic, int8"),
         ("--io", "int7", "--io: expected one of uint8, int8, float32, found 'int7'"),
+        ("--quantizer", "best", "--quantizer: expected one of edgenet, stock, found 'best'"),
         ("--batch", "0", "--batch: expected a number from 1 to 1024, found 0"),
         ("--out", "calibration", "calibration: expected a new folder or an earlier bundle to write to"),
         ("--out", "labels.txt", "labels.txt: expected a folder to write to, found a file"),
@@ -554,6 +555,47 @@ def test_no_bundle(tmp_path, verb, arguments, expected):
     assert tree(tmp_path) == before
 
 
+# ablate
+
+
+def test_ablate_shows_each_step(bundle, pictures, run_here):
+    lines = output_of(run_here("ablate", bundle, "--calibration", pictures / "calibration"))
+    assert lines[0].split() == ["int8", "by", "top-1", "accuracy", "ties", "seconds"]
+    table = {re.split(" {2,}", line)[0]: re.split(" {2,}", line)[1:] for line in lines[3:-2]}
+    assert list(table) == [
+        "stock converter",
+        "bias correction",
+        "+ compensated rounding",
+        "+ finer logits (the default)",
+    ]
+    for agreement, accuracy, ties, seconds in table.values():
+        assert all(0 <= float(share) <= 1 for share in (agreement, accuracy, ties))
+        assert float(seconds) > 0
+    (int8,) = (v for v in json.loads((bundle / "manifest.json").read_text())["variants"] if v["name"] == "int8")
+    assert table["+ finer logits (the default)"][0] == f"{int8['drift']['agreement']:.3f}"
+    assert lines[-1].startswith("agrees: same top class as Keras, of 43 images; Keras' accuracy there: 0.")
+
+
+def test_ablate_of_ones_own_bundle_needs_calibration_images(tmp_path, bundle):
+    before = tree(tmp_path)
+    error = error_of(run(tmp_path, "ablate", "bundle"))
+    assert error == "--calibration: expected images that go with bundle, found none; name them"
+    assert tree(tmp_path) == before
+
+
+def test_ablate_of_no_calibration_images(tmp_path, bundle):
+    error = error_of(run(tmp_path, "ablate", "bundle", "--calibration", "nowhere"))
+    assert error == "nowhere: expected a folder of images, found nothing"
+
+
+@pytest.mark.parametrize(("name", "damage", "expected"), DAMAGES)
+def test_ablate_of_a_damaged_bundle(bundle, pictures, run_here, name, damage, expected):
+    damage(bundle / name)
+    done = run_here("ablate", "bundle", "--calibration", pictures / "calibration")
+    assert error_of(done).startswith(expected)
+    assert "loading TensorFlow" not in done.stderr  # nobody waits for an error that is known before
+
+
 # benchmark
 
 
@@ -658,6 +700,12 @@ def test_export_without_tensorflow(tmp_path, own, without_tensorflow):
     error = error_of(run(tmp_path, "export", *own, environment=without_tensorflow))
     assert error.startswith("export: expected TensorFlow, found none; run `make export`, or pip install ")
     assert tree(tmp_path) == before
+
+
+def test_ablate_without_tensorflow(tmp_path, bundle, pictures, without_tensorflow):
+    options = ("--calibration", pictures / "calibration")
+    error = error_of(run(tmp_path, "ablate", "bundle", *options, environment=without_tensorflow))
+    assert error.startswith("ablate: expected TensorFlow, found none; run `make export`, or pip install ")
 
 
 def test_benchmark_without_tensorflow(tmp_path, bundle, without_tensorflow):

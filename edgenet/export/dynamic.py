@@ -22,16 +22,17 @@ def rounds(layer: Layer) -> bool:
     return layer.kind in _VERSIONS and layer.weights.size >= MINIMUM_WEIGHTS
 
 
-def store(data: bytes, weights: dict[str, np.ndarray]) -> bytes:
+def store(data: bytes, weights: dict[str, np.ndarray | None]) -> bytes:
     """Store the chosen integers of each layer, by name, as int8 with a scale for each output channel."""
     graph = Graph(data)
     for op in graph.operators:
         layer = graph.layer(op)
-        if layer is None or layer.name not in weights:
+        integers = weights.get(graph.full_name(op))
+        if layer is None or integers is None:
             continue
         tensor = graph.tensor(op.inputs[1])
         tensor.type = schema.TensorType.INT8
-        tensor.buffer = graph.add_buffer(weights[layer.name].astype(np.int8))
+        tensor.buffer = graph.add_buffer(integers.astype(np.int8))
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale = layer.scales.astype(np.float32)
         tensor.quantization.zeroPoint = np.zeros(len(layer.scales), np.int64)

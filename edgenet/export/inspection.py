@@ -14,6 +14,8 @@ WEIGHT_DTYPES = ("float32", "float16", "int8")
 
 # The converter keeps each bias within 2^30 steps; at that limit it has widened the scale of the channel's weights.
 WIDE_BIAS = 2**29
+# It widens the range of weights below about 2e-6 too.
+SMALLEST_SCALE = 2e-8
 
 # The dtypes of what a float model computes, and of what is stored in it; int32 are shapes and axes.
 COMPUTED = ("float32", "int32")
@@ -72,31 +74,30 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
             require(not large or _dtype(tensor) == "int8", "int8 weights", f"{_dtype(tensor)} at {_name(tensor)}")
 
 
-def check_weights(data: bytes, chosen: dict[str, np.ndarray]) -> None:
+def check_weights(data: bytes, chosen: dict[str, np.ndarray | None]) -> None:
     """Read the integers of each layer back, and raise EdgenetError unless they are those that were chosen.
 
-    chosen: the weights, -127 to 127, by the name of the layer's output. A channel whose bias would not fit into 30 bits
-    beside such small weights gets a wider scale from the converter. Its weights are then nothing beside its bias, and
-    are not compared.
+    chosen: the weights, -127 to 127, of each layer in order; None for one that was not chosen for. Channels to which
+    the converter gave a wider scale are not compared: their weights are nothing beside their bias, or nothing at all.
     """
     model = flatbuffer.read(data)
     graph = model.subgraphs[0]
-    layers = {
-        _name(graph.tensors[op.outputs[0]]).split(";")[0]: op
-        for op in graph.operators
-        if flatbuffer.operator(model, op) in CHANNEL_AXIS
-    }
-    for name, integers in chosen.items():
-        if name not in layers:
-            raise EdgenetError(f"int8: expected a layer {name}, found none; the converter changed the model")
-        weights, bias = (graph.tensors[index] for index in layers[name].inputs[1:3])
+    layers = [op for op in graph.operators if flatbuffer.operator(model, op) in CHANNEL_AXIS]
+    if len(layers) != len(chosen):
+        raise EdgenetError(f"int8: expected {len(chosen)} layers with weights, found {len(layers)}")
+    for (name, integers), op in zip(chosen.items(), layers, strict=True):
+        if integers is None:
+            continue
+        weights, bias = (graph.tensors[index] for index in op.inputs[1:3])
         axis = weights.quantization.quantizedDimension
         found = np.moveaxis(flatbuffer.constant(model, weights), axis, 0)
+        if found.shape != np.moveaxis(integers, axis, 0).shape:
+            raise EdgenetError(f"int8: expected weights of shape {integers.shape} for {name}, found {found.shape}")
         different = (found != np.moveaxis(integers, axis, 0)).reshape(len(found), -1).any(axis=1)
-        widened = np.abs(flatbuffer.constant(model, bias).astype(np.int64)) > WIDE_BIAS
-        if np.any(different & ~widened):
-            count = int(np.sum(different & ~widened))
-            raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {count} channels")
+        wide_bias = np.abs(flatbuffer.constant(model, bias).astype(np.int64)) > WIDE_BIAS
+        wrong = different & ~wide_bias & (np.asarray(weights.quantization.scale) > SMALLEST_SCALE)
+        if wrong.any():
+            raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {wrong.sum()} channels")
 
 
 def _check_integer(graph, operators, weights, interface, require) -> None:
@@ -104,6 +105,7 @@ def _check_integer(graph, operators, weights, interface, require) -> None:
     border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
     quantized = graph.inputs[0] if interface != "float32" else graph.operators[0].outputs[0]
     grid = graph.tensors[quantized].quantization
+    require(grid is not None and grid.scale is not None, "a quantized input", "float32")
     zero_point = 127 if interface == "uint8" else -1
     require(
         bool(np.isclose(grid.scale[0], 2 / 255, rtol=1e-5)) and grid.zeroPoint[0] == zero_point,

@@ -72,9 +72,13 @@ class Graph:
         """For instance CONV_2D."""
         return flatbuffer.operator(self.model, op)
 
+    def full_name(self, op: schema.OperatorT) -> str:
+        """The name of the output of `op`: those of all Keras layers that became one operator."""
+        return self.tensor(int(op.outputs[0])).name.decode()
+
     def name(self, op: schema.OperatorT) -> str:
-        """The name of the output of `op`: that of the Keras layer, or of the first of those that became one."""
-        return self.tensor(int(op.outputs[0])).name.decode().split(";")[0]
+        """The last of those names, which is that of the layer with the weights."""
+        return self.full_name(op).split(";")[-1]
 
     def constant(self, number: int) -> np.ndarray | None:
         return flatbuffer.constant(self.model, self.tensor(number)) if number >= 0 else None

@@ -15,7 +15,7 @@ import numpy as np
 from edgenet.errors import EdgenetError
 from edgenet.export import rounding
 from edgenet.export.activations import Activations
-from edgenet.export.operators import WEIGHTED, Graph, Layer
+from edgenet.export.operators import CHANNEL_AXIS, WEIGHTED, Graph, Layer
 from edgenet.export.statistics import Statistics, measure
 
 # Pictures that weights and biases are chosen on; the ranges of activations are measured on all.
@@ -44,12 +44,12 @@ class Steps:
 class Chosen:
     """A float32 model with chosen weights, biases and ranges, ready for the converter.
 
-    weights: the integers chosen for each layer, by the name of its output. left: layers of a kind that is not known
-    here, left to the converter's own rounding.
+    weights: the integers chosen for each layer, by the name of its output and in order; None where none were chosen.
+    left: layers that are not known here, left to the converter's own rounding.
     """
 
     model: bytes
-    weights: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray | None]
     left: tuple[str, ...]
 
 
@@ -84,20 +84,22 @@ def weights_only(data: bytes, batches: Batches, rounds: Callable[[Layer], bool],
     return Chosen(graph.to_bytes(), weights, left)
 
 
-def _choose(graph, statistics, activations, steps, rounds) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def _choose(graph, statistics, activations, steps, rounds) -> tuple[dict[str, np.ndarray | None], tuple[str, ...]]:
     weights, left = {}, []
     for op in graph.operators:
         layer = graph.layer(op)
         if layer and rounds(layer):
-            if steps.compensation:
+            if steps.compensation and rounding.can_compensate(layer, graph.tensor(op.inputs[0]).shape[-1]):
                 options = op.builtinOptions
                 moments = sum(rounding.second_moments(layer, options, x) for (x,) in activations.inputs(op))
                 integers = rounding.compensated(layer, moments)
             else:
                 integers = rounding.nearest(layer)
-            weights[layer.name] = integers
+            weights[graph.full_name(op)] = integers
             graph.replace(op, rounding.values(layer, integers), layer.bias)
-        elif graph.kind(op) in WEIGHTED and not layer:
+        elif graph.kind(op) in CHANNEL_AXIS:
+            weights[graph.full_name(op)] = None
+        if graph.kind(op) in WEIGHTED and not layer:
             left.append(f"{graph.kind(op)} {graph.name(op)}")
         if layer and steps.bias:
             # Empirical bias correction, layer after layer (Nagel et al., arXiv:1906.04721, section 4.2).

@@ -9,6 +9,7 @@ from edgenet.export.operators import Layer
 DAMPING = 0.01
 # Output positions of a picture that are looked at: neighbours tell much the same.
 POSITIONS = 64
+MOST_INPUTS = 2048
 
 
 def nearest(layer: Layer) -> np.ndarray:
@@ -43,6 +44,16 @@ def compensated(layer: Layer, moments: np.ndarray) -> np.ndarray:
 def values(layer: Layer, integers: np.ndarray) -> np.ndarray:
     """The weights that integers stand for, as float32."""
     return (integers * layer.by_channel(layer.scales)).astype(np.float32)
+
+
+def can_compensate(layer: Layer, channels: int) -> bool:
+    """Whether `compensated` can be used for a layer whose input has so many channels.
+
+    Not where the convolution is grouped, so that each group has inputs of its own, or has so many inputs that inverting
+    their moments takes minutes.
+    """
+    grouped = layer.kind == "CONV_2D" and layer.weights.shape[3] != channels
+    return not grouped and layer.weights.size // len(layer.bias) <= MOST_INPUTS
 
 
 def second_moments(layer: Layer, options, inputs: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_integers_behind_a_float_interface_are_no_float_variant(check, data, nam
 
 @pytest.mark.parametrize("actual", ["float32", "float16", "dynamic"])
 def test_floats_behind_a_float_interface_are_not_int8(check, data, actual):
-    with pytest.raises(EdgenetError, match=r"^int8: expected .* on integers, found float32"):
+    with pytest.raises(EdgenetError, match=r"^int8: expected .*, found float32"):
         check("int8", data[actual], interface="float32")
 
 
@@ -201,7 +201,7 @@ def test_one_integer_that_was_not_chosen_is_refused(data, chosen, number):
 def test_a_layer_that_is_not_in_the_file_is_refused(data, chosen):
     from edgenet.export import inspection
 
-    with pytest.raises(EdgenetError, match="^int8: expected a layer lost, found none; the converter changed the model"):
+    with pytest.raises(EdgenetError, match=r"^int8: expected \d+ layers with weights, found \d+"):
         inspection.check_weights(data["int8"], chosen | {"lost": np.zeros((1, 1, 1, 1), np.int32)})
 
 

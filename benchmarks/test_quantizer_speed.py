@@ -1,0 +1,89 @@
+"""The quantizer: what its files cost beside the stock converter's, and the seconds that it takes."""
+
+import statistics
+from functools import partial
+
+import pytest
+
+from edgenet import bundled, images
+from edgenet.runtime.latency import interleave, time_inferences
+from edgenet.runtime.runner import Runner
+from edgenet.terminal import quiet
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """The bundled calibration pictures, from the beginning at each call."""
+    return partial(images.load_all, images.find(bundled.CALIBRATION), bundled.SPEC.size)
+
+
+@pytest.fixture(scope="module")
+def converter(model):
+    with quiet():
+        from edgenet.export.convert import Converter
+
+        return Converter(model)
+
+
+@pytest.fixture(scope="module")
+def files(converter, pictures, tmp_path_factory) -> dict:
+    """The files of both quantizers, by name."""
+    folder = tmp_path_factory.mktemp("quantizers")
+    with quiet():
+        made = {
+            "int8": converter.int8(pictures),
+            "stock int8": converter.stock_int8(pictures),
+            "dynamic": converter.dynamic(pictures),
+            "stock dynamic": converter.stock_dynamic(),
+        }
+    paths = {name: folder / f"{name}.tflite" for name in made}
+    for name, data in made.items():
+        paths[name].write_bytes(data)
+    return paths
+
+
+def ratio(files, picture, ours: str, stock: str) -> float:
+    """The median latency of one file as a share of that of another.
+
+    Taken round by round and then the median of all, so that a neighbour that slows some rounds down does not count.
+    """
+    timers = {}
+    for name in (ours, stock):
+        runner = Runner(files[name])
+        runner.scores(picture)
+        timers[name] = lambda count, runner=runner: time_inferences(runner.invoke, count)
+    rounds = interleave(timers, 200, 0.02)
+    medians = {name: [statistics.median(samples) for samples in rounds[name]] for name in timers}
+    return statistics.median(a / b for a, b in zip(medians[ours], medians[stock], strict=True))
+
+
+def test_int8_is_as_fast_as_the_stock_converters(files, picture):
+    # The same operators on the same shapes: what is left is noise, and 2 % is what the project promises.
+    found = ratio(files, picture, "int8", "stock int8")
+    print(f"int8, ours as a share of the stock converter's: {found:.4f}")
+    assert 0.98 <= found <= 1.02
+
+
+def test_dynamic_is_faster_than_the_stock_converters(files, picture):
+    found = ratio(files, picture, "dynamic", "stock dynamic")
+    print(f"dynamic, ours as a share of the stock converter's: {found:.4f}")
+    assert found < 0.95
+
+
+@pytest.mark.parametrize("variant", ["int8", "dynamic"])
+def test_files_are_as_large_as_the_stock_converters(files, variant):
+    ours, stock = (files[name].stat().st_size for name in (variant, f"stock {variant}"))
+    # dynamic: the depthwise weights that stay float32 are 2 % of MobileNet's integers, times 4 bytes.
+    assert ours <= (1.02 if variant == "int8" else 1.10) * stock
+
+
+@pytest.mark.benchmark(group="int8 conversion, 200 pictures")
+@pytest.mark.parametrize("by", ["edgenet", "stock"])
+def test_int8_conversion(benchmark, converter, pictures, by):
+    convert = {"edgenet": converter.int8, "stock": converter.stock_int8}[by]
+
+    def run():
+        with quiet():
+            convert(pictures)
+
+    benchmark.pedantic(run, rounds=2)

@@ -1,0 +1,77 @@
+"""Fidelity on real photos and real weights: MobileNetV1, alpha 0.75, 224 px, where a folder with both is at hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenet import images
+from edgenet.terminal import quiet
+
+IMAGENET = Path(__file__).parents[2] / ".." / "shared" / "imagenet"
+WEIGHTS = IMAGENET / "mobilenet_7_5_224_tf.h5"
+DRAWS = 3
+CALIBRATED = 100
+# Pictures in memory as uint8: 400 * 150 kB.
+SIZE = 224
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not WEIGHTS.is_file(), reason="needs ImageNet photos and weights in ../shared/imagenet"),
+]
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    """All photos, uint8 (n, 224, 224, 3)."""
+    return np.stack(list(images.load_all(images.find(IMAGENET / "images"), SIZE)))
+
+
+@pytest.fixture(scope="module")
+def model():
+    with quiet():
+        import keras
+
+        return keras.applications.MobileNet((SIZE, SIZE, 3), alpha=0.75, weights=str(WEIGHTS))
+
+
+@pytest.fixture(scope="module")
+def keras_top(model, photos) -> np.ndarray:
+    with quiet():
+        return model.predict(photos / np.float32(127.5) - np.float32(1), batch_size=50, verbose=0).argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def agreement(model, photos, keras_top, tmp_path_factory) -> dict[str, np.ndarray]:
+    """The share of the photos that were not calibrated with whose top class is Keras', for each draw."""
+    from edgenet.export.convert import Converter
+    from edgenet.runtime.runner import Runner
+
+    path = tmp_path_factory.mktemp("imagenet") / "model.tflite"
+    found = {}
+    with quiet():
+        converter = Converter(model)
+        once = {"float16": converter.float16()}
+        for seed in range(DRAWS):
+            order = np.random.default_rng(seed).permutation(len(photos))
+            calibration, others = np.sort(order[:CALIBRATED]), np.sort(order[CALIBRATED:])
+            files = once | {
+                "int8": converter.int8(lambda chosen=calibration: photos[chosen]),
+                "stock int8": converter.stock_int8(lambda chosen=calibration: photos[chosen]),
+                "dynamic": converter.dynamic(lambda chosen=calibration: photos[chosen]),
+            }
+            for name, data in files.items():
+                path.write_bytes(data)
+                top = Runner(path, threads=2).scores(photos[others]).argmax(axis=1)
+                found.setdefault(name, []).append((top == keras_top[others]).mean())
+    print({name: np.round(values, 4).tolist() for name, values in found.items()})
+    return {name: np.array(values) for name, values in found.items()}
+
+
+@pytest.mark.parametrize(("variant", "least"), [("int8", 0.975), ("dynamic", 0.975), ("float16", 0.998)])
+def test_agreement_with_keras(agreement, variant, least):
+    assert agreement[variant].mean() >= least
+
+
+def test_int8_drifts_at_most_0_4_times_as_much_as_the_stock_converters(agreement):
+    assert 1 - agreement["int8"].mean() <= 0.4 * (1 - agreement["stock int8"].mean())
