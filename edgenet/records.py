@@ -15,6 +15,9 @@ Record = TypeVar("Record", "Manifest", "Results")
 # Where no labels and no weights decide it: the default of the builder that this one follows.
 DEFAULT_CLASSES = 17
 
+# The name of the Keras model among measurements, beside those of the variants.
+KERAS = "keras"
+
 # The range of each parameter of a model.
 ALLOWED = {
     "size": "a multiple of 32, from 32 up",

@@ -15,7 +15,8 @@ from tensorflow.lite.python.util import modify_model_io_type
 
 from edgenet import images
 from edgenet.export import dynamic, flatbuffer, inspection, quantizer
-from edgenet.export.quantizer import Steps
+from edgenet.export.operators import Graph
+from edgenet.export.quantizer import PIXEL_RANGE, Steps
 
 # Gives the representative dataset, uint8 pictures (size, size, 3), from the beginning at each call.
 Pictures = Callable[[], Iterable[np.ndarray]]
@@ -71,7 +72,10 @@ class Converter:
         """Full integer as the converter makes it, but for the range of the input, which is that of pixels."""
         batches = self._batches(calibration)
         calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
-        return _integer(_with_input_range(calibrated, -1.0, 1.0), interface)
+        graph = Graph(calibrated)
+        low, high = PIXEL_RANGE
+        graph.set_ranges({graph.input: low}, {graph.input: high})
+        return _integer(graph.to_bytes(), interface)
 
     def _batches(self, pictures: Pictures) -> quantizer.Batches:
         return lambda: (
@@ -95,19 +99,6 @@ def _integer(calibrated: bytes, interface: str) -> bytes:
 def _filled(sample: np.ndarray, batch: int) -> np.ndarray:
     """A last, shorter batch, filled up with its last picture."""
     return np.concatenate([sample, np.repeat(sample[-1:], batch - len(sample), axis=0)])
-
-
-def _with_input_range(calibrated: bytes, low: float, high: float) -> bytes:
-    """Set the range of the input to what pixels can be, not to what the calibration pictures happened to be.
-
-    Otherwise a set without pure black and white gives an input scale for which raw pixels, as apps feed them to a
-    uint8 input, are too dark or too bright.
-    """
-    model = flatbuffer.read(calibrated)
-    graph = model.subgraphs[0]
-    quantization = graph.tensors[graph.inputs[0]].quantization
-    quantization.min, quantization.max = [low], [high]
-    return flatbuffer.write(model)
 
 
 def _finished(data: bytes) -> bytes:

@@ -83,8 +83,8 @@ def export(
             data = convert()
             for layer in converter.left:
                 progress.note(f"{variant}: {layer} is left to the stock converter's rounding")
-            interface = options.interface if variant == INT8 else "float32"
-            inspection.check(variant, data, batch=options.batch, parameters=_kernel_weights(model), interface=interface)
+            weights = _kernel_weights(model)
+            inspection.check(variant, data, batch=options.batch, parameters=weights, interface=options.interface)
             path = folder / f"{variant}.tflite"
             path.write_bytes(data)
             runner = Runner(path)

@@ -23,6 +23,10 @@ MOST_PICTURES = 200
 # The logits' range ends this far below the smallest winning one: exp(-10) is a hundredth of an 8-bit score's step.
 LOGIT_MARGIN = 10.0
 
+# The range of the input: pixels can be anything from black to white, whatever the calibration pictures happened to be.
+# With a range of their own, raw pixels, as apps feed them to a uint8 input, would be too dark or too bright.
+PIXEL_RANGE = (-1.0, 1.0)
+
 # Gives normalized calibration pictures, float32 (batch, size, size, 3), from the beginning at each call.
 Batches = Callable[[], Iterable[np.ndarray]]
 
@@ -61,9 +65,7 @@ def full_integer(data: bytes, batches: Batches, steps: Steps = Steps()) -> Chose
     graph = Graph(data)
     _check_finite(graph)
     statistics = measure(graph, batches())
-    # Pixels can be anything from black to white, whatever the calibration pictures happened to be. With a range of
-    # their own, raw pixels, as apps feed them to a uint8 input, would be too dark or too bright.
-    statistics.low[graph.input], statistics.high[graph.input] = -1.0, 1.0
+    statistics.low[graph.input], statistics.high[graph.input] = PIXEL_RANGE
     activations = Activations(graph, statistics, islice(batches(), MOST_PICTURES))
     weights, left = _choose(graph, statistics, activations, steps, lambda layer: True)
     if steps.logits:

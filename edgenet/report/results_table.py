@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from edgenet.records import Measurement, Results
+from edgenet.records import KERAS, Measurement, Results
 from edgenet.report.columns import columns
 
 BASE = "float32"
@@ -66,7 +66,7 @@ def _legend(results: Results, base: Measurement | None) -> list[str]:
     lines.append(
         "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of"
     )
-    baselines = [start.baseline_bytes for m in results.measurements if m.name != "keras" for start in m.starts]
+    baselines = [start.baseline_bytes for m in results.measurements if m.name != KERAS for start in m.starts]
     runtime = f"{_megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
     lines.append(f"which {runtime} (Keras' load leaves TensorFlow's import out)")
     return lines + list(results.notes)

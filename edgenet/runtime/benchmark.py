@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from importlib.util import find_spec
 
-from edgenet.records import Drift, Measurement, Results, Variant
+from edgenet.records import KERAS, Drift, Measurement, Results, Variant
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime import drift, host, latency
 from edgenet.runtime.bundle import Bundle
@@ -14,7 +14,6 @@ from edgenet.runtime.runner import Runner
 from edgenet.runtime.worker import Worker
 from edgenet.terminal import Progress
 
-KERAS = "keras"
 # Fresh processes for load time, first inference and memory, beside those that latency is measured in.
 STARTS = 3
 
