@@ -12,7 +12,7 @@ BUILD ?= build
 export VENV
 MODEL := $(BUILD)/mobilenet_v1_0.5_96
 EDGENET := $(VENV)/bin/edgenet
-SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -name cli.py)
+SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -path 'edgenet/commands/*' ! -name cli.py)
 
 # Asked for now, and not what was asked for when it was made: make it again.
 OTHER_PYTHON := $(if $(PYTHON),$(shell test "$$(cat $(VENV)/python 2>/dev/null)" = "$(PYTHON)" || echo FORCE))

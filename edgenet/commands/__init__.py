@@ -1,0 +1,46 @@
+"""The verbs of the command line, a module for each: `add` gives its options to a parser, `run` does the work.
+
+Heavy imports stay inside `run`, so that --help answers at once.
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgenet.errors import EdgenetError
+from edgenet.records import ALLOWED
+
+
+def in_range(field: str) -> Callable[[str], float]:
+    """The type of an argument of `ModelSpec`."""
+
+    def parse(text: str) -> float:
+        try:
+            return float(text) if field == "alpha" else int(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be {ALLOWED[field]}; found {text!r}") from error
+
+    return parse
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The type of an argument of several names."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def default_bundle() -> Path:
+    """Where the bundle of the bundled model lies, if nothing else was said."""
+    from edgenet.bundled import SPEC
+
+    return Path("build") / SPEC.name
+
+
+def require_tensorflow(verb: str) -> None:
+    """Raise EdgenetError where TensorFlow is not installed."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else Keras is used with on this machine
+    if not find_spec("tensorflow"):
+        raise EdgenetError(
+            f"{verb}: expected TensorFlow, found none; run `make export`, or pip install 'edgenet[export]'"
+        )

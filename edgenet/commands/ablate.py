@@ -1,0 +1,40 @@
+"""`edgenet ablate`"""
+
+import argparse
+from pathlib import Path
+
+from edgenet.commands import default_bundle, require_tensorflow
+from edgenet.errors import EdgenetError
+
+HELP = "show what each step of the int8 quantizer brings for a bundle's model"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: that of the bundled model")
+    parser.add_argument("--calibration", type=Path, metavar="FOLDER", help="default: the bundled images")
+
+
+def run(options: argparse.Namespace) -> None:
+    from edgenet import bundled, images
+    from edgenet.report.ablation_table import ablation_table
+    from edgenet.runtime import bundle as bundles
+    from edgenet.terminal import Progress, quiet
+
+    if options.bundle and not options.calibration:
+        raise EdgenetError(f"--calibration: expected images that go with {options.bundle}, found none; name them")
+    calibration = options.calibration or bundled.CALIBRATION
+    images.find(calibration)
+    bundle = bundles.load(options.bundle or default_bundle())
+    require_tensorflow("ablate")
+    progress = Progress()
+    try:
+        with quiet():
+            progress.step("checking the bundle")
+            bundles.verify(bundle)
+            progress.step("loading TensorFlow")
+            from edgenet.export.ablation import ablate
+
+            rows = [(row.name, row.drift, row.seconds) for row in ablate(bundle, calibration, progress)]
+    finally:
+        progress.close()
+    print(ablation_table(rows))
