@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgenet import bundled, images
+from edgenet import labels as class_names
 from edgenet.terminal import Progress, quiet
 
 
@@ -17,26 +18,41 @@ def model():
 
 
 @pytest.fixture(scope="session")
-def export(model):
+def classifier(model):
+    """The same, as export takes it."""
+    with quiet():
+        from edgenet.model import keras_model
+
+        return keras_model.of_keras(model, bundled.SPEC.name)
+
+
+@pytest.fixture(scope="session")
+def export(classifier):
     """Does what `edgenet export` does, to a folder that is not there yet."""
     with quiet():
+        from edgenet.export import sets
         from edgenet.export.export import export
 
-    labels = images.read_labels(bundled.LABELS)
+    labels = class_names.read(bundled.LABELS)
 
     def run(folder):
         with quiet():
             return export(
-                model,
+                classifier,
                 folder,
                 Progress(),
                 name=bundled.SPEC.name,
                 labels=labels,
-                calibration=bundled.CALIBRATION,
-                evaluation=bundled.EVALUATION,
+                sets=sets.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
             )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def recipe(classifier):
+    """From a picture to the model's input."""
+    return classifier.recipe
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +68,6 @@ def paths(bundle):
 
 
 @pytest.fixture(scope="session")
-def picture(paths) -> np.ndarray:
+def picture(paths, recipe) -> np.ndarray:
     """The first of them, uint8 (1, 96, 96, 3)."""
-    return images.load(paths[0], bundled.SPEC.size)[None]
+    return images.load(paths[0], recipe)[None]

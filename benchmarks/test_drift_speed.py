@@ -27,14 +27,13 @@ def ours(bundle):
 
 
 @pytest.fixture(scope="module")
-def ours_with_keras(bundle, model, paths, ours):
+def ours_with_keras(classifier, paths, recipe, ours):
     """The same, with Keras' scores made anew, in batches, as `edgenet export` makes them."""
     from edgenet.export.export import KERAS_BATCH
-    from edgenet.model import keras_model
 
     def run() -> dict[str, float]:
-        pixels = images.load_all(paths, bundle.manifest.preprocessing.size)
-        for _ in keras_model.scores(model, images.batches(pixels, KERAS_BATCH)):
+        pixels = images.load_all(paths, recipe)
+        for _ in classifier.scores(images.batches(pixels, KERAS_BATCH)):
             pass
         return ours()
 
@@ -42,18 +41,15 @@ def ours_with_keras(bundle, model, paths, ours):
 
 
 @pytest.fixture(scope="module")
-def plain(bundle, model, paths):
+def plain(bundle, classifier, paths, recipe):
     """One image at a time: loaded once, through a traced Keras function (its fastest call) and each variant."""
-    from edgenet.model import keras_model
-
-    keras = keras_model.scorer(model)
     runners = {variant.name: Runner(bundle.file(variant.file)).scores for variant in bundle.manifest.variants}
 
     def run() -> dict[str, float]:
         agreeing = dict.fromkeys(runners, 0)
         for path in paths:
-            pixels = images.load(path, bundle.manifest.preprocessing.size)[None]
-            top = keras(pixels)[0].argmax()
+            pixels = images.load(path, recipe)[None]
+            top = next(classifier.scores([pixels]))[0].argmax()
             for name, scores in runners.items():
                 agreeing[name] += int(scores(pixels)[0].argmax() == top)
         return {name: count / len(paths) for name, count in agreeing.items()}

@@ -21,19 +21,19 @@ def ours(export, tmp_path):
 
 
 @pytest.fixture
-def stock(model):
+def stock(model, recipe):
     """Four calls of `TFLiteConverter.from_keras_model`, and nothing else."""
     import tensorflow as tf
 
-    paths = images.find(bundled.CALIBRATION)
+    paths = images.find(bundled.CALIBRATION).paths
 
     def convert(integer=False, types=(), optimizations=(tf.lite.Optimize.DEFAULT,)) -> bytes:
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = list(optimizations)
         converter.target_spec.supported_types = list(types)
         if integer:
-            pictures = images.load_all(paths, bundled.SPEC.size)
-            converter.representative_dataset = lambda: ([images.normalize(pixels[None])] for pixels in pictures)
+            pictures = images.load_all(paths, recipe)
+            converter.representative_dataset = lambda: ([images.normalize(pixels[None], recipe)] for pixels in pictures)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
         return converter.convert()

@@ -24,12 +24,12 @@ def test_invoke(benchmark, bundle, picture, variant):
 
 
 @pytest.mark.benchmark(group="latency, one thread")
-def test_invoke_keras(benchmark, model, picture):
-    from edgenet.model import keras_model
+def test_invoke_keras(benchmark, classifier, picture):
+    def scores():
+        return next(classifier.scores([picture]))
 
-    scores = keras_model.scorer(model)
-    scores(picture)
-    benchmark(scores, picture)
+    scores()
+    benchmark(scores)
 
 
 def _flags() -> set[str]:

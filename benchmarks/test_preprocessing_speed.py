@@ -6,25 +6,23 @@ import pytest
 from edgenet import images
 from edgenet.runtime.runner import as_input
 
-SIZE = 96
-
 
 @pytest.mark.benchmark(group="pre-processing")
-def test_load_one(benchmark, paths):
-    benchmark(images.load, paths[0], SIZE)
+def test_load_one(benchmark, paths, recipe):
+    benchmark(images.load, paths[0], recipe)
 
 
 @pytest.mark.benchmark(group="pre-processing")
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
-def test_as_input(benchmark, picture, dtype):
-    benchmark(as_input, picture, np.dtype(dtype))
+def test_as_input(benchmark, picture, recipe, dtype):
+    benchmark(as_input, picture, recipe, np.dtype(dtype))
 
 
 @pytest.mark.benchmark(group="pre-processing, 1,000 images")
-def test_load_all(benchmark, paths):
-    assert benchmark(lambda: sum(1 for _ in images.load_all(paths, SIZE))) == len(paths)
+def test_load_all(benchmark, paths, recipe):
+    assert benchmark(lambda: sum(1 for _ in images.load_all(paths, recipe))) == len(paths)
 
 
 @pytest.mark.benchmark(group="pre-processing, 1,000 images")
-def test_load_one_by_one(benchmark, paths):
-    assert benchmark(lambda: sum(1 for _ in (images.load(path, SIZE) for path in paths))) == len(paths)
+def test_load_one_by_one(benchmark, paths, recipe):
+    assert benchmark(lambda: sum(1 for _ in (images.load(path, recipe) for path in paths))) == len(paths)

@@ -12,17 +12,17 @@ from edgenet.terminal import quiet
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def pictures(recipe):
     """The bundled calibration pictures, from the beginning at each call."""
-    return partial(images.load_all, images.find(bundled.CALIBRATION), bundled.SPEC.size)
+    return partial(images.load_all, images.find(bundled.CALIBRATION).paths, recipe)
 
 
 @pytest.fixture(scope="module")
-def converter(model):
+def converter(classifier):
     with quiet():
         from edgenet.export.convert import Converter
 
-        return Converter(model)
+        return Converter(classifier)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 
 import edgenet
-from edgenet.commands import ablate, benchmark, export, model, train, verify
+from edgenet.commands import ablate, benchmark, calibrate, export, model, train, verify
 from edgenet.errors import EdgenetError
 
 VERBS = {
     "model": model,
     "train": train,
+    "calibrate": calibrate,
     "export": export,
     "ablate": ablate,
     "verify": verify,

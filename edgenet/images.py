@@ -1,16 +1,18 @@
 """The only pre-processing there is: an image file becomes the pixels that every model sees.
 
 Calibration, the Keras and the TFLite runners and training all come through here, so that drift never measures a
-resize. A picture is decoded to RGB, and its central square is resized to the model's input with Pillow's bilinear
-filter, which is antialiased when it shrinks. `edgenet.records.Preprocessing` is the recipe as the bundle tells it.
+resize. `edgenet.records.Preprocessing` is the recipe, as a bundle tells it too.
 """
 
 import hashlib
 import os
 import warnings
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,93 +20,113 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from edgenet.errors import EdgenetError
+from edgenet.records import Preprocessing
 
 # What Pillow has to say of odd but readable files; what is unreadable raises.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Item = TypeVar("Item")
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+# What iPhones write. Pillow reads it with the help of another package.
+HEIC, HEIC_DECODER = (".heic", ".heif"), "pillow_heif"
 
 
-def find(folder: Path) -> list[Path]:
-    """The image files in `folder` and below it, hidden ones passed over, sorted by their path.
+@dataclass(frozen=True)
+class Found:
+    """The image files of a folder, in order, and how many others were passed over, by the reason."""
+
+    paths: list[Path]
+    passed_over: dict[str, int]
+
+    def note(self) -> str | None:
+        """What was passed over, in words; None when nothing was."""
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.passed_over.items() if count)
+        return f"passed over {reasons}" if reasons else None
+
+
+def find(folder: Path) -> Found:
+    """The image files in `folder` and below it, sorted by their path. Links to folders are followed, each folder once.
 
     Raises EdgenetError when there is no such folder or no image in it.
     """
-    if not folder.is_dir():
-        raise EdgenetError(f"{folder}: expected a folder of images, found {'a file' if folder.exists() else 'nothing'}")
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    for path in found:
+    try:
+        if not folder.is_dir():
+            found = "a file" if folder.exists() else "nothing"
+            raise EdgenetError(f"{folder}: expected a folder of images, found {found}")
+        files = list(_walk(folder))
+    except PermissionError as error:
+        _refuse(error)
+    suffixes = (*SUFFIXES, *HEIC) if _can_read_heic() else SUFFIXES
+    undecodable = f"HEIC pictures (pip install {HEIC_DECODER.replace('_', '-')} to read them)"
+    paths, passed_over = [], {"hidden files": 0, "files that are no images": 0, undecodable: 0}
+    for path in files:
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            passed_over["hidden files"] += 1
+        elif path.suffix.lower() in suffixes:
+            paths.append(path)
+        elif path.suffix.lower() in HEIC:
+            passed_over[undecodable] += 1
+        else:
+            passed_over["files that are no images"] += 1
+    for path in paths:
         try:
             str(path).encode()
         except UnicodeEncodeError as error:
             raise EdgenetError(f"{path!r}: expected a file name in UTF-8, found other bytes; rename it") from error
-    if not found:
-        raise EdgenetError(f"{folder}: expected images ({', '.join(SUFFIXES)}), found none; put some there")
-    return found
-
-
-def labels_by_folder(paths: Iterable[Path], labels: list[str]) -> list[int | None]:
-    """The class of each image by the name of the folder that it lies in, spaces written as underscores.
-
-    All None when no folder is named after a class. Raises EdgenetError when only some are, or when two classes have
-    the name of a folder (ImageNet has two cranes: the bird and the machine).
-    """
-    names = [label.replace(" ", "_") for label in labels]
-    index = {name: number for number, name in enumerate(names)}
-    repeated = {name for name, count in Counter(names).items() if count > 1}
-    paths = list(paths)
-    found = []
-    for path in paths:
-        name = path.parent.name.replace(" ", "_")
-        if name in repeated:
-            raise EdgenetError(
-                f"{path.parent}: expected the name of one class, found that of several; rename them apart"
-            )
-        found.append(index.get(name))
-    unlabelled = [path for path, label in zip(paths, found, strict=True) if label is None]
-    if unlabelled and len(unlabelled) < len(paths):
+    found = Found(sorted(paths), passed_over)
+    if not paths:
         raise EdgenetError(
-            f"{unlabelled[0]}: expected a folder named after a class, as other images have, "
-            f"found {unlabelled[0].parent.name!r}; rename it, or keep all images in one folder to measure drift alone"
+            f"{folder}: expected images ({', '.join(suffixes)}), found none; "
+            + (f"{found.note()}" if found.note() else "put some there")
         )
     return found
 
 
-def read_labels(path: Path) -> list[str]:
-    """The class names, one a line, in the order of the model's output.
-
-    Raises EdgenetError when the file is missing, not UTF-8 or empty, or has an empty line between others.
-    """
-    try:
-        labels = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EdgenetError(f"{path}: expected a text file with a class name on each line, found {error}") from error
-    labels = [label.strip() for label in labels]
-    while labels and not labels[-1]:
-        labels.pop()
-    if not labels or "" in labels:
-        raise EdgenetError(
-            f"{path}: expected a class name on each line, found {'none' if not labels else 'an empty one'}"
-        )
-    return labels
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder. Real folders come before links to folders, and no folder comes twice."""
+    seen, links = set(), deque([folder])
+    while links:
+        for place, folders, names in os.walk(links.popleft(), onerror=_refuse):
+            folders.sort()
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            links.extend(Path(place, name) for name in sorted(folders) if Path(place, name).is_symlink())
+            yield from (path for name in names if (path := Path(place, name)).is_file())
 
 
-def load(path: Path, size: int) -> np.ndarray:
-    """Read one image file as uint8 (size, size, 3), RGB.
+def _refuse(error: OSError) -> None:
+    raise EdgenetError(f"{error.filename}: expected a folder to look into, found: {error.strerror}") from error
 
-    Raises EdgenetError, with the file's name, when it is not a whole image.
+
+@cache
+def _can_read_heic() -> bool:
+    """Whether a decoder is installed; it is then ready."""
+    if not find_spec(HEIC_DECODER):
+        return False
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    return True
+
+
+def load(path: Path, recipe: Preprocessing) -> np.ndarray:
+    """Read one image file as uint8 pixels (height, width, channels), RGB or grey.
+
+    Raises EdgenetError, with the file's name, when it is not a whole image, or has too many pixels for its bytes.
     """
     try:
         with Image.open(path) as image:
-            return resize(_rgb(_upright(image)), size)
+            return resize(_eight_bit(_upright(image), "RGB" if recipe.channels == 3 else "L"), recipe)
+    except Image.DecompressionBombError as error:
+        most = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
+        raise EdgenetError(
+            f"{path}: expected a picture of up to {most:,} million pixels, found more; make it smaller or remove it"
+        ) from error
     except Exception as error:  # each of Pillow's decoders has exceptions of its own for damaged files
         reason = "an empty file" if path.is_file() and path.stat().st_size == 0 else f"none ({error})"
         raise EdgenetError(f"{path}: expected a whole image, found {reason}; replace or remove it") from error
@@ -119,24 +141,27 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
+    """`image` as RGB or L, 8 bits a channel; transparent parts are white."""
     if image.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255 instead of scaling them
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a channel, of which nobody knows what is white")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    return image.convert(mode)
 
 
-def load_all(paths: Iterable[Path], size: int) -> Iterator[np.ndarray]:
+def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarray]:
     """Read many image files, in order, on all cores. Only a few are in memory at a time.
 
-    Yields uint8 (size, size, 3). Raises as `load` does, at the first bad file.
+    Yields uint8 (height, width, channels). Raises as `load` does, at the first bad file.
     """
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for future in ahead((pool.submit(load, path, size) for path in paths), 4 * workers):
+            for future in ahead((pool.submit(load, path, recipe) for path in paths), 4 * workers):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
@@ -152,14 +177,30 @@ def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
     yield from drawn
 
 
-def resize(image: Image.Image, size: int) -> np.ndarray:
-    """The central square of a picture as an array (size, size) or (size, size, channels)."""
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+def resize(image: Image.Image, recipe: Preprocessing) -> np.ndarray:
+    """An upright 8-bit picture, RGB or grey, as the pixels (height, width, channels) that the recipe asks for."""
+    covered = round(recipe.width / recipe.crop), round(recipe.height / recipe.crop)
+    scale = max(wanted / there for wanted, there in zip(covered, image.size, strict=True))
+    # At least what is to be covered: rounding may not take the last pixel away.
+    size = tuple(max(wanted, round(there * scale)) for wanted, there in zip(covered, image.size, strict=True))
+    left, top = (size[0] - recipe.width) // 2, (size[1] - recipe.height) // 2
+    # The part that is cut out is all that is computed: a long thin picture would become a huge one.
+    across, down = (there / here for there, here in zip(image.size, size, strict=True))
+    box = left * across, top * down, (left + recipe.width) * across, (top + recipe.height) * down
+    box = box[:2] + tuple(min(end, there) for end, there in zip(box[2:], image.size, strict=True))
+    cut = image.resize((recipe.width, recipe.height), Image.Resampling.BILINEAR, box)
+    return np.asarray(cut).reshape(recipe.shape)
 
 
-def normalize(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of 0 to 255, of any shape, to float32 in [-1, 1], as MobileNet is trained (x / 127.5 - 1)."""
-    return pixels.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+def normalize(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
+    """Pixels of 0 to 255, (..., channels), as a model's float32 input: (pixel - mean) / std, in the recipe's order."""
+    mean, std = np.float32(recipe.mean), np.float32(recipe.std)
+    if len(set(recipe.mean)) == len(set(recipe.std)) == 1:
+        mean, std = mean[0], std[0]  # numpy is several times as fast with single numbers
+    values = pixels.astype(np.float32)
+    values -= mean
+    values /= std
+    return values[..., ::-1] if recipe.order == "BGR" else values
 
 
 def batches(pictures: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:

@@ -66,16 +66,32 @@ def _require(field: str, value, holds: bool) -> None:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to the model's input: the central square, resized to `size`, as (pixel - mean) / std.
+    """The recipe from a picture to a model's input; `edgenet.images` is the code.
 
-    `edgenet.images` is the code. A uint8 model takes the pixels as they are.
+    The picture, upright, as 8-bit RGB (or grey, for one channel), is resized, bilinear and antialiased, until it just
+    covers a rectangle of height / crop by width / crop (rounded), and the central height by width pixels are cut out.
+    The input is (pixel - mean) / std, with a mean and std for each channel, in RGB; with order BGR, the channels are
+    swapped afterwards. A uint8 input whose scale and zero point are those of the pixels takes the pixels themselves.
     """
 
-    size: int
-    mean: float = 127.5
-    std: float = 127.5
-    colour: str = "RGB"
-    resize: str = "central square, bilinear, antialiased"
+    height: int
+    width: int
+    channels: int = 3
+    crop: float = 1.0
+    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    std: tuple[float, ...] = (127.5, 127.5, 127.5)
+    order: str = "RGB"
+    resize: str = "upright, alpha over white, shorter side to size / crop, bilinear, antialiased, then the centre"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest value that a pixel can become."""
+        both = list(zip(self.mean, self.std, strict=True))
+        return min((0 - mean) / std for mean, std in both), max((255 - mean) / std for mean, std in both)
 
 
 @dataclass(frozen=True)
@@ -99,14 +115,16 @@ class Flip:
 class Drift:
     """How far a variant's scores are from Keras' on the evaluation images.
 
+    Or from those of another reference; agreement and top5 are None without one, and flips are none.
+
     agreement: share of pictures with the same top class. top5: share whose Keras top class is among the variant's
     five best. ties: share whose best score is shared by several classes (the lowest index wins). accuracy and
     reference_accuracy: share of right top classes, for the variant and for Keras; None without labels.
     """
 
     images: int
-    agreement: float
-    top5: float
+    agreement: float | None
+    top5: float | None
     ties: float
     accuracy: float | None
     reference_accuracy: float | None
@@ -114,7 +132,9 @@ class Drift:
 
     @property
     def accuracy_change(self) -> float | None:
-        return None if self.accuracy is None else self.accuracy - self.reference_accuracy
+        if self.accuracy is None or self.reference_accuracy is None:
+            return None
+        return self.accuracy - self.reference_accuracy
 
 
 @dataclass(frozen=True)
@@ -137,23 +157,42 @@ class File:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something about the calibration pictures. level: ok, note (nothing could be measured), warning (integer models
+    may drift more), or wrong (the model sees what it was not trained on)."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """The representative dataset of the integer variants. sha256: of its pictures' SHA-256s, in order."""
+    """The representative dataset of the integer variants. sha256: of its pictures' SHA-256s, in order.
+
+    distances: how far the pictures are from those that the model was trained on, by the input range that they were
+    tried with (`edgenet.export.calibration`); empty where the model does not tell.
+    """
 
     images: int
     sha256: str
+    findings: tuple[Finding, ...]
+    distances: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Manifest:
     """The contents of a bundle.
 
-    batch: pictures in one inference. classes: length of the scores. evaluation: in the order of the reference scores.
-    files: every other file, by its path in the bundle.
+    classes: length of the scores. scores: what they are: softmax (probabilities that sum to 1), sigmoid (a probability
+    for each class) or logits. model: the Keras model's file in the bundle, or the folder of a SavedModel. batch:
+    pictures in one inference. evaluation: in the order of the reference scores. files: every other file, by its path
+    in the bundle.
     """
 
     name: str
     classes: int
+    scores: str
+    model: str
     preprocessing: Preprocessing
     batch: int
     variants: tuple[Variant, ...]
@@ -163,7 +202,7 @@ class Manifest:
     files: dict[str, File]
 
     KIND: ClassVar[str] = "edgenet bundle"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
 
 @dataclass(frozen=True)
@@ -223,9 +262,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmark. `files`: the SHA-256 of the bundle's files, by path; `created`: UTC, ISO 8601."""
+    """One run of the benchmark.
+
+    bundle: the name of what was measured. reference: what drift is measured against, None for nothing. `files`: the
+    SHA-256 of the files, by path; `created`: UTC, ISO 8601.
+    """
 
     bundle: str
+    reference: str | None
     created: str
     machine: Machine
     batch: int
@@ -234,7 +278,7 @@ class Results:
     notes: tuple[str, ...]
 
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
 
 
 def to_json(record: Manifest | Results) -> bytes:
@@ -255,9 +299,10 @@ def from_json(kind: type[Record], data: bytes, where: str) -> Record:
     if not isinstance(body, dict) or body.get("kind") != kind.KIND:
         raise EdgenetError(f"{where}: expected an {kind.KIND}, found another kind of file")
     if body.get("format") != kind.FORMAT:
+        older = isinstance(body.get("format"), int) and body["format"] < kind.FORMAT
         raise EdgenetError(
             f"{where}: expected format {kind.FORMAT} of an {kind.KIND}, found {body.get('format')!r}; "
-            "use the edgenet that made it, or a newer one"
+            + ("make it again" if older else "use the edgenet that made it, or a newer one")
         )
     if body.pop("digest", None) != _digest(body):
         raise EdgenetError(f"{where}: expected an {kind.KIND} as it was written, found it changed; make it again")

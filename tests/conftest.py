@@ -1,11 +1,16 @@
-"""What several tests need: a small model with seeded weights, pictures, and bundles made of them."""
+"""What several tests need: a small model with seeded weights, pictures, bundles made of them, and commands."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from recipes import RECIPE, square
 
+from edgenet import labels as class_names
+from edgenet.cli import main
 from edgenet.terminal import Progress, quiet
 
 SIZE = 32
@@ -20,6 +25,23 @@ def progress():
     progress = Progress()
     yield progress
     progress.close()
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capfd):
+    """Run a command of edgenet in this process. It gives its exit code and what it wrote, as `subprocess.run` does."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    monkeypatch.chdir(tmp_path)
+
+    def run_one(*arguments) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    yield run_one
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +95,9 @@ def tiny_model(pictures):
                 # Mostly between the two bends of ReLU6, where a random network does not blow rounding up.
                 variable.assign(random.uniform(0.5, 1.0 if variable.name == "gamma" else 1.5, shape))
         # One pass without momentum gives each batch normalization the statistics of its own input, as training would.
-        seen = images.normalize(np.stack(list(images.load_all(images.find(pictures / "calibration"), SIZE))))
+        seen = images.normalize(
+            np.stack(list(images.load_all(images.find(pictures / "calibration").paths, square(SIZE)))), RECIPE
+        )
         norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
         momentum = norms[0].momentum
         for layer in norms:
@@ -90,16 +114,17 @@ def tiny_model(pictures):
 def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
     """The bundle of `tiny_model`. A test that changes it copies its folder first."""
     with quiet():
+        from edgenet.export import sets
         from edgenet.export.export import export
+        from edgenet.model import keras_model
 
         return export(
-            tiny_model,
+            keras_model.of_keras(tiny_model, "tiny"),
             tmp_path_factory.mktemp("tiny") / "tiny",
             Progress(),
             name="tiny",
             labels=labels,
-            calibration=pictures / "calibration",
-            evaluation=pictures / "evaluation",
+            sets=sets.choose(pictures / "calibration", pictures / "evaluation", labels),
         )
 
 
@@ -107,16 +132,17 @@ def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
 def bundled_bundle(tmp_path_factory):
     """The bundle of the model that comes with edgenet, as `edgenet export` makes it. Not to be changed."""
     with quiet():
-        from edgenet import bundled, images
+        from edgenet import bundled
+        from edgenet.export import sets
         from edgenet.export.export import export
-        from edgenet.model import weights
+        from edgenet.model import keras_model, weights
 
+        labels = class_names.read(bundled.LABELS)
         return export(
-            weights.bundled(),
+            keras_model.of_keras(weights.bundled(), bundled.SPEC.name),
             tmp_path_factory.mktemp("bundled") / bundled.SPEC.name,
             Progress(),
             name=bundled.SPEC.name,
-            labels=images.read_labels(bundled.LABELS),
-            calibration=bundled.CALIBRATION,
-            evaluation=bundled.EVALUATION,
+            labels=labels,
+            sets=sets.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
         )

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from recipes import square
 
 from edgenet import bundled, images
+from edgenet import labels as class_names
 from edgenet.terminal import quiet
 
 
@@ -17,7 +19,7 @@ from edgenet.terminal import quiet
 def pixels(bundled_bundle) -> np.ndarray:
     """The evaluation pictures, uint8 (1000, 96, 96, 3)."""
     paths = [bundled_bundle.file(picture.file) for picture in bundled_bundle.manifest.evaluation]
-    return np.stack(list(images.load_all(paths, 96)))
+    return np.stack(list(images.load_all(paths, square(96))))
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +60,13 @@ def test_there_are_1000_images_100_of_each_class(labels):
 
 
 def test_calibration_images_are_others(bundled_bundle):
-    calibration = images.find(bundled.CALIBRATION)
+    calibration = images.find(bundled.CALIBRATION).paths
     assert len(calibration) == bundled_bundle.manifest.calibration.images == 200
-    counts = np.bincount(images.labels_by_folder(calibration, images.read_labels(bundled.LABELS)))
+    counts = np.bincount(class_names.of_folders(calibration, class_names.read(bundled.LABELS)))
     assert counts.tolist() == [20] * 10
-    digests = {images.digest(picture) for picture in images.load_all(calibration, 28)}
-    evaluation = images.find(bundled.EVALUATION)
-    assert not digests & {images.digest(picture) for picture in images.load_all(evaluation, 28)}
+    digests = {images.digest(picture) for picture in images.load_all(calibration, square(28))}
+    evaluation = images.find(bundled.EVALUATION).paths
+    assert not digests & {images.digest(picture) for picture in images.load_all(evaluation, square(28))}
 
 
 def test_keras_is_right_on_at_least_90_percent(reference, labels):

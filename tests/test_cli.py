@@ -18,9 +18,8 @@ import pytest
 from PIL import Image
 
 import edgenet
-from edgenet.cli import main
 
-VERBS = ("model", "train", "export", "ablate", "verify", "benchmark")
+VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "benchmark")
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
 SHORT = ("--rounds", "2", "--seconds", "0.01")
 INTERRUPTED = "interrupted before the end; nothing was written; run the command again"
@@ -46,36 +45,30 @@ def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@pytest.fixture
-def run_here(tmp_path, monkeypatch, capfd):
-    """Run a command in this process. It gives what `run` gives."""
-    handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.chdir(tmp_path)
-
-    def run_one(*arguments) -> subprocess.CompletedProcess:
-        capfd.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
-
-    yield run_one
-    signal.signal(signal.SIGTERM, handler)
-
-
 def error_of(done: subprocess.CompletedProcess) -> str:
-    """The one error line of a command that failed as it should: after lines of progress, if any, and nothing else."""
-    *progress, last = done.stderr.splitlines() or [""]
+    """The one error line of a command that failed as it should: after progress and notes, if any, and nothing else."""
+    *before, last = done.stderr.splitlines() or [""]
     assert done.returncode == 1, done
     assert not done.stdout
     assert last.startswith("Error: "), done.stderr
-    assert all(line.endswith(" ...") for line in progress), done.stderr
+    assert all(is_progress(line) for line in before), done.stderr
     return last.removeprefix("Error: ")
 
 
 def output_of(done: subprocess.CompletedProcess) -> list[str]:
-    """The lines on stdout of a command that did its work, and showed progress at most on stderr."""
+    """The lines on stdout of a command that did its work, and showed progress and notes at most on stderr."""
     assert done.returncode == 0, done.stderr
-    assert all(line.endswith(" ...") for line in done.stderr.splitlines()), done.stderr
+    assert all(is_progress(line) for line in done.stderr.splitlines()), done.stderr
     return done.stdout.splitlines()
+
+
+def is_progress(line: str) -> bool:
+    return line.endswith(" ...") or line.startswith("note: ")
+
+
+def notes_of(done: subprocess.CompletedProcess) -> list[str]:
+    """What a command said on stderr beside its progress."""
+    return [line.removeprefix("note: ") for line in done.stderr.splitlines() if line.startswith("note: ")]
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -288,7 +281,7 @@ def test_export_prints_a_line_for_each_variant(exported):
 def test_export_shows_its_progress_on_stderr(exported):
     steps = exported[0].stderr.splitlines()
     assert steps[0] == "loading TensorFlow ..."
-    assert "reading 200 calibration images ..." in steps
+    assert "looking at 200 calibration images ..." in steps
     assert "converting to int8 ..." in steps
     assert not any("float" in step for step in steps)
 
@@ -323,12 +316,18 @@ def test_export_of_a_model_of_ones_own(tmp_path, own):
     assert output_of(run(tmp_path, "verify", "build/tiny"))
 
 
-@pytest.mark.parametrize("missing", ["--labels", "--calibration", "--evaluation"])
-def test_a_model_of_ones_own_needs_data_of_its_own(tmp_path, own, missing):
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("--labels", "--labels: expected the names of the 4 classes of tiny, found none"),
+        ("--calibration", "--calibration: expected images that go with tiny, found none; name their folder"),
+    ],
+)
+def test_a_model_of_ones_own_needs_data_of_its_own(tmp_path, run_here, own, missing, expected):
     place = own.index(missing)
     before = tree(tmp_path)
-    error = error_of(run(tmp_path, "export", *own[:place], *own[place + 2 :]))
-    assert error == f"{missing}: expected one that goes with tiny.keras, found none; name it"
+    error = error_of(run_here("export", *own[:place], *own[place + 2 :]))
+    assert error.startswith(expected)
     assert tree(tmp_path) == before
 
 
@@ -337,18 +336,18 @@ def test_a_model_of_ones_own_needs_data_of_its_own(tmp_path, own, missing):
     [
         ("--calibration", "nowhere", "nowhere: expected a folder of images, found nothing"),
         ("--calibration", "labels.txt", "labels.txt: expected a folder of images, found a file"),
-        ("--calibration", "empty", "empty: expected images (.png, .jpg, .jpeg, .webp, .bmp), found none"),
+        ("--calibration", "empty", "empty: expected images (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"),
         ("--evaluation", "nowhere", "nowhere: expected a folder of images, found nothing"),
-        ("--evaluation", "empty", "empty: expected images (.png, .jpg, .jpeg, .webp, .bmp), found none"),
-        ("--labels", "nowhere.txt", "nowhere.txt: expected a text file with a class name on each line, found"),
-        ("--labels", "empty.txt", "empty.txt: expected a class name on each line, found none"),
+        ("--evaluation", "empty", "empty: expected images (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"),
+        ("--labels", "nowhere.txt", "nowhere.txt: expected a file, found nothing; name another"),
+        ("--model", "nowhere.keras", "nowhere.keras: expected a file, found nothing; name another"),
+        ("--truth", "nowhere.txt", "nowhere.txt: expected a "),
     ],
 )
-def test_export_of_what_is_not_there(tmp_path, own, option, value, expected):
+def test_export_of_what_is_not_there(tmp_path, run_here, own, option, value, expected):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "empty.txt").touch()
     before = tree(tmp_path)
-    done = run(tmp_path, "export", *own, option, value)
+    done = run_here("export", *own, option, value)
     assert error_of(done).startswith(expected)
     assert "loading TensorFlow" not in done.stderr  # nobody waits for an error that is known before
     assert tree(tmp_path) == before
@@ -458,21 +457,30 @@ def test_export_refuses_images_in_both_folders(tmp_path, run_here, own, bundle):
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize(("count", "found"), [(3, "ant\nbee\ncat\n"), (5, "ant\nbee\ncat\nsea urchin\ndog\n")])
-def test_export_counts_the_labels(tmp_path, run_here, own, count, found):
-    (tmp_path / "labels.txt").write_text(found)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ant\nbee\ncat\n", "expected a label for each of 4 classes of tiny, found 3"),
+        ("ant\nbee\ncat\nsea urchin\ndog\n", "expected a label for each of 4 classes of tiny, found 5"),
+        ("ant\n\nbee\ncat\n", "expected a class name on each line, found an empty one"),
+        ("", "expected a class name on each line, found none"),
+        ("ant\nbee\nc\xe4t\nsea urchin\n", "expected a text file with a class name on each line, found "),
+    ],
+)
+def test_export_looks_at_the_labels(tmp_path, run_here, own, text, expected):
+    (tmp_path / "labels.txt").write_bytes(text.encode("latin-1"))
     before = tree(tmp_path)
     error = error_of(run_here("export", *own))
-    assert f"expected a label for each of 4 classes, found {count}" in error
+    assert error.startswith(f"labels.txt: {expected}")
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["nowhere.keras", "labels.txt", "cut.keras"])
+@pytest.mark.parametrize("name", ["labels.txt", "cut.keras"])
 def test_export_of_what_is_no_keras_model(tmp_path, run_here, own, name):
     (tmp_path / "cut.keras").write_bytes((tmp_path / "tiny.keras").read_bytes()[:5_000])
     before = tree(tmp_path)
     error = error_of(run_here("export", *own, "--model", name))
-    assert error.startswith(f"{name}: expected a Keras model (.keras), found: ")
+    assert error.startswith(f"{name}: expected a Keras image classifier (.keras, .h5 or a SavedModel folder), found: ")
     assert tree(tmp_path) == before
 
 
@@ -782,7 +790,7 @@ def test_export_interrupted(tmp_path, interrupt, own, bundle, sent, step):
 @linux
 @pytest.mark.slow  # starts TensorFlow each time
 @pytest.mark.parametrize(
-    "step", ["loading TensorFlow", "reading", "Keras on", "converting to float16", "converting to int8"]
+    "step", ["loading TensorFlow", "looking at", "Keras on", "converting to float16", "converting to int8"]
 )
 def test_export_interrupted_at_any_step(tmp_path, interrupt, own, step):
     before = tree(tmp_path)

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TARGETS = ("help", "export", "benchmark", "test", "train", "lint", "lock", "clean")
 # What the recipes may use; no Python among them.
-TOOLS = ("make", "sh", "sed", "find", "expand", "mkdir", "rm", "touch", "cp", "cat", "chmod")
+TOOLS = ("make", "sh", "sed", "find", "expand", "mkdir", "rm", "touch", "cp", "cat", "chmod", "basename", "tr")
 
 # The program that answers as another Python: {prelude} changes what the real one says of itself.
 PYTHON = """#!/bin/sh
@@ -39,6 +39,7 @@ esac
 
 EDGENET = """#!/bin/sh
 echo "edgenet $*" >>log
+printf '%s\\n' "$@" >words
 [ ! -e broken ] || exit 1
 [ "$1" = export ] || exit 0
 mkdir -p "$3" && touch "$3/manifest.json"
@@ -70,9 +71,10 @@ class Copy:
         """Put a stand-in for Python on PATH."""
         return self._write(self.programs / name, PYTHON.format(python=sys.executable, prelude=prelude))
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess:
+    def make(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run make. variables: what else is in its environment."""
         # None of the variables and flags of the `make` that may run this test.
-        environment = {"PATH": str(self.programs), "LC_ALL": "C"}
+        environment = {"PATH": str(self.programs), "LC_ALL": "C", **variables}
         return subprocess.run(["make", *arguments], cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def log(self) -> list[str]:
@@ -81,6 +83,10 @@ class Copy:
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return lines
+
+    def words(self) -> list[str]:
+        """What edgenet was asked for last, word by word."""
+        return (self.folder / "words").read_text().splitlines()
 
     @staticmethod
     def _write(path: Path, text: str) -> Path:
@@ -326,6 +332,118 @@ def test_the_other_targets_run_their_program(installed):
     assert installed.make("test").returncode == 0
     assert installed.make("train", "TRAIN_FLAGS=--data mine").returncode == 0
     assert installed.log() == ["python -m pytest -q", "edgenet train --out build/train --data mine"]
+
+
+# Models of one's own
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder", "options"),
+    [
+        ({"WEIGHTS": "imagenet"}, "mobilenet_v1_1_224", ["--weights", "imagenet"]),
+        (
+            {"WEIGHTS": "imagenet", "ALPHA": "0.75", "SIZE": "160"},
+            "mobilenet_v1_0.75_160",
+            ["--weights", "imagenet", "--alpha", "0.75", "--size", "160"],
+        ),
+        (
+            {"WEIGHTS": "my nets/mine_96.weights.h5", "ALPHA": "0.5", "LABELS": "my nets/labels.txt"},
+            "mine_96",
+            ["--weights", "my nets/mine_96.weights.h5", "--alpha", "0.5", "--labels", "my nets/labels.txt"],
+        ),
+        ({"MODEL": "my nets/a net.keras"}, "a_net", ["--model", "my nets/a net.keras"]),
+        ({"MODEL": "my nets/two  spaces.h5"}, "two__spaces", ["--model", "my nets/two  spaces.h5"]),
+        ({"MODEL": "Ann's net.keras"}, None, ["--model", "Ann's net.keras"]),
+        ({"MODEL": "nets/v1.2 (last), new;.keras"}, None, ["--model", "nets/v1.2 (last), new;.keras"]),
+        ({"MODEL": "saved net"}, "saved_net", ["--model", "saved net"]),
+        (
+            {"MODEL": "a.keras", "CALIBRATION": "my photos", "EVALUATION": "other photos", "TRUTH": "the truth.txt"},
+            "a",
+            [
+                *("--model", "a.keras", "--calibration", "my photos"),
+                *("--evaluation", "other photos", "--truth", "the truth.txt"),
+            ],
+        ),
+        ({"CALIBRATION": "my photos"}, "mobilenet_v1_0.5_96", ["--calibration", "my photos"]),
+        (
+            {"MODEL": "a.keras", "EXPORT_FLAGS": "--variants int8 --io int8"},
+            "a",
+            ["--model", "a.keras", "--variants", "int8", "--io", "int8"],
+        ),
+    ],
+)
+def test_what_was_said_reaches_export_word_by_word(installed, variables, folder, options):
+    said = [f"{name}={value}" for name, value in variables.items()]
+    done = installed.make("export", *said)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    verb, out, place, *words = installed.words()
+    assert (verb, out) == ("export", "--out")
+    assert words == options
+    if folder:
+        assert place == f"build/{folder}"
+    assert (installed.folder / place / "manifest.json").exists()
+    installed.log()
+    # Nothing of it is done again for a measurement, which is of that bundle.
+    assert installed.make("benchmark", *said).returncode == 0
+    assert installed.log() == [f"edgenet benchmark {place}"]
+
+
+def test_export_makes_a_model_of_ones_own_again_and_benchmark_does_not(installed):
+    export = "edgenet export --out build/mine --model mine.keras"
+    benchmark = "edgenet benchmark build/mine"
+    assert installed.make("benchmark", "MODEL=mine.keras").returncode == 0
+    assert installed.log() == [export, benchmark]
+    assert installed.make("benchmark", "MODEL=mine.keras").returncode == 0
+    assert installed.log() == [benchmark]
+    for _ in range(2):
+        assert installed.make("export", "MODEL=mine.keras").returncode == 0
+        assert installed.log() == [export]
+
+
+def test_another_wish_for_the_same_bundle_makes_it_again(installed):
+    assert installed.make("benchmark", "MODEL=a/mine.keras").returncode == 0
+    assert installed.make("benchmark", "MODEL=b/mine.keras").returncode == 0
+    assert installed.log()[2:] == [
+        "edgenet export --out build/mine --model b/mine.keras",
+        "edgenet benchmark build/mine",
+    ]
+    assert installed.make("benchmark", "MODEL=b/mine.keras", "CALIBRATION=photos").returncode == 0
+    assert installed.log()[0] == "edgenet export --out build/mine --model b/mine.keras --calibration photos"
+
+
+def test_a_model_of_ones_own_leaves_the_bundled_one_alone(installed):
+    assert installed.make("benchmark", "WEIGHTS=imagenet").returncode == 0
+    installed.log()
+    assert installed.make("-q", "export").returncode == 0
+    assert installed.make("benchmark").returncode == 0
+    assert installed.log() == ["edgenet benchmark build/mobilenet_v1_0.5_96"]
+
+
+def test_a_failed_export_of_a_model_of_ones_own_is_not_measured(installed):
+    (installed.folder / "broken").touch()
+    assert installed.make("benchmark", "MODEL=mine.keras").returncode != 0
+    assert installed.log() == ["edgenet export --out build/mine --model mine.keras"]
+    (installed.folder / "broken").unlink()
+    assert installed.make("benchmark", "MODEL=mine.keras").returncode == 0
+    assert len(installed.log()) == 2
+
+
+def test_flags_with_quotes_are_the_same_flags_the_next_time(installed):
+    said = "EXPORT_FLAGS=--calibration 'my photos'"
+    for _ in range(2):
+        assert installed.make("export", said).returncode == 0
+    assert installed.log() == ["edgenet export --out build/mobilenet_v1_0.5_96 --calibration my photos"]
+
+
+@pytest.mark.parametrize("name", ["MODEL", "WEIGHTS", "ALPHA", "SIZE", "LABELS", "CALIBRATION", "EVALUATION", "TRUTH"])
+def test_variables_of_the_environment_mean_nothing(installed, name):
+    assert installed.make("-q", "export", **{name: "0.5"}).returncode == 0
+    assert installed.make("benchmark", "MODEL=mine.keras", **{name: "0.5"}).returncode == 0
+    assert installed.log() == [
+        "edgenet export --out build/mine --model mine.keras",
+        "edgenet benchmark build/mine",
+    ]
 
 
 def test_clean_removes_what_make_made_and_nothing_else(installed):

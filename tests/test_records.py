@@ -12,6 +12,7 @@ from edgenet.records import (
     Calibration,
     Drift,
     File,
+    Finding,
     Flip,
     Latency,
     Machine,
@@ -38,20 +39,25 @@ DRIFT = Drift(
 MANIFEST = Manifest(
     name='Modell „ä" \\ \n\u2028 蟻',
     classes=10,
-    preprocessing=Preprocessing(size=96),
+    scores="softmax",
+    model="model.keras",
+    preprocessing=Preprocessing(96, 128, 3, 0.875, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "BGR"),
     batch=1,
     variants=(
         Variant("float32", "float32.tflite", "float32", "float32", DRIFT),
         Variant("int8", "int8.tflite", "uint8", "uint8", None),
     ),
     evaluation=(Picture("evaluation/ä.png", 3), Picture("evaluation/b.png", None)),
-    calibration=Calibration(200, "ab" * 32),
+    calibration=Calibration(
+        200, "ab" * 32, (Finding("warning", "a few are black"), Finding("note", "ä")), {"-1,1": 1 / 3, "0,255": 7.0}
+    ),
     versions={"edgenet": "0.1"},
     files={"labels.txt": File("cd" * 32, 5_000_000_000)},
 )
 
 RESULTS = Results(
     bundle="tiny",
+    reference="keras",
     created="2025-01-31T12:00:00Z",
     machine=Machine("Raspberry Pi 4", "aarch64", 4, None, None, "Debian", {"numpy": "2.1"}),
     batch=1,
@@ -69,6 +75,14 @@ RESULTS = Results(
     notes=("a note",),
 )
 
+# What a file is compared with nothing gives, and a bundle whose model says nothing of its range.
+ALONE = replace(
+    RESULTS,
+    reference=None,
+    measurements=(replace(RESULTS.measurements[0], drift=replace(DRIFT, agreement=None, top5=None, flips=())),),
+)
+SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
+
 BOTH = pytest.mark.parametrize("record", [MANIFEST, RESULTS], ids=["manifest", "results"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results"}
 
@@ -80,7 +94,7 @@ def sealed(body: dict) -> bytes:
     return json.dumps({**body, "digest": digest}).encode()
 
 
-@BOTH
+@pytest.mark.parametrize("record", [MANIFEST, RESULTS, ALONE, SILENT], ids=["manifest", "results", "alone", "silent"])
 def test_round_trip(record):
     data = records.to_json(record)
     assert records.from_json(type(record), data, "here") == record
@@ -91,7 +105,7 @@ def test_round_trip(record):
 def test_it_says_what_it_is_and_is_readable(record):
     data = records.to_json(record)
     body = json.loads(data)
-    assert (body["kind"], body["format"]) == (NAMES[type(record)], 1)
+    assert (body["kind"], body["format"]) == (NAMES[type(record)], 2)
     assert sealed(body) != data  # laid out in lines, not in one
     assert json.loads(sealed(body)) == body
     assert data.endswith(b"\n")
@@ -144,15 +158,22 @@ def test_another_layout_is_no_change():
     assert records.from_json(Manifest, sealed(json.loads(records.to_json(MANIFEST))), "here") == MANIFEST
 
 
-@pytest.mark.parametrize("version", [2, 0, None, "1"])
-def test_another_format(version):
-    body = {**json.loads(records.to_json(RESULTS)), "format": version}
-    text = (
-        rf"^here: expected format 1 of an edgenet results, found {version!r}; "
-        r"use the edgenet that made it, or a newer one$"
-    )
+@BOTH
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [
+        (3, "use the edgenet that made it, or a newer one"),
+        (1, "make it again"),
+        (0, "make it again"),
+        (None, "use the edgenet that made it, or a newer one"),
+        ("1", "use the edgenet that made it, or a newer one"),
+    ],
+)
+def test_another_format(record, version, hint):
+    body = {**json.loads(records.to_json(record)), "format": version}
+    text = rf"^here: expected format 2 of an {NAMES[type(record)]}, found {version!r}; {hint}$"
     with pytest.raises(EdgenetError, match=text):
-        records.from_json(Results, sealed(body), "here")
+        records.from_json(type(record), sealed(body), "here")
 
 
 @pytest.mark.parametrize(
@@ -180,23 +201,29 @@ def _without(key):
         lambda body: {**body, "files": []},
         lambda body: {**body, "files": {"a": "b"}},
         lambda body: {**body, "preprocessing": {"size": 96}},
+        lambda body: {**body, "preprocessing": {**body["preprocessing"], "mean": 127.5}},
+        lambda body: {**body, "preprocessing": {**body["preprocessing"], "std": ["1", "1", "1"]}},
+        lambda body: {**body, "preprocessing": {**body["preprocessing"], "channels": None}},
+        lambda body: {**body, "calibration": {"images": 200, "sha256": "ab"}},
+        lambda body: {**body, "calibration": {**body["calibration"], "findings": ["a warning"]}},
+        lambda body: {**body, "calibration": {**body["calibration"], "distances": {"-1,1": None}}},
+        _without("scores"),
         lambda body: {**body, "evaluation": [{"file": "a.png", "label": "ant"}]},
     ],
 )
 def test_fields_that_do_not_fit(change):
     data = sealed(change(json.loads(records.to_json(MANIFEST))))
-    with pytest.raises(
-        EdgenetError, match=r"^here: expected an edgenet bundle, found fields that do not fit; make it "
-    ):
+    text = r"^here: expected an edgenet bundle, found fields that do not fit; make it again$"
+    with pytest.raises(EdgenetError, match=text):
         records.from_json(Manifest, data, "here")
 
 
 def test_a_whole_number_is_read_as_a_float():
     # Other writers of JSON write 1.0 as 1.
     body = json.loads(records.to_json(MANIFEST))
-    body["preprocessing"]["std"] = 127
+    body["preprocessing"]["std"] = [127, 57.12, 1]
     found = records.from_json(Manifest, sealed(body), "here").preprocessing.std
-    assert (found, type(found)) == (127.0, float)
+    assert (found, list(map(type, found))) == ((127.0, 57.12, 1.0), [float] * 3)
 
 
 def test_records_cannot_be_changed():
@@ -219,3 +246,14 @@ def test_name_of_a_model(spec, name):
 def test_accuracy_change():
     assert DRIFT.accuracy_change is None
     assert replace(DRIFT, accuracy=0.5, reference_accuracy=0.75).accuracy_change == -0.25
+
+
+def test_accuracy_of_a_file_alone_has_no_change():
+    assert replace(DRIFT, accuracy=0.5).accuracy_change is None
+
+
+def test_the_range_of_a_recipe_is_that_of_all_its_channels():
+    recipe = Preprocessing(8, 8, 3, 1.0, (100.0, 0.0, 50.0), (50.0, 255.0, 10.0))
+    assert recipe.range == ((0 - 50) / 10, (255 - 50) / 10)
+    assert Preprocessing(8, 9).range == (-1, 1)
+    assert Preprocessing(8, 9).shape == (8, 9, 3)

@@ -3,23 +3,25 @@
 import argparse
 from pathlib import Path
 
-from edgenet.commands import names, require_tensorflow
+from edgenet.commands import names, require_tensorflow, source
 from edgenet.errors import EdgenetError
 
 HELP = "turn a Keras model and calibration images into a bundle of .tflite files"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="a .keras image classifier (default: the bundled one)"
-    )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, a line each, in the model's order")
-    parser.add_argument("--calibration", type=Path, metavar="FOLDER", help="images that set the integer ranges")
-    parser.add_argument(
+    source.add(parser)
+    pictures = parser.add_argument_group("images")
+    pictures.add_argument("--calibration", type=Path, metavar="FOLDER", help="images that set the integer ranges")
+    pictures.add_argument(
         "--evaluation",
         type=Path,
         metavar="FOLDER",
-        help="images that drift is measured on; in folders named after classes, accuracy too",
+        help="images that drift is measured on (default: a part of the others); in folders named after classes, "
+        "accuracy too",
+    )
+    pictures.add_argument(
+        "--truth", type=Path, metavar="FILE", help="the class of each evaluation image, a line each: image, class"
     )
     parser.add_argument(
         "--variants", type=names, metavar="NAMES", help="out of float32,float16,dynamic,int8 (default all)"
@@ -38,50 +40,53 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet import bundled, files, images
+    from edgenet import files
     from edgenet.export.options import VARIANTS, Options
     from edgenet.runtime import bundle as bundles
     from edgenet.terminal import Progress, quiet
 
     variants = VARIANTS if options.variants is None else options.variants
     chosen = Options(variants, options.io, options.batch, options.quantizer)
-    name = options.model.stem if options.model else bundled.SPEC.name
-    out = options.out or Path("build") / name
+    wanted = source.find(options)
+    out = options.out or Path("build") / wanted.name
     bundles.check_replaceable(out)
     files.check_writable(out / bundles.MANIFEST if out.exists() else out)
-    if options.model and not options.model.is_file():
-        raise EdgenetError(f"{options.model}: expected a Keras model (.keras), found: nothing")
-    own = {"--labels": options.labels, "--calibration": options.calibration, "--evaluation": options.evaluation}
-    if options.model:
-        for option, value in own.items():
-            if value is None:
-                raise EdgenetError(f"{option}: expected one that goes with {options.model}, found none; name it")
-    labels = images.read_labels(options.labels or bundled.LABELS)
-    calibration, evaluation = options.calibration or bundled.CALIBRATION, options.evaluation or bundled.EVALUATION
-    for folder in (calibration, evaluation):
-        images.find(folder)
+    calibration, evaluation = _folders(options, wanted)
     require_tensorflow("export")
     progress = Progress()
     try:
         with quiet():
             progress.step("loading TensorFlow")
+            from edgenet.export import sets
             from edgenet.export.export import export
-            from edgenet.model import keras_model, weights
 
-            model = keras_model.load(options.model) if options.model else weights.bundled()
-            bundle = export(
-                model,
-                out,
-                progress,
-                name=name,
-                labels=labels,
-                calibration=calibration,
-                evaluation=evaluation,
-                options=chosen,
-            )
+            classifier = wanted.load()
+            labels = wanted.labels(classifier.classes)
+            pictures = sets.choose(calibration, evaluation, labels, options.truth)
+            if options.fresh_head:
+                progress.note("the last layer is untrained: agreement and accuracy mean nothing")
+            for note in pictures.notes:
+                progress.note(note)
+            bundle = export(classifier, out, progress, name=wanted.name, labels=labels, sets=pictures, options=chosen)
     finally:
         progress.close()
     for variant in bundle.manifest.variants:
         size = bundle.manifest.files[variant.file].bytes / 1e6
         agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f} of {variant.drift.images:,} images"
         print(f"{bundle.file(variant.file)}: {size:.2f} MB, {agreement}")
+
+
+def _folders(options: argparse.Namespace, wanted: source.Source) -> tuple[Path, Path | None]:
+    """The folders of calibration and evaluation images. Raises EdgenetError when they hold none."""
+    from edgenet import bundled, images
+
+    calibration, evaluation = options.calibration, options.evaluation
+    if wanted.is_bundled:
+        calibration, evaluation = calibration or bundled.CALIBRATION, evaluation or bundled.EVALUATION
+    if calibration is None:
+        raise EdgenetError(f"--calibration: expected images that go with {wanted.name}, found none; name their folder")
+    for folder in filter(None, (calibration, evaluation)):
+        images.find(folder)
+    if options.truth and not options.truth.is_file():
+        raise EdgenetError(f"{options.truth}: expected a file with the class of each image, found none; name another")
+    return calibration, evaluation

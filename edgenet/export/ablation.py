@@ -13,7 +13,6 @@ from edgenet.export.quantizer import Steps
 from edgenet.model import keras_model
 from edgenet.records import Drift, Variant
 from edgenet.runtime import benchmark
-from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import Bundle
 from edgenet.terminal import Progress
 
@@ -39,8 +38,9 @@ def ablate(bundle: Bundle, calibration: Path, progress: Progress) -> Iterator[Ro
 
     Raises EdgenetError when there are no calibration pictures, or no Keras model in the bundle.
     """
-    pictures = partial(images.load_all, images.find(calibration), bundle.manifest.preprocessing.size)
-    converter = Converter(keras_model.load(bundle.file(bundles.KERAS_MODEL)), bundle.manifest.batch)
+    pictures = partial(images.load_all, images.find(calibration).paths, bundle.manifest.preprocessing)
+    model = keras_model.reload(bundle.file(bundle.manifest.model), bundle.manifest.preprocessing)
+    converter = Converter(model, bundle.manifest.batch)
     ways = {
         STOCK: converter.stock_int8,
         **{name: partial(converter.int8, steps=steps) for name, steps in STEPS.items()},

@@ -25,7 +25,9 @@ class Grid:
         return cls(scale, 128 - int(np.floor(128 + low / scale + 0.5)))
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        return np.clip(np.rint(values / np.float32(self.scale)) + self.zero_point, 0, 255).astype(np.uint8)
+        # Pixels lie half-way between two steps: all of them go up, as an app that feeds pixels gives them.
+        steps = np.floor(values / np.float32(self.scale) + np.float32(self.zero_point + 0.5 + 1e-4))
+        return np.clip(steps, 0, 255).astype(np.uint8)
 
     def dequantize(self, quantized: np.ndarray) -> np.ndarray:
         return (quantized.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)

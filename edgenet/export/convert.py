@@ -6,7 +6,6 @@ the model is traced once; its float32 .tflite is what calibration runs on and wh
 
 from collections.abc import Callable, Iterable
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python.convert import mlir_quantize
@@ -16,23 +15,22 @@ from tensorflow.lite.python.util import modify_model_io_type
 from edgenet import images
 from edgenet.export import dynamic, flatbuffer, inspection, quantizer
 from edgenet.export.operators import Graph
-from edgenet.export.quantizer import PIXEL_RANGE, Steps
+from edgenet.export.quantizer import Steps
+from edgenet.model.classifier import Classifier
 
-# Gives the representative dataset, uint8 pictures (size, size, 3), from the beginning at each call.
+# Gives the representative dataset, uint8 pictures (height, width, channels), from the beginning at each call.
 Pictures = Callable[[], Iterable[np.ndarray]]
 
 
 class Converter:
-    """Converts one Keras model of (batch, size, size, 3) to (batch, classes), with `batch` fixed.
+    """Converts one classifier, with `batch` fixed.
 
     left: after a conversion by the quantizer, the layers whose rounding it left to the stock converter.
     """
 
-    def __init__(self, model: keras.Model, batch: int = 1):
-        size = model.inputs[0].shape[1]
-        signature = [tf.TensorSpec((batch, size, size, 3), tf.float32, name="image")]
-        function = tf.function(lambda image: model(image, training=False), input_signature=signature, autograph=False)
-        self._graph = function.get_concrete_function()
+    def __init__(self, classifier: Classifier, batch: int = 1):
+        self._recipe = classifier.recipe
+        self._graph = classifier.trace(batch)
         self._batch = batch
         self._float32 = self._convert()
         self.left = ()
@@ -58,7 +56,7 @@ class Converter:
         ai.google.dev/edge/litert/models/quantization_spec. Raises EdgenetError when the converter did not take over
         the integers that were chosen.
         """
-        chosen = quantizer.full_integer(self._float32, self._batches(calibration), steps)
+        chosen = quantizer.full_integer(self._float32, self._batches(calibration), self._recipe.range, steps)
         self.left = chosen.left
         data = _integer(chosen.model, interface)
         inspection.check_weights(data, chosen.weights)
@@ -73,13 +71,14 @@ class Converter:
         batches = self._batches(calibration)
         calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
         graph = Graph(calibrated)
-        low, high = PIXEL_RANGE
+        low, high = self._recipe.range
         graph.set_ranges({graph.input: low}, {graph.input: high})
         return _integer(graph.to_bytes(), interface)
 
     def _batches(self, pictures: Pictures) -> quantizer.Batches:
         return lambda: (
-            _filled(batch, self._batch) for batch in images.batches(map(images.normalize, pictures()), self._batch)
+            images.normalize(_filled(batch, self._batch), self._recipe)
+            for batch in images.batches(pictures(), self._batch)
         )
 
     def _convert(self, optimizations: list | None = None, types: list | None = None) -> bytes:

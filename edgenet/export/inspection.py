@@ -5,6 +5,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
 from edgenet.export import flatbuffer
+from edgenet.export.activations import Grid
 from edgenet.export.dynamic import MINIMUM_WEIGHTS
 from edgenet.export.operators import CHANNEL_AXIS
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
@@ -22,11 +23,13 @@ COMPUTED = ("float32", "int32")
 CONSTANTS = {FLOAT32: ("float32", "int32"), FLOAT16: ("float16", "int32"), DYNAMIC: ("float32", "int8", "int32")}
 
 
-def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: str = "float32") -> None:
+def check(
+    variant: str, data: bytes, *, batch: int, parameters: int, pixels: tuple[float, float], interface: str = "float32"
+) -> None:
     """Read a .tflite back and raise EdgenetError unless it is the `variant` that it should be.
 
-    batch: the fixed batch of input and output. parameters: the number of weights that must be in it. interface: dtype
-    of input and output of an int8 model.
+    batch: the fixed batch of input and output. parameters: the number of weights that must be in it. pixels: what black
+    and white become in the input. interface: dtype of input and output of an int8 model.
     """
     model = flatbuffer.read(data)
     graph = model.subgraphs[0]
@@ -62,7 +65,7 @@ def check(variant: str, data: bytes, *, batch: int, parameters: int, interface: 
     require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
 
     if variant == INT8:
-        _check_integer(graph, operators, weights, interface, require)
+        _check_integer(graph, operators, weights, Grid.of(*pixels), interface, require)
         return
     for tensor in graph.tensors:
         kind = "computed tensors" if flatbuffer.constant(model, tensor) is None else "constants"
@@ -100,16 +103,16 @@ def check_weights(data: bytes, chosen: dict[str, np.ndarray | None]) -> None:
             raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {wrong.sum()} channels")
 
 
-def _check_integer(graph, operators, weights, interface, require) -> None:
-    """Every operator integer, weights per channel and symmetric, input scale that of pixels."""
+def _check_integer(graph, operators, weights, pixels, interface, require) -> None:
+    """Every operator integer, weights per channel and symmetric, scale and zero point of the input those of pixels."""
     border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
     quantized = graph.inputs[0] if interface != "float32" else graph.operators[0].outputs[0]
     grid = graph.tensors[quantized].quantization
     require(grid is not None and grid.scale is not None, "a quantized input", "float32")
-    zero_point = 127 if interface == "uint8" else -1
+    zero_point = pixels.zero_point - (0 if interface == "uint8" else 128)
     require(
-        bool(np.isclose(grid.scale[0], 2 / 255, rtol=1e-5)) and grid.zeroPoint[0] == zero_point,
-        f"an input of scale 2/255 and zero point {zero_point}",
+        bool(np.isclose(grid.scale[0], pixels.scale, rtol=1e-5)) and grid.zeroPoint[0] == zero_point,
+        f"an input of scale {pixels.scale:.6f} and zero point {zero_point}",
         f"{grid.scale[0]:.6f} and {grid.zeroPoint[0]}",
     )
     for name, op in operators:

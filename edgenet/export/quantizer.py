@@ -23,11 +23,7 @@ MOST_PICTURES = 200
 # The logits' range ends this far below the smallest winning one: exp(-10) is a hundredth of an 8-bit score's step.
 LOGIT_MARGIN = 10.0
 
-# The range of the input: pixels can be anything from black to white, whatever the calibration pictures happened to be.
-# With a range of their own, raw pixels, as apps feed them to a uint8 input, would be too dark or too bright.
-PIXEL_RANGE = (-1.0, 1.0)
-
-# Gives normalized calibration pictures, float32 (batch, size, size, 3), from the beginning at each call.
+# Gives normalized calibration pictures, float32 (batch, height, width, channels), from the beginning at each call.
 Batches = Callable[[], Iterable[np.ndarray]]
 
 
@@ -57,15 +53,18 @@ class Chosen:
     left: tuple[str, ...]
 
 
-def full_integer(data: bytes, batches: Batches, steps: Steps = Steps()) -> Chosen:
+def full_integer(data: bytes, batches: Batches, pixels: tuple[float, float], steps: Steps = Steps()) -> Chosen:
     """Choose for a model whose weights and activations will be 8-bit, and set the range of each tensor.
+
+    pixels: what black and white become. They are the range of the input, whatever the calibration pictures happened to
+    be: with a range of their own, raw pixels, as apps feed them to a uint8 input, would be too dark or too bright.
 
     Raises EdgenetError when a weight is not finite.
     """
     graph = Graph(data)
     _check_finite(graph)
     statistics = measure(graph, batches())
-    statistics.low[graph.input], statistics.high[graph.input] = PIXEL_RANGE
+    statistics.low[graph.input], statistics.high[graph.input] = pixels
     activations = Activations(graph, statistics, islice(batches(), MOST_PICTURES))
     weights, left = _choose(graph, statistics, activations, steps, lambda layer: True)
     if steps.logits:

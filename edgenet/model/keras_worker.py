@@ -6,19 +6,21 @@ from pathlib import Path
 import tensorflow as tf
 
 from edgenet import images
+from edgenet.input_range import InputRange
 from edgenet.model import keras_model
 from edgenet.runtime import latency, worker
 
 
-def _load(path: str, batch: str, threads: str):
+def _load(path: str, height: str, width: str, batch: str, threads: str):
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(int(threads))
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = keras_model.load(Path(path))
+    classifier = keras_model.load(Path(path), declared=InputRange(), size=(int(height), int(width)))
     # A traced graph: calling a Keras model eagerly costs more in Python than in the network.
-    function = tf.function(lambda image: model(image, training=False), autograph=False)
-    image = tf.constant(images.normalize(latency.picture(int(batch), model.input_shape[1])))
-    return lambda: function(image).numpy()
+    graph = classifier.trace(int(batch))
+    pixels = latency.picture(int(batch), classifier.recipe.shape)
+    image = tf.constant(images.normalize(pixels, classifier.recipe))
+    return lambda: graph(image).numpy()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from PIL import Image
 from edgenet import images as pixels
 from edgenet.bundled import SPEC, WEIGHTS
 from edgenet.files import check_writable, write_whole
+from edgenet.input_range import InputRange
 from edgenet.model import dataset, keras_model, mobilenet, weights
 from edgenet.records import ModelSpec
 
@@ -58,7 +59,7 @@ def train(folder: Path, out: Path, stages: tuple[Stage, ...] = STAGES, limit: in
     final = mobilenet.build(SPEC)
     final.set_weights(model.get_weights())
     write_whole(path, weights.to_bytes(final))
-    weights.load(final, path)
+    weights.assign(final, path)
     chosen_by = accuracy(final, images[aside], labels[aside])
     measured = accuracy(final, test_images, test_labels)
     minutes = (time.monotonic() - started) / 60
@@ -121,7 +122,8 @@ def enlarge(images: np.ndarray, size: int) -> np.ndarray:
     taps = np.rint(weights.astype(np.float64) * (1 << 22)) / (1 << 22)
     rows = np.floor(images @ taps.T + 0.5)
     grey = np.floor(taps @ rows + 0.5)
-    return np.repeat(pixels.normalize(grey)[..., None], 3, axis=-1)
+    three = np.repeat(grey[..., None], 3, axis=-1)
+    return pixels.normalize(three, InputRange().recipe(size, size, 3))
 
 
 def accuracy(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:

@@ -42,9 +42,9 @@ def _row(measurement: Measurement, base: Measurement | None) -> list[str]:
     if drift is None:
         cells += ["-"] * 5
     else:
-        cells += [f"{drift.agreement:.3f}", f"{drift.top5:.3f}"]
-        cells += ["-", "-"] if drift.accuracy is None else [f"{drift.accuracy:.3f}", f"{drift.accuracy_change:+.3f}"]
-        cells += [f"{drift.ties:.3f}"]
+        shares = (drift.agreement, drift.top5, drift.accuracy)
+        cells += ["-" if share is None else f"{share:.3f}" for share in shares]
+        cells += ["-" if drift.accuracy_change is None else f"{drift.accuracy_change:+.3f}", f"{drift.ties:.3f}"]
     load, first, peak = (
         median(getattr(start, field) for start in measurement.starts) for field in ("load", "first", "peak_bytes")
     )
@@ -58,11 +58,12 @@ def _legend(results: Results, base: Measurement | None) -> list[str]:
         lines.append(f"speed: times as fast as {BASE} on as many threads")
     if results.batch > 1:
         lines.append(f"ms: of one inference of {results.batch} images")
-    if drift:
-        accuracy = (
-            "" if drift.reference_accuracy is None else f"; Keras' accuracy there: {drift.reference_accuracy:.3f}"
-        )
-        lines.append(f"agrees: same top class as Keras, of {drift.images:,} images{accuracy}")
+    if drift and results.reference:
+        accuracy = "" if drift.reference_accuracy is None else f"; its accuracy there: {drift.reference_accuracy:.3f}"
+        reference = "Keras" if results.reference == KERAS else results.reference
+        lines.append(f"agrees: same top class as {reference}, of {drift.images:,} images{accuracy}")
+    elif drift:
+        lines.append(f"accuracy, ties: of {drift.images:,} images")
     lines.append(
         "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of"
     )

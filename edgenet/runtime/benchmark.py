@@ -1,15 +1,18 @@
-"""The benchmark: latency, start, memory and drift of a bundle's variants on this machine."""
+"""The benchmark: latency, start, memory and drift of some models on this machine."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
-from edgenet.records import KERAS, Drift, Measurement, Results, Variant
+from edgenet.records import KERAS, Drift, Measurement, Preprocessing, Results, Variant
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime import drift, host, latency
 from edgenet.runtime.bundle import Bundle
+from edgenet.runtime.drift import Chunk, Scorer
 from edgenet.runtime.runner import Runner
 from edgenet.runtime.worker import Worker
 from edgenet.terminal import Progress
@@ -18,41 +21,76 @@ from edgenet.terminal import Progress
 STARTS = 3
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is measured.
+
+    models: .tflite files, by the names that the table shows. keras: the Keras model, if it is to be timed. recipe: from
+    a picture to the models' input. reference: the name of what drift is measured against. scorers: of each model whose
+    drift is measured, as `drift.evaluate` takes them. chunks: the `pictures` evaluation pictures with the reference's
+    scores. files: SHA-256, by path.
+    """
+
+    name: str
+    models: dict[str, Path]
+    keras: Path | None
+    recipe: Preprocessing
+    batch: int
+    reference: str | None
+    scorers: dict[str, Sequence[Scorer]]
+    chunks: Iterable[Chunk]
+    pictures: int
+    files: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -> Subject:
+    """Some variants of a verified bundle, and its Keras model where TensorFlow is installed."""
+    notes = ()
+    if keras and not find_spec("tensorflow"):
+        keras = False
+        notes = ("Keras was not timed: TensorFlow is not installed here. Drift is against the scores in the bundle.",)
+    manifest = bundle.manifest
+    return Subject(
+        name=manifest.name,
+        models={variant.name: bundle.file(variant.file) for variant in variants},
+        keras=bundle.file(manifest.model) if keras else None,
+        recipe=manifest.preprocessing,
+        batch=manifest.batch,
+        reference=KERAS,
+        scorers=_scorers(bundle, variants),
+        chunks=bundles.chunks(bundle),
+        pictures=len(manifest.evaluation),
+        files={name: file.sha256 for name, file in manifest.files.items()},
+        notes=notes,
+    )
+
+
 def run(
-    bundle: Bundle,
+    subject: Subject,
     progress: Progress,
     *,
-    variants: Sequence[Variant],
     threads: Sequence[int],
     rounds: int = 20,
     seconds: float = 0.05,
-    keras: bool = True,
 ) -> Results:
-    """Measure `variants` of a verified bundle, and Keras where TensorFlow is installed, on this machine.
+    """Measure on this machine.
 
     threads: the numbers of threads to time with. rounds and seconds: of `latency.interleave`.
 
     Raises EdgenetError when a file cannot be run.
     """
-    notes = []
-    if keras and not find_spec("tensorflow"):
-        keras = False
-        notes.append(
-            "Keras was not timed: TensorFlow is not installed here. Drift is against the scores in the bundle."
-        )
-    progress.step("drift")
-    drifts = measure_drift(bundle, variants, progress)
-    workers = {v.name: partial(Worker, "edgenet.runtime.worker", str(bundle.file(v.file))) for v in variants}
-    if keras:
-        model = str(bundle.file(bundles.KERAS_MODEL))
-        workers[KERAS] = partial(Worker, "edgenet.model.keras_worker", model, str(bundle.manifest.batch))
-
+    drifts = {}
+    if subject.scorers:
+        progress.step("drift")
+        drifts = drift.evaluate(subject.chunks, subject.scorers, lambda done: progress.count(done, subject.pictures))
+    workers = _workers(subject)
     starts, latencies = {name: [] for name in workers}, {name: [] for name in workers}
     progress.step("starts")
     for done in range(STARTS):
-        for variant in variants:  # not Keras: each start of TensorFlow takes seconds
-            with closing(workers[variant.name](str(threads[0]))) as worker:
-                starts[variant.name].append(worker.start)
+        for name in subject.models:  # not Keras: each start of TensorFlow takes seconds
+            with closing(workers[name](str(threads[0]))) as worker:
+                starts[name].append(worker.start)
         progress.count(done + 1, STARTS)
     for count in threads:
         progress.step(f"latency, {count} thread{'s' * (count > 1)}")
@@ -63,25 +101,48 @@ def run(
             starts[name].append(timer.start)
             latencies[name].append(latency.summarize(count, samples[name]))
 
-    sizes = {variant.name: bundle.manifest.files[variant.file].bytes for variant in variants}
-    sizes[KERAS] = bundle.manifest.files[bundles.KERAS_MODEL].bytes
+    paths = {**subject.models, KERAS: subject.keras}
     measurements = tuple(
-        Measurement(name, sizes[name], tuple(starts[name]), tuple(latencies[name]), drifts.get(name))
+        Measurement(name, _bytes(paths[name]), tuple(starts[name]), tuple(latencies[name]), drifts.get(name))
         for name in workers
     )
     return Results(
-        bundle=bundle.manifest.name,
+        bundle=subject.name,
+        reference=subject.reference,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         machine=host.describe(),
-        batch=bundle.manifest.batch,
+        batch=subject.batch,
         measurements=measurements,
-        files={name: file.sha256 for name, file in bundle.manifest.files.items()},
-        notes=tuple(notes),
+        files=subject.files,
+        notes=subject.notes,
     )
 
 
 def measure_drift(bundle: Bundle, variants: Sequence[Variant], progress: Progress) -> dict[str, Drift]:
     """Drift of each variant on the bundle's evaluation pictures, on all cores."""
     total = len(bundle.manifest.evaluation)
-    runners = {v.name: [Runner(bundle.file(v.file)).scores for _ in range(host.cores())] for v in variants}
-    return drift.evaluate(bundles.chunks(bundle), runners, lambda done: progress.count(done, total))
+    scorers = _scorers(bundle, variants)
+    return drift.evaluate(bundles.chunks(bundle), scorers, lambda done: progress.count(done, total))
+
+
+def _scorers(bundle: Bundle, variants: Sequence[Variant]) -> dict[str, Sequence[Scorer]]:
+    recipe = bundle.manifest.preprocessing
+    return {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(host.cores())] for v in variants}
+
+
+def _workers(subject: Subject) -> dict[str, Callable[[str], Worker]]:
+    """For each model, what starts its process, given a number of threads."""
+    sides = tuple(map(str, subject.recipe.shape))
+    workers = {
+        name: partial(Worker, "edgenet.runtime.worker", str(path), *sides) for name, path in subject.models.items()
+    }
+    if subject.keras:
+        module, path = "edgenet.model.keras_worker", str(subject.keras)
+        workers[KERAS] = partial(Worker, module, path, *sides[:2], str(subject.batch))
+    return workers
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size

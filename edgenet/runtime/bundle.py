@@ -1,7 +1,7 @@
 """The bundle: one folder that goes from the laptop to the device, and holds all that a benchmark needs.
 
 float32.tflite float16.tflite dynamic.tflite int8.tflite
-model.keras      the model that they were made of
+model.keras      the model that they were made of; or saved_model/, a folder
 labels.txt       the class names, a line each, in the order of the scores
 evaluation/      pictures
 reference.npz    Keras' scores on them: `scores`, float32 (pictures, classes), in the manifest's order
@@ -27,7 +27,6 @@ from edgenet.runtime.drift import CHUNK, Chunk
 MANIFEST = "manifest.json"
 LABELS = "labels.txt"
 REFERENCE = "reference.npz"
-KERAS_MODEL = "model.keras"
 EVALUATION = "evaluation"
 RESULTS = "results"
 
@@ -68,6 +67,8 @@ def load(folder: Path) -> Bundle:
     for name in (v.file for v in (*manifest.variants, *manifest.evaluation)):
         if name not in manifest.files:
             raise EdgenetError(f"{path}: expected files with a hash, found {name!r} without; do not use it")
+    if not any(name == manifest.model or name.startswith(f"{manifest.model}/") for name in manifest.files):
+        raise EdgenetError(f"{path}: expected files with a hash, found {manifest.model!r} without; do not use it")
     for name in manifest.files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise EdgenetError(f"{path}: expected files inside the bundle, found {name!r}; do not use it")
@@ -129,18 +130,18 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
     return Bundle(folder, manifest)
 
 
-def write_result(bundle: Bundle, data: bytes) -> Path:
-    """Write a file of its own, named after the time (UTC), into the bundle's results/. Returns where it lies."""
+def write_result(folder: Path, data: bytes) -> Path:
+    """Write a file of its own, named after the time (UTC), into results/ in a folder. Returns where it lies."""
     stem = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     names = (f"{stem}.json", *(f"{stem}-{number}.json" for number in range(2, 1_000)))
-    return next(path for name in names if files.write_new(path := bundle.file(RESULTS) / name, data))
+    return next(path for name in names if files.write_new(path := folder / RESULTS / name, data))
 
 
 def chunks(bundle: Bundle) -> Iterator[Chunk]:
     """The evaluation pictures with Keras' scores, a chunk at a time. Raises EdgenetError when they do not fit."""
     pictures = bundle.manifest.evaluation
-    size = bundle.manifest.preprocessing.size
-    pixels = images.batches(images.load_all((bundle.file(picture.file) for picture in pictures), size), CHUNK)
+    loaded = images.load_all((bundle.file(picture.file) for picture in pictures), bundle.manifest.preprocessing)
+    pixels = images.batches(loaded, CHUNK)
     shape = (len(pictures), bundle.manifest.classes)
     for start, (some, reference) in enumerate(zip(pixels, read_scores(bundle.file(REFERENCE), shape), strict=True)):
         yield Chunk(some, reference, pictures[start * CHUNK : (start + 1) * CHUNK])

@@ -14,16 +14,17 @@ from edgenet.records import Drift, Flip, Picture
 # Pictures that travel through the evaluation together: enough to make a thread's work worth handing over.
 CHUNK = 16
 
-# uint8 pictures (n, size, size, 3) to float32 scores (n, classes)
+# uint8 pictures (n, height, width, channels) to float32 scores (n, classes)
 Scorer = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some evaluation pictures: uint8 pixels (n, size, size, 3), Keras' float32 scores (n, classes), their names."""
+    """Some evaluation pictures: uint8 pixels (n, height, width, channels), their names, and the float32 scores
+    (n, classes) that Keras, or whatever is the reference, gave them; None without a reference."""
 
     pixels: np.ndarray
-    reference: np.ndarray
+    reference: np.ndarray | None
     pictures: tuple[Picture, ...]
 
 
@@ -32,6 +33,7 @@ class Tally:
     """Sums over the pictures seen so far; it divides once, at the end. Of the pictures, only flipped ones are kept."""
 
     images: int = 0
+    compared: int = 0
     agreeing: int = 0
     in_top5: int = 0
     tied: int = 0
@@ -40,7 +42,7 @@ class Tally:
     reference_right: int = 0
     flips: list[Flip] = field(default_factory=list)
 
-    def add(self, reference: np.ndarray, scores: np.ndarray, pictures: tuple[Picture, ...]) -> None:
+    def add(self, reference: np.ndarray | None, scores: np.ndarray, pictures: tuple[Picture, ...]) -> None:
         """Count pictures: `reference` and `scores` are float32 (n, classes). Among equal scores the lowest index wins.
 
         Raises EdgenetError when a score is not a number.
@@ -48,30 +50,35 @@ class Tally:
         if not np.isfinite(scores).all():
             broken = pictures[int(np.argmin(np.isfinite(scores).all(axis=1)))]
             raise EdgenetError(f"{broken.file}: expected finite scores, found NaN or infinity; export the model again")
-        expected, found = reference.argmax(axis=1), scores.argmax(axis=1)
-        best5 = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        found = scores.argmax(axis=1).tolist()
         best = scores.max(axis=1, keepdims=True)
         self.images += len(pictures)
-        self.agreeing += int((expected == found).sum())
-        self.in_top5 += int((best5 == expected[:, None]).any(axis=1).sum())
         self.tied += int(((scores == best).sum(axis=1) > 1).sum())
-        for picture, wanted, given in zip(pictures, expected.tolist(), found.tolist(), strict=True):
+        self.labelled += sum(picture.label is not None for picture in pictures)
+        self.right += sum(given == picture.label for picture, given in zip(pictures, found, strict=True))
+        if reference is not None:
+            self._compare(reference, scores, found, pictures)
+
+    def _compare(self, reference: np.ndarray, scores: np.ndarray, found: list[int], pictures) -> None:
+        expected = reference.argmax(axis=1)
+        best5 = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        self.compared += len(pictures)
+        self.in_top5 += int((best5 == expected[:, None]).any(axis=1).sum())
+        for picture, wanted, given in zip(pictures, expected.tolist(), found, strict=True):
+            self.agreeing += wanted == given
+            self.reference_right += wanted == picture.label
             if wanted != given:
                 self.flips.append(Flip(picture.file, wanted, given))
-            if picture.label is not None:
-                self.labelled += 1
-                self.right += given == picture.label
-                self.reference_right += wanted == picture.label
 
     def drift(self) -> Drift:
         """The shares. Accuracy counts the pictures whose class is known."""
         return Drift(
             images=self.images,
-            agreement=self.agreeing / self.images,
-            top5=self.in_top5 / self.images,
+            agreement=self.agreeing / self.compared if self.compared else None,
+            top5=self.in_top5 / self.compared if self.compared else None,
             ties=self.tied / self.images,
             accuracy=self.right / self.labelled if self.labelled else None,
-            reference_accuracy=self.reference_right / self.labelled if self.labelled else None,
+            reference_accuracy=self.reference_right / self.labelled if self.labelled and self.compared else None,
             flips=tuple(self.flips),
         )
 

@@ -71,9 +71,9 @@ def _warm_up(timer: Timer) -> float:
     return max(float(np.median(samples)), 1e-9)
 
 
-def picture(batch: int, size: int) -> np.ndarray:
-    """What every model is shown while it is timed: uint8 noise (batch, size, size, 3), always the same."""
-    return np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+def picture(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """What every model is shown while it is timed: uint8 noise (batch, height, width, channels), always the same."""
+    return np.random.default_rng(0).integers(0, 256, (batch, *shape), dtype=np.uint8)
 
 
 def summarize(threads: int, rounds: tuple[tuple[float, ...], ...]) -> Latency:

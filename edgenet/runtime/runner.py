@@ -7,30 +7,81 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgenet import images
 from edgenet.errors import EdgenetError
+from edgenet.input_range import InputRange
+from edgenet.records import Preprocessing
 from edgenet.terminal import quiet
+
+# Integers this close to the pixels that they stand for, in steps, are the pixels: apps feed pixels to such a model.
+PIXEL_STEPS = 1.01
 
 
 class Runner:
     """One .tflite image classifier on the CPU (with XNNPACK, LiteRT's default), on `threads` threads.
 
+    recipe: from a picture to its input; without, [-1, 1] for a float input, and pixels for an integer one. size: height
+    and width where neither the file nor a recipe says them.
+
     Raises EdgenetError when LiteRT cannot load the file, or it is no classifier of one image input.
     """
 
-    def __init__(self, path: Path, threads: int = 1):
+    def __init__(
+        self,
+        path: Path,
+        recipe: Preprocessing | None = None,
+        threads: int = 1,
+        size: tuple[int, int] | None = None,
+    ):
+        self._path = path
         try:
             with quiet():  # the runtime announces each delegate on stderr
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self._resize(recipe.shape[:2] if recipe else size)
                 self._interpreter.allocate_tensors()
                 inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise EdgenetError(f"{path}: expected a model for LiteRT, found: {reason}; export it again") from error
-        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]["shape"]) != 4 or len(outputs[0]["shape"]) != 2:
-            raise EdgenetError(
-                f"{path}: expected one image input and one output of scores, found another kind of model"
-            )
+        taken, given = ([tuple(map(int, part["shape"])) for part in parts] for parts in (inputs, outputs))
+        if len(taken) != 1 or len(given) != 1:
+            raise self._other(f"{len(taken)} inputs and {len(given)} outputs (a detector?)")
+        (taken,), (given,) = taken, given
+        if len(taken) != 4 or taken[3] not in (1, 3) or min(taken) < 1:
+            raise self._other(f"an input of {taken}")
+        if len(given) < 2 or given[0] != taken[0] or int(np.prod(given)) != given[0] * given[-1] or given[-1] < 2:
+            raise self._other(f"an output of {given}")
         self._input, self._output = inputs[0], outputs[0]
-        self.batch, self.size = int(self._input["shape"][0]), int(self._input["shape"][1])
+        for part in (self._input, self._output):
+            if np.dtype(part["dtype"]) not in (np.float32, np.uint8, np.int8):
+                raise self._other(f"{np.dtype(part['dtype']).name} at {part['name']}")
+        self.batch, self.shape, self.classes = taken[0], taken[1:], given[-1]
+        if recipe and recipe.shape != self.shape:
+            raise EdgenetError(f"{path}: expected an input of {recipe.shape}, found {self.shape}")
+        self.recipe = recipe or self._own_recipe()
+
+    def _resize(self, size: tuple[int, int] | None) -> None:
+        """Fix what the file leaves free: the batch at 1, and height and width."""
+        for details in self._interpreter.get_input_details():
+            signature = details["shape_signature"].tolist()
+            if len(signature) == 4 and -1 in signature[1:]:
+                if size is None:
+                    raise self._other(f"an input of {tuple(signature)}; name its size: --size")
+                wanted = (1, *size, 3)
+                free = [there if there > 0 else here for there, here in zip(signature, wanted, strict=True)]
+                self._interpreter.resize_tensor_input(details["index"], free)
+
+    def _other(self, found: str) -> EdgenetError:
+        return EdgenetError(
+            f"{self._path}: expected a classifier of one image input and one output of scores, found {found}"
+        )
+
+    def _own_recipe(self) -> Preprocessing:
+        scale, zero_point = self._input["quantization"]
+        if self.input_dtype == np.float32:
+            return InputRange().recipe(*self.shape)
+        if not scale:  # integers that stand for themselves
+            return InputRange.between(0, 255).recipe(*self.shape)
+        zero = zero_point + (128 if self.input_dtype == np.int8 else 0)
+        return InputRange((float(zero),), (1 / scale,)).recipe(*self.shape)
 
     @property
     def input_dtype(self) -> np.dtype:
@@ -41,15 +92,16 @@ class Runner:
         return np.dtype(self._output["dtype"])
 
     def show(self, pixels: np.ndarray) -> None:
-        """Set the input: uint8 pictures (batch, size, size, 3)."""
-        self._interpreter.set_tensor(self._input["index"], as_input(pixels, self.input_dtype))
+        """Set the input: uint8 pictures (batch, height, width, channels)."""
+        values = as_input(pixels, self.recipe, self.input_dtype, *self._input["quantization"])
+        self._interpreter.set_tensor(self._input["index"], values)
 
     def invoke(self) -> None:
         """Run one inference on what was last shown: what a latency measurement repeats."""
         self._interpreter.invoke()
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """Classify uint8 pictures (n, size, size, 3), RGB. Returns float32 scores (n, classes)."""
+        """Classify uint8 pictures (n, height, width, channels). Returns float32 scores (n, classes)."""
         pieces = [self._batch_scores(pixels[start : start + self.batch]) for start in range(0, len(pixels), self.batch)]
         return np.concatenate(pieces)
 
@@ -59,23 +111,35 @@ class Runner:
         self.show(full)
         self.invoke()
         output = self._interpreter.get_tensor(self._output["index"])[: len(pixels)]
-        return dequantize(output, *self._output["quantization"])
+        return dequantize(output, *self._output["quantization"]).reshape(len(pixels), self.classes)
 
 
-def as_input(pixels: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """uint8 pictures as an input tensor: uint8 as they are, int8 shifted by 128, float32 normalized to [-1, 1].
+def as_input(
+    pixels: np.ndarray, recipe: Preprocessing, dtype: np.dtype, scale: float = 0.0, zero_point: int = 0
+) -> np.ndarray:
+    """uint8 pictures (n, height, width, channels) as an input tensor.
 
-    A quantized input tensor has the scale of the pixels themselves (1/127.5), as export makes it.
+    float32: as the recipe says. uint8 and int8 (shifted by 128): the pixels as they are where the tensor's scale and
+    zero point make of them what the recipe makes; else what the recipe makes, quantized: round(value / scale) +
+    zero_point.
     """
-    if dtype == np.uint8:
-        return pixels
-    if dtype == np.int8:
-        return (pixels ^ 0x80).view(np.int8)  # flipping the highest bit subtracts 128
-    return images.normalize(pixels)
+    if dtype == np.float32:
+        return images.normalize(pixels, recipe)
+    ordered = pixels[..., ::-1] if recipe.order == "BGR" else pixels
+    shift = 128 if dtype == np.int8 else 0
+    if scale:
+        levels = np.arange(256)
+        wanted = (levels[:, None] - np.float64(recipe.mean)) / np.float64(recipe.std) / scale + zero_point + shift
+        if np.abs(wanted - levels[:, None]).max() > PIXEL_STEPS:
+            table = np.clip(np.rint(wanted), 0, 255).astype(np.uint8)  # (levels, channels in RGB)
+            channels = [table[:, channel][pixels[..., channel]] for channel in range(recipe.channels)]
+            ordered = np.stack(channels[::-1] if recipe.order == "BGR" else channels, axis=-1)
+    ordered = np.ascontiguousarray(ordered)
+    return (ordered ^ 0x80).view(np.int8) if shift else ordered  # flipping the highest bit subtracts 128
 
 
 def dequantize(output: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """An output tensor as float32: scale * (q - zero_point), as TFLite's quantization specification has it."""
-    if output.dtype == np.float32:
-        return output
+    if output.dtype == np.float32 or not scale:
+        return output.astype(np.float32)
     return (output.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)

@@ -8,6 +8,7 @@ input, a number of inferences, with their seconds. It ends with its standard inp
 import json
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from edgenet.errors import EdgenetError
 from edgenet.records import Start
 from edgenet.runtime.latency import picture, time_inferences
 
+# Seconds in which a model is loaded, or inferences are made, however slow the machine.
+PATIENCE = 300
+
 
 class Worker:
     """The other end of such a process. `module` is run as a program with `arguments`.
@@ -30,7 +34,7 @@ class Worker:
     """
 
     def __init__(self, module: str, *arguments: str):
-        self._name = " ".join((module, *arguments))
+        self._name = arguments[0] if arguments else module
         # A file, not a pipe: however much a library prints, nobody has to read it. It stays open with the process.
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -61,6 +65,12 @@ class Worker:
         self._said.close()
 
     def _answer(self):
+        # One line answers each question, so nothing waits in the buffer of the stream.
+        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+            raise EdgenetError(
+                f"{self._name}: expected an answer within {PATIENCE} s, found none; the file is damaged, or far too "
+                "large for this machine"
+            )
         line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
@@ -108,12 +118,14 @@ def peak_bytes() -> int:
 
 if __name__ == "__main__":
     # Imported before the baseline is taken: the runtime is not the model's.
+    from edgenet.input_range import InputRange
     from edgenet.runtime.runner import Runner
 
     def load() -> Callable[[], None]:
-        path, threads = sys.argv[1:]
-        runner = Runner(Path(path), int(threads))
-        runner.show(picture(runner.batch, runner.size))
+        path, height, width, channels, threads = sys.argv[1:]
+        recipe = InputRange().recipe(int(height), int(width), int(channels))
+        runner = Runner(Path(path), recipe, int(threads))
+        runner.show(picture(runner.batch, runner.shape))
         return runner.invoke
 
     serve(load)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from recipes import RECIPE, square
 
 from edgenet import images
 from edgenet.terminal import quiet
@@ -10,30 +11,31 @@ from edgenet.terminal import quiet
 @pytest.fixture(scope="session")
 def seen(pictures) -> np.ndarray:
     """The calibration pictures, uint8 (24, 32, 32, 3)."""
-    return np.stack(list(images.load_all(images.find(pictures / "calibration"), 32)))
+    return np.stack(list(images.load_all(images.find(pictures / "calibration").paths, square(32))))
 
 
 @pytest.fixture(scope="session")
 def unseen(pictures) -> np.ndarray:
     """The evaluation pictures, uint8 (43, 32, 32, 3)."""
-    return np.stack(list(images.load_all(images.find(pictures / "evaluation"), 32)))
+    return np.stack(list(images.load_all(images.find(pictures / "evaluation").paths, square(32))))
 
 
 @pytest.fixture(scope="session")
 def batches(seen):
     """The calibration pictures as the quantizer takes them, one in a batch."""
-    return lambda: (images.normalize(picture[None]) for picture in seen)
+    return lambda: (images.normalize(picture[None], RECIPE) for picture in seen)
 
 
 @pytest.fixture(scope="session")
 def converter():
-    """Makes a Converter of a Keras model."""
+    """Makes a Converter of a Keras model whose input is in [-1, 1]."""
     with quiet():
         from edgenet.export.convert import Converter
+        from edgenet.model import keras_model
 
     def make(model, batch: int = 1):
         with quiet():
-            return Converter(model, batch)
+            return Converter(keras_model.of_keras(model, model.name), batch)
 
     return make
 
@@ -74,7 +76,7 @@ def net(seen):
         x = layers.Dense(8, use_bias=False, activation="relu", name="bare")(x)
         x = layers.Dense(4, name="logits")(x)
         model = keras.Model(image, layers.Softmax()(x))
-        return _settle(model, images.normalize(seen))
+        return _settle(model, images.normalize(seen, RECIPE))
 
 
 def _settle(model, pictures: np.ndarray):

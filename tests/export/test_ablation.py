@@ -1,6 +1,7 @@
 """The ablation measures what export makes, and what the stock converter makes."""
 
 import pytest
+from recipes import RECIPE
 
 from edgenet import images
 from edgenet.errors import EdgenetError
@@ -33,13 +34,10 @@ def test_the_default_is_what_export_makes(rows, tiny_bundle):
     assert rows["stock converter"].drift != exported.drift
 
 
-def test_the_stock_converter_is_measured_as_it_is(rows, tiny_bundle, tiny_model, pictures, unseen, scores_of):
-    from edgenet.export.convert import Converter
-
+def test_the_stock_converter_is_measured_as_it_is(rows, tiny_model, converter, seen, unseen, scores_of):
     with quiet():
-        converter = Converter(tiny_model)
-        data = converter.stock_int8(lambda: images.load_all(images.find(pictures / "calibration"), 32))
-        keras = tiny_model.predict(images.normalize(unseen), verbose=0)
+        data = converter(tiny_model).stock_int8(lambda: seen)
+        keras = tiny_model.predict(images.normalize(unseen, RECIPE), verbose=0)
     agreement = (scores_of(data, unseen).argmax(axis=1) == keras.argmax(axis=1)).mean()
     assert rows["stock converter"].drift.agreement == pytest.approx(agreement)
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from edgenet import images
 from edgenet.export.activations import Grid
+from edgenet.input_range import COMMON, InputRange
+from edgenet.runtime.runner import as_input
 from edgenet.terminal import quiet
 
 
@@ -14,7 +17,7 @@ def grids(net, converter, seen, batches) -> list[tuple[tuple[float, float], floa
 
     with quiet():
         made = converter(net)
-        ranged = flatbuffer.read(quantizer.full_integer(made.float32(), batches).model)
+        ranged = flatbuffer.read(quantizer.full_integer(made.float32(), batches, (-1.0, 1.0)).model)
         quantized = flatbuffer.read(made.int8(lambda: seen, "int8"))
     found = {tensor.name: tensor.quantization for tensor in quantized.subgraphs[0].tensors}
     return [
@@ -71,3 +74,13 @@ def test_values_come_back_half_a_step_away_at_most_and_saturate():
     assert grid.quantize(np.array([-9, 9], np.float32)).tolist() == [0, 255]
     steps = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(grid.quantize(grid.dequantize(steps)), steps)
+
+
+@pytest.mark.parametrize("taken", [*COMMON.values(), InputRange.between(-2, 2), InputRange.between(0, 2)], ids=str)
+def test_pixels_are_quantized_as_the_runtime_gets_them(taken):
+    # A middle of 127.5 lies between two integers. Bias correction makes good what the model will see: raw pixels.
+    recipe = taken.recipe(1, 256, 3)
+    pixels = np.arange(256, dtype=np.uint8)[None, None, :, None].repeat(3, axis=-1)
+    grid = Grid.of(*recipe.range)
+    expected = as_input(pixels, recipe, np.dtype(np.uint8), grid.scale, grid.zero_point)
+    np.testing.assert_array_equal(grid.quantize(images.normalize(pixels, recipe)), expected)

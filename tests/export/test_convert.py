@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+from recipes import RECIPE, square
 
 from edgenet import images
 from edgenet.runtime.runner import Runner
@@ -16,56 +17,39 @@ PIXEL = np.float32(1 / 127.5)
 
 
 @pytest.fixture(scope="module")
-def calibration(pictures) -> np.ndarray:
-    """The calibration pictures, uint8 (n, 32, 32, 3)."""
-    return _load(images.find(pictures / "calibration"))
-
-
-@pytest.fixture(scope="module")
-def evaluation(pictures) -> np.ndarray:
-    """The evaluation pictures, uint8 (n, 32, 32, 3)."""
-    return _load(images.find(pictures / "evaluation"))
-
-
-@pytest.fixture(scope="module")
-def reference(tiny_model, evaluation) -> np.ndarray:
+def reference(tiny_model, unseen) -> np.ndarray:
     """Keras' scores on the evaluation pictures, by its own `predict`."""
-    return tiny_model.predict(evaluation / np.float32(127.5) - np.float32(1), verbose=0)
+    return tiny_model.predict(unseen / np.float32(127.5) - np.float32(1), verbose=0)
 
 
 @pytest.fixture(scope="module")
-def integers(tiny_model, calibration) -> dict[str, bytes]:
+def integers(tiny_model, converter, seen) -> dict[str, bytes]:
     """The int8 variant for each interface, batch 1."""
-    from edgenet.export.convert import Converter
     from edgenet.export.options import INTERFACES
 
+    made = converter(tiny_model)
     with quiet():
-        converter = Converter(tiny_model)
-        return {interface: converter.int8(lambda: calibration, interface) for interface in INTERFACES}
+        return {interface: made.int8(lambda: seen, interface) for interface in INTERFACES}
 
 
 @pytest.fixture(scope="module")
-def stocks(tiny_model, calibration) -> dict[str, bytes]:
+def stocks(tiny_model, converter, seen) -> dict[str, bytes]:
     """Converter's own call of the stock quantization, int8 and dynamic."""
-    from edgenet.export.convert import Converter
-
+    made = converter(tiny_model)
     with quiet():
-        converter = Converter(tiny_model)
-        return {"int8": converter.stock_int8(lambda: calibration), "dynamic": converter.stock_dynamic()}
+        return {"int8": made.stock_int8(lambda: seen), "dynamic": made.stock_dynamic()}
 
 
 @pytest.fixture(scope="module")
-def fours(tiny_model, calibration) -> dict[str, bytes]:
+def fours(tiny_model, converter, seen) -> dict[str, bytes]:
     """float32 and int8 for a batch of four."""
-    from edgenet.export.convert import Converter
-
+    made = converter(tiny_model, batch=4)
     with quiet():
-        converter = Converter(tiny_model, batch=4)
-        return {"float32": converter.float32(), "int8": converter.int8(lambda: calibration)}
+        return {"float32": made.float32(), "int8": made.int8(lambda: seen)}
 
 
 @pytest.fixture(scope="module")
-def stock(tiny_model, calibration) -> bytes:
+def stock(tiny_model, seen) -> bytes:
     """The full-integer file of TensorFlow's own converter, from the same pictures."""
     import tensorflow as tf
 
@@ -73,7 +57,7 @@ def stock(tiny_model, calibration) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.uint8
-    converter.representative_dataset = lambda: ([images.normalize(picture[None])] for picture in calibration)
+    converter.representative_dataset = lambda: ([images.normalize(picture[None], RECIPE)] for picture in seen)
     with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it misses statistics that only quantization-aware training has
         return converter.convert()
@@ -91,14 +75,14 @@ MEAN_TOLERANCES = {"dynamic": 0.06, "int8": 0.06}
 
 
 @pytest.mark.parametrize("variant", TOLERANCES)
-def test_float_scores_are_near_keras(tiny_bundle, evaluation, reference, variant):
-    scores = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(evaluation)
+def test_float_scores_are_near_keras(tiny_bundle, unseen, reference, variant):
+    scores = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(unseen)
     np.testing.assert_allclose(scores, reference, rtol=0, atol=TOLERANCES[variant])
 
 
 @pytest.mark.parametrize("variant", MEAN_TOLERANCES)
-def test_quantized_scores_are_near_keras(tiny_bundle, evaluation, reference, variant):
-    scores = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(evaluation)
+def test_quantized_scores_are_near_keras(tiny_bundle, unseen, reference, variant):
+    scores = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(unseen)
     assert np.abs(scores - reference).mean() < MEAN_TOLERANCES[variant]
     # The tolerance tells pictures apart: with each other's scores it would not hold.
     assert np.abs(np.roll(scores, 1, axis=0) - reference).mean() > 2 * MEAN_TOLERANCES[variant]
@@ -114,9 +98,9 @@ def test_stock_int8_has_the_weights_and_scales_of_the_stock_converter(stocks, st
         np.testing.assert_allclose(scales, stock_scales, rtol=1e-6)
 
 
-def test_stock_int8_scores_are_those_of_the_stock_converter(stocks, stock, evaluation, tmp_path):
+def test_stock_int8_scores_are_those_of_the_stock_converter(stocks, stock, unseen, tmp_path):
     # The calibration pictures have black and white in them, so that both have the same input range.
-    ours, theirs = (_runner(tmp_path, data).scores(evaluation) for data in (stocks["int8"], stock))
+    ours, theirs = (_runner(tmp_path, data).scores(unseen) for data in (stocks["int8"], stock))
     # Ranges that differ by float32 rounding may move an output by one of its 256 steps.
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1.001 / 256)
 
@@ -151,20 +135,18 @@ def test_the_interface_of_int8(integers, interface, zero_points):
     assert (scale, zero_point in zero_points) == (0 if interface == "float32" else PIXEL, True)
 
 
-def test_int8_and_uint8_interfaces_give_the_same_scores(integers, evaluation, tmp_path):
-    scores = {interface: _runner(tmp_path, data).scores(evaluation) for interface, data in integers.items()}
+def test_int8_and_uint8_interfaces_give_the_same_scores(integers, unseen, tmp_path):
+    scores = {interface: _runner(tmp_path, data).scores(unseen) for interface, data in integers.items()}
     np.testing.assert_array_equal(scores["uint8"], scores["int8"])
     # A float input is rounded half a pixel's step to either side of what the integers are: a mean error of int8 itself.
     assert np.abs(scores["float32"] - scores["uint8"]).mean() < MEAN_TOLERANCES["int8"]
 
 
 @pytest.mark.parametrize("interface", ["uint8", "int8"])
-def test_the_input_scale_does_not_depend_on_the_calibration_pictures(tiny_model, calibration, interface):
-    from edgenet.export.convert import Converter
-
-    dim = calibration // 4 + 60  # from 60 to 123, neither black nor white
+def test_the_input_scale_does_not_depend_on_the_calibration_pictures(tiny_model, converter, seen, interface):
+    dim = seen // 4 + 60  # from 60 to 123, neither black nor white
     with quiet():
-        data = Converter(tiny_model).int8(lambda: dim, interface)
+        data = converter(tiny_model).int8(lambda: dim, interface)
         interpreter = Interpreter(model_content=data)
     assert interpreter.get_input_details()[0]["quantization"][0] == PIXEL
 
@@ -190,21 +172,21 @@ def test_batch_one_is_the_default(tiny_bundle):
         ("int8", 1.001 / 256),  # ranges that differ by float32 rounding move an output by one of its steps at most
     ],
 )
-def test_a_batch_of_four_scores_as_single_pictures_do(fours, tiny_bundle, evaluation, variant, tolerance, tmp_path):
-    assert len(evaluation) % 4  # the last batch is shorter
-    scores = _runner(tmp_path, fours[variant]).scores(evaluation)
-    single = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(evaluation)
+def test_a_batch_of_four_scores_as_single_pictures_do(fours, tiny_bundle, unseen, variant, tolerance, tmp_path):
+    assert len(unseen) % 4  # the last batch is shorter
+    scores = _runner(tmp_path, fours[variant]).scores(unseen)
+    single = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(unseen)
     np.testing.assert_allclose(scores, single, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_app_can_ask_for_image_and_scores_by_name(tiny_bundle, pictures, variant):
-    path = images.find(pictures / "evaluation")[0]
-    pixels = images.load(path, 32)[None]
+    path = images.find(pictures / "evaluation").paths[0]
+    pixels = images.load(path, square(32))[None]
     with quiet():
         interpreter = Interpreter(model_path=str(tiny_bundle.file(f"{variant}.tflite")))
         run = interpreter.get_signature_runner()
-        scores = run(image=pixels if variant == "int8" else images.normalize(pixels))["scores"]
+        scores = run(image=pixels if variant == "int8" else images.normalize(pixels, RECIPE))["scores"]
     assert interpreter.get_input_details()[0]["name"] == "image"
     assert interpreter.get_output_details()[0]["name"] == "scores"
     found = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(pixels)
@@ -214,7 +196,7 @@ def test_an_app_can_ask_for_image_and_scores_by_name(tiny_bundle, pictures, vari
 
 def test_raw_pixels_of_an_app_are_the_input_of_uint8(tiny_bundle, pictures, reference):
     # What an app does: decode, resize to the input, hand over the bytes. Without edgenet's pre-processing.
-    path = next(path for path in images.find(pictures / "evaluation") if Image.open(path).size == (28, 28))
+    path = next(path for path in images.find(pictures / "evaluation").paths if Image.open(path).size == (28, 28))
     pixels = np.asarray(Image.open(path).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR))[None]
     with quiet():
         interpreter = Interpreter(model_path=str(tiny_bundle.file("int8.tflite")))
@@ -225,12 +207,8 @@ def test_raw_pixels_of_an_app_are_the_input_of_uint8(tiny_bundle, pictures, refe
     np.testing.assert_array_equal(
         scores[0] / np.float32(256), Runner(tiny_bundle.file("int8.tflite")).scores(pixels)[0]
     )
-    index = images.find(pictures / "evaluation").index(path)
+    index = images.find(pictures / "evaluation").paths.index(path)
     assert np.abs(scores[0] / 256 - reference[index]).mean() < 2 * MEAN_TOLERANCES["int8"]  # of four scores, not 172
-
-
-def _load(paths) -> np.ndarray:
-    return np.stack(list(images.load_all(paths, 32)))
 
 
 def _runner(folder, data: bytes) -> Runner:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from recipes import RECIPE
 
 from edgenet import images
 from edgenet.export import dynamic, flatbuffer, quantizer
@@ -118,7 +119,7 @@ def test_only_the_operators_with_integers_get_another_version(chosen):
 def test_dynamic_of_a_net_of_all_kinds_is_near_keras(net, converter, seen, unseen, scores_of):
     with quiet():
         made = converter(net)
-        expected = net.predict(images.normalize(unseen), verbose=0)
+        expected = net.predict(images.normalize(unseen, RECIPE), verbose=0)
         found = scores_of(made.dynamic(lambda: seen), unseen)
     # As in test_convert: rounding errors of 1.1 % a layer, ten layers, of logits within 4, times a slope of 1/4.
     assert np.abs(found - expected).mean() < 0.035

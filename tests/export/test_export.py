@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from recipes import square
 
 from edgenet import images
+from edgenet import labels as class_names
 from edgenet.errors import EdgenetError
 from edgenet.export.options import Options
 from edgenet.runtime import bundle as bundles
@@ -21,19 +23,31 @@ TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
 
 @pytest.fixture
 def export(tiny_model, labels, progress, tmp_path):
-    """Export `tiny_model`, with what a test gives in place of the usual."""
+    """Export `tiny_model`, with what a test gives in place of the usual: another Keras model or classifier, too."""
+    from edgenet.export import sets
     from edgenet.export.export import export as run
+    from edgenet.model import keras_model
 
-    def export(calibration, evaluation, *, out=tmp_path / "out", labels=labels, progress=progress, **options):
+    def export(
+        calibration,
+        evaluation,
+        *,
+        model=tiny_model,
+        classifier=None,
+        name="tiny",
+        out=tmp_path / "out",
+        labels=labels,
+        progress=progress,
+        **options,
+    ):
         with quiet():
             return run(
-                tiny_model,
+                classifier or keras_model.of_keras(model, name),
                 out,
                 progress,
-                name="tiny",
+                name=name,
                 labels=labels,
-                calibration=calibration,
-                evaluation=evaluation,
+                sets=sets.choose(calibration, evaluation, labels),
                 options=Options(**options),
             )
 
@@ -44,7 +58,7 @@ def export(tiny_model, labels, progress, tmp_path):
 def few(pictures, tmp_path) -> Path:
     """A copy of some of the pictures, to be spoilt: two of each class for calibration and evaluation."""
     folder = tmp_path / "few"
-    for path in images.find(pictures):
+    for path in images.find(pictures).paths:
         if path.stem in ("00", "01"):
             copy = folder / path.relative_to(pictures)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +87,7 @@ def test_a_bundle_holds_what_it_should(tiny_bundle, pictures, labels):
         "reference.npz",
     }
     assert bundles.verify(tiny_bundle) == len(tiny_bundle.manifest.files)
-    assert images.read_labels(tiny_bundle.file("labels.txt")) == labels
+    assert class_names.read(tiny_bundle.file("labels.txt")) == labels
     assert bundles.load(tiny_bundle.folder) == tiny_bundle
 
 
@@ -84,7 +98,7 @@ def test_the_pictures_in_a_bundle_are_the_files_that_were_given(tiny_bundle, pic
 
 
 def test_the_reference_is_keras_on_the_pictures(tiny_bundle, tiny_model):
-    pixels = np.stack([images.load(tiny_bundle.file(p.file), 32) for p in tiny_bundle.manifest.evaluation])
+    pixels = np.stack([images.load(tiny_bundle.file(p.file), square(32)) for p in tiny_bundle.manifest.evaluation])
     expected = tiny_model.predict(pixels / np.float32(127.5) - np.float32(1), verbose=0)
     with np.load(tiny_bundle.file("reference.npz")) as stored:
         # float32 rounding in batches of another length
@@ -92,23 +106,21 @@ def test_the_reference_is_keras_on_the_pictures(tiny_bundle, tiny_model):
 
 
 def test_the_model_in_a_bundle_is_the_one_that_was_given(tiny_bundle, tiny_model):
-    from edgenet.model import keras_model
-
     with quiet():
-        stored = keras_model.load(tiny_bundle.file("model.keras"))
+        import keras
+
+        stored = keras.models.load_model(tiny_bundle.file(tiny_bundle.manifest.model))
     for found, expected in zip(stored.weights, tiny_model.weights, strict=True):
         np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
-def test_the_same_input_gives_the_same_bytes(tiny_model, pictures, labels, progress, tmp_path):
-    from edgenet.export.export import export
+def test_the_same_input_gives_the_same_bytes(export, tiny_model, pictures, tmp_path):
     from edgenet.model import keras_model
 
     splits = {split: pictures / split for split in ("calibration", "evaluation")}
     path = tmp_path / "tiny.keras"
     tiny_model.save(path)
-    with quiet():
-        export(keras_model.load(path), tmp_path / "here", progress, name="tiny", labels=labels, **splits)
+    export(**splits, classifier=keras_model.load(path), out=tmp_path / "here")
     # A fresh process, so that neither hashes of strings nor addresses nor counters of names are the same.
     options = {"--model": path, "--labels": pictures / "labels.txt", "--out": tmp_path / "there"}
     options |= {f"--{split}": folder for split, folder in splits.items()}
@@ -126,7 +138,7 @@ def test_only_the_variants_asked_for(export, few):
 
 def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pictures, few):
     other = few / "evaluation" / "ant"
-    for number, path in enumerate(images.find(few / "evaluation")):
+    for number, path in enumerate(images.find(few / "evaluation").paths):
         with Image.open(path) as image:  # none of the pictures that tiny_bundle was evaluated on
             image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other / f"{number:02d}.png")
     bundle = export(pictures / "calibration", other, variants=("float16", "dynamic", "int8"))
@@ -135,15 +147,14 @@ def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pi
         assert bundle.file(variant.file).read_bytes() == tiny_bundle.file(variant.file).read_bytes()
 
 
-def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, few):
-    from edgenet.export.convert import Converter
-
+def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converter, few):
     bundle = export(few / "calibration", few / "evaluation", variants=("dynamic", "int8"), quantizer="stock")
+    paths, made = images.find(few / "calibration").paths, converter(tiny_model)
     with quiet():
-        converter = Converter(tiny_model)
-        int8 = converter.stock_int8(lambda: images.load_all(images.find(few / "calibration"), 32))
+        int8 = made.stock_int8(lambda: images.load_all(paths, square(32)))
+        dynamic = made.stock_dynamic()
     assert bundle.file("int8.tflite").read_bytes() == int8
-    assert bundle.file("dynamic.tflite").read_bytes() == converter.stock_dynamic()
+    assert bundle.file("dynamic.tflite").read_bytes() == dynamic
 
 
 def test_interface_and_batch_reach_the_manifest(export, few):
@@ -155,7 +166,7 @@ def test_interface_and_batch_reach_the_manifest(export, few):
 def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
     flat = few / "flat"
     flat.mkdir()
-    for number, path in enumerate(images.find(few / "evaluation")):
+    for number, path in enumerate(images.find(few / "evaluation").paths):
         shutil.copyfile(path, flat / f"{number}.png")
     bundle = export(few / "calibration", flat, variants=("float32",))
     drift = bundle.manifest.variants[0].drift
@@ -164,7 +175,7 @@ def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
 
 @pytest.mark.parametrize("name", ["copy.png", "copy.bmp", "copy.webp"])
 def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
-    twin = images.find(few / "calibration")[3]
+    twin = images.find(few / "calibration").paths[3]
     copy = few / "evaluation" / "ant" / name
     with Image.open(twin) as image:
         image.save(copy, lossless=True)
@@ -178,7 +189,7 @@ def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
 @pytest.mark.parametrize("split", ["calibration", "evaluation"])
 @pytest.mark.parametrize("spoil", ["garbled", "truncated", "empty", "a text"])
 def test_a_broken_image_among_good_ones_is_named(export, few, tmp_path, split, spoil):
-    bad = images.find(few / split)[3]
+    bad = images.find(few / split).paths[3]
     whole = bad.read_bytes()
     damaged = whole[:60] + bytes(60) + whole[120:]  # the IDAT's checksum no longer fits
     bad.write_bytes({"garbled": damaged, "truncated": whole[: len(whole) // 2], "empty": b"", "a text": b"text"}[spoil])
@@ -199,9 +210,9 @@ def test_a_missing_or_empty_folder_is_refused(export, few, tmp_path, split):
     assert _names(tmp_path) == {"few"}
 
 
-def test_a_wrong_number_of_labels_is_refused(export, few, tmp_path):
-    with pytest.raises(EdgenetError, match="tiny: expected a label for each of 4 classes, found 3"):
-        export(few / "calibration", few / "evaluation", labels=["ant", "bee", "cat"])
+def test_a_wrong_number_of_labels_is_refused(export, labels, few, tmp_path):
+    with pytest.raises(EdgenetError, match=r"^tiny: expected a label for each of 4 classes, found 5$"):
+        export(few / "calibration", few / "evaluation", labels=[*labels, "dog"])
     assert _names(tmp_path) == {"few"}
 
 
@@ -220,23 +231,15 @@ def test_options_out_of_range_are_refused(options, text):
         Options(**options)
 
 
-def test_a_model_of_another_kind_is_refused(labels, progress, pictures, tmp_path):
-    import keras
+def test_a_model_of_another_kind_is_refused(export, labels, pictures, tmp_path):
+    with quiet():
+        import keras
 
-    from edgenet.export.export import export
-
-    image = keras.Input((32, 48, 3))
-    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
-    with pytest.raises(EdgenetError, match=r"own: expected an input of \(batch, size, size, 3\), found .*32, 48, 3"):
-        export(
-            model,
-            tmp_path / "out",
-            progress,
-            name="own",
-            labels=labels[:3],
-            calibration=pictures / "calibration",
-            evaluation=pictures / "evaluation",
-        )
+        image = keras.Input((32, 48, 4))
+        model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    text = r"^own: expected an input of \(batch, height, width, 3\), or 1 for grey pictures, found \(None, 32, 48, 4\)$"
+    with pytest.raises(EdgenetError, match=text):
+        export(pictures / "calibration", pictures / "evaluation", model=model, name="own", labels=labels)
     assert _names(tmp_path) == set()
 
 
@@ -261,7 +264,7 @@ def test_an_earlier_bundle_is_replaced_and_its_results_kept(export, earlier, few
     bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
     assert bundle.folder == earlier
     assert {path.name for path in earlier.glob("*.tflite")} == {"float32.tflite"}
-    assert len(images.find(earlier / "evaluation")) == 8
+    assert len(images.find(earlier / "evaluation").paths) == 8
     assert (earlier / "results" / "monday.json").read_text() == "of monday"
     assert bundles.verify(bundles.load(earlier)) == len(bundle.manifest.files)
     assert _names(tmp_path) == {"few", "out"}
@@ -280,10 +283,14 @@ class Stopping:
     def count(self, done: int, total: int) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        pass
+
 
 @pytest.mark.parametrize(
     ("exception", "step"),
     [
+        (KeyboardInterrupt(), "looking at"),
         (KeyboardInterrupt(), "Keras on"),
         (KeyboardInterrupt(), "converting to float32"),
         (KeyboardInterrupt(), "hashing"),
@@ -304,9 +311,7 @@ def test_what_is_broken_off_leaves_the_earlier_bundle(export, earlier, few, tmp_
     assert _names(tmp_path) == {"few", "out"}
 
 
-def test_an_error_late_in_the_work_leaves_nothing_behind(tiny_model, few, labels, progress, tmp_path):
-    from edgenet.export.export import export
-
+def test_an_error_late_in_the_work_leaves_nothing_behind(export, tiny_model, few, tmp_path):
     with quiet():
         import keras
 
@@ -314,18 +319,41 @@ def test_an_error_late_in_the_work_leaves_nothing_behind(tiny_model, few, labels
     broken.set_weights(tiny_model.get_weights())
     # Finite, as export wants them, but every logit is beyond float32: infinity less infinity in the softmax.
     broken.get_layer("logits").kernel.assign(np.full(broken.get_layer("logits").kernel.shape, 3e38))
-    with pytest.raises(EdgenetError, match=r"evaluation/ant/00\.png: expected finite scores, found NaN"), quiet():
-        export(
-            broken,
-            tmp_path / "out",
-            progress,
-            name="broken",
-            labels=labels,
-            calibration=few / "calibration",
-            evaluation=few / "evaluation",
-            options=Options(variants=("float32",)),
-        )
+    with pytest.raises(EdgenetError, match=r"evaluation/ant/00\.png: expected finite scores, found NaN"):
+        export(few / "calibration", few / "evaluation", model=broken, name="broken", variants=("float32",))
     assert _names(tmp_path) == {"few"}
+
+
+class Listening(Stopping):
+    """A Progress that keeps its notes."""
+
+    def __init__(self):
+        super().__init__(RuntimeError(), "never")
+        self.notes = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_what_is_wrong_with_the_calibration_pictures_is_told_and_kept(export, tiny_model, pictures):
+    from edgenet.input_range import InputRange
+    from edgenet.model import keras_model
+
+    declared = keras_model.of_keras(tiny_model, "tiny", declared=InputRange.between(0, 255))
+    progress = Listening()
+    bundle = export(
+        pictures / "calibration",
+        pictures / "evaluation",
+        classifier=declared,
+        progress=progress,
+        variants=("float32",),
+    )
+    findings = bundle.manifest.calibration.findings
+    few, wrong = (next(f for f in findings if f.level == level) for level in ("warning", "wrong"))
+    assert few.text == "24 different images are few; take 50 or more, of all kinds"
+    assert re.search(r"do not fit the model with --input-range 0,255: .* with --input-range -1,1 ", wrong.text)
+    assert progress.notes == [f"calibration: {f.text}" for f in findings if f.level in ("warning", "wrong")]
+    assert bundle.manifest.calibration.distances["--input-range -1,1"] < 1
 
 
 def test_the_manifest_tells_calibration_apart(export, few, tiny_bundle):

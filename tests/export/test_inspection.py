@@ -8,6 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
+from edgenet.terminal import quiet
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -19,26 +20,21 @@ def parameters(tiny_model) -> int:
 
 
 @pytest.fixture(scope="module")
-def data(tiny_model, tiny_bundle, pictures) -> dict[str, bytes]:
+def data(tiny_model, tiny_bundle, converter, seen) -> dict[str, bytes]:
     """The bytes of each variant, and of the integer one with a float32 interface."""
-    from edgenet import images
-    from edgenet.export.convert import Converter
-    from edgenet.terminal import quiet
-
     found = {variant: tiny_bundle.file(f"{variant}.tflite").read_bytes() for variant in VARIANTS}
     with quiet():
-        paths = images.find(pictures / "calibration")
-        found["int8, float32"] = Converter(tiny_model).int8(lambda: images.load_all(paths, 32), "float32")
+        found["int8, float32"] = converter(tiny_model).int8(lambda: seen, "float32")
     return found
 
 
 @pytest.fixture(scope="module")
 def check(parameters):
-    """`inspection.check` of a variant of `tiny_model`, batch 1, uint8 interface."""
+    """`inspection.check` of a variant of `tiny_model`, batch 1, pixels in [-1, 1], uint8 interface."""
     from edgenet.export import inspection
 
-    def check(variant, data, *, batch=1, parameters=parameters, interface="uint8"):
-        inspection.check(variant, data, batch=batch, parameters=parameters, interface=interface)
+    def check(variant, data, *, batch=1, parameters=parameters, pixels=(-1.0, 1.0), interface="uint8"):
+        inspection.check(variant, data, batch=batch, parameters=parameters, pixels=pixels, interface=interface)
 
     return check
 
@@ -90,6 +86,25 @@ def test_floats_behind_a_float_interface_are_not_int8(check, data, actual):
 def test_another_interface_is_refused(check, data, interface):
     with pytest.raises(EdgenetError, match=f"expected {interface} input and output, found uint8 at image"):
         check("int8", data["int8"], interface=interface)
+
+
+# The grid of pixels in [-1, 1] has a step of 2 / 255 and its zero at 127; an int8 interface is shifted by 128.
+PIXEL_GRID = {"int8": "0.007843 and 127", "int8, float32": "0.007843 and -1"}
+
+
+@pytest.mark.parametrize(("name", "interface"), [("int8", "uint8"), ("int8, float32", "float32")])
+@pytest.mark.parametrize(
+    ("pixels", "scale", "zero_points"),
+    [((0.0, 1.0), 1 / 255, (0, -128)), ((0.0, 255.0), 1.0, (0, -128)), ((-2.0, 2.0), 4 / 255, (127, -1))],
+    ids=str,
+)
+def test_an_input_that_is_not_on_the_grid_of_pixels_is_refused(
+    check, data, name, interface, pixels, scale, zero_points
+):
+    zero_point = zero_points[0 if interface == "uint8" else 1]
+    text = f"int8: expected an input of scale {scale:.6f} and zero point {zero_point}, found {PIXEL_GRID[name]};"
+    with pytest.raises(EdgenetError, match=f"^{re.escape(text)}"):
+        check("int8", data[name], pixels=pixels, interface=interface)
 
 
 def test_another_batch_is_refused(check, data):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from recipes import RECIPE
 
 from edgenet import images
 from edgenet.terminal import quiet
@@ -54,7 +55,7 @@ def test_one_by_one_they_give_the_scores_of_the_whole(request, model, unseen, sc
     from edgenet.export.operators import Graph
 
     data = request.getfixturevalue(model)
-    found = run(Graph(data), images.normalize(unseen[:8]))
+    found = run(Graph(data), images.normalize(unseen[:8], RECIPE))
     # Sums of up to 256 terms may be taken in another order, each rounded to 6e-8, in 28 layers: as in test_convert.
     np.testing.assert_allclose(found, scores_of(data, unseen[:8]), rtol=0, atol=4e-4)
     assert np.ptp(found, axis=0).min() > 4e-2  # the tolerance tells pictures apart

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipes import RECIPE, square
 
 from edgenet import images
 from edgenet.errors import EdgenetError
@@ -16,6 +17,7 @@ from edgenet.export import quantizer
 from edgenet.export.quantizer import Steps
 from edgenet.terminal import quiet
 
+PIXELS = (-1.0, 1.0)
 NONE = Steps(bias=False, compensation=False, logits=False)
 ONE_STEP = {name: replace(NONE, **{name: True}) for name in ("bias", "compensation", "logits")}
 
@@ -60,7 +62,7 @@ def test_the_mean_logits_of_int8_are_nearer_to_keras_than_the_stock_converters(s
         import keras
 
         logits = keras.Model(model.inputs, model.get_layer("logits").output)
-        expected = logits.predict(images.normalize(seen), verbose=0)
+        expected = logits.predict(images.normalize(seen, RECIPE), verbose=0)
         made = converter(logits)
         ours, stock = made.int8(lambda: seen), made.stock_int8(lambda: seen)
     shift, error = {}, {}
@@ -74,7 +76,7 @@ def test_the_mean_logits_of_int8_are_nearer_to_keras_than_the_stock_converters(s
 
 @pytest.mark.parametrize("name", ["none", *ONE_STEP])
 def test_each_step_works_alone(net, net_converter, seen, unseen, scores_of, name):
-    expected = net.predict(images.normalize(unseen), verbose=0)
+    expected = net.predict(images.normalize(unseen, RECIPE), verbose=0)
     with quiet():
         data = net_converter.int8(lambda: seen, steps=ONE_STEP.get(name, NONE))
     found = scores_of(data, unseen)
@@ -84,7 +86,8 @@ def test_each_step_works_alone(net, net_converter, seen, unseen, scores_of, name
 
 
 def test_steps_of_an_ablation_differ(tiny, batches):
-    first = {name: quantizer.full_integer(tiny, batches, steps) for name, steps in {"none": NONE, **ONE_STEP}.items()}
+    ways = {"none": NONE, **ONE_STEP}
+    first = {name: quantizer.full_integer(tiny, batches, PIXELS, steps) for name, steps in ways.items()}
     # The tiny model's logits are within 4 of each other: none is cut off, so that this step changes nothing.
     assert len({chosen.model for chosen in first.values()}) == 3
     weights = {name: np.concatenate([w.ravel() for w in chosen.weights.values()]) for name, chosen in first.items()}
@@ -118,7 +121,7 @@ def test_the_range_of_the_logits_begins_10_below_the_smallest_winner(tiny, batch
     data, (number,) = graph.to_bytes(), graph.takes(graph.operators[-1])
     whole, range_of = measure(Graph(data), batches()), {}
     for name in ("none", "logits"):
-        found = Graph(quantizer.full_integer(data, batches, {"none": NONE, **ONE_STEP}[name]).model)
+        found = Graph(quantizer.full_integer(data, batches, PIXELS, {"none": NONE, **ONE_STEP}[name]).model)
         grid = found.tensor(number).quantization
         range_of[name] = grid.min[0], grid.max[0]
     low, high = whole.low[number], whole.high[number]
@@ -129,7 +132,7 @@ def test_the_range_of_the_logits_begins_10_below_the_smallest_winner(tiny, batch
 
 
 def test_the_quantizer_gives_the_same_bytes_twice(tiny, batches):
-    first, second = (quantizer.full_integer(tiny, batches) for _ in range(2))
+    first, second = (quantizer.full_integer(tiny, batches, PIXELS) for _ in range(2))
     assert first.model == second.model
 
 
@@ -143,7 +146,8 @@ if threads == 1 and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from edgenet.export import dynamic, quantizer
 batches = lambda: (picture[None] for picture in pictures)
-for chosen in (quantizer.full_integer(data, batches), quantizer.weights_only(data, batches, dynamic.rounds)):
+whole = quantizer.full_integer(data, batches, (-1.0, 1.0))
+for chosen in (whole, quantizer.weights_only(data, batches, dynamic.rounds)):
     print(hashlib.sha256(chosen.model).hexdigest())
 """
 
@@ -163,7 +167,7 @@ def digests(threads: int, path: Path, pictures: Path) -> list[str]:
 
 def test_the_number_of_threads_changes_nothing(tiny_bundle, seen, tmp_path):
     path = tiny_bundle.file("float32.tflite")
-    np.save(tmp_path / "pictures.npy", images.normalize(seen[:6]))
+    np.save(tmp_path / "pictures.npy", images.normalize(seen[:6], RECIPE))
     one, two, four = (digests(threads, path, tmp_path / "pictures.npy") for threads in (1, 2, 4))
     assert one == two == four
     assert len(set(one)) == 2
@@ -173,8 +177,8 @@ def test_the_number_of_threads_changes_nothing(tiny_bundle, seen, tmp_path):
 def test_the_number_of_threads_changes_nothing_for_a_real_model(bundled_bundle, tmp_path):
     from edgenet import bundled
 
-    paths = images.find(bundled.CALIBRATION)[::8]
-    np.save(tmp_path / "pictures.npy", images.normalize(np.stack(list(images.load_all(paths, 96)))))
+    paths = images.find(bundled.CALIBRATION).paths[::8]
+    np.save(tmp_path / "pictures.npy", images.normalize(np.stack(list(images.load_all(paths, square(96)))), RECIPE))
     path = bundled_bundle.file("float32.tflite")
     one, two, four = (digests(threads, path, tmp_path / "pictures.npy") for threads in (1, 2, 4))
     assert one == two == four
@@ -196,7 +200,7 @@ def _chain(settle, seen, layers_of, doctor=lambda model: None):
         for layer in layers_of(layers):
             x = layer(x)
         x = layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(x))
-        model = settle(keras.Model(image, layers.Softmax()(x)), images.normalize(seen))
+        model = settle(keras.Model(image, layers.Softmax()(x)), images.normalize(seen, RECIPE))
         doctor(model)
         return model
 
@@ -204,7 +208,7 @@ def _chain(settle, seen, layers_of, doctor=lambda model: None):
 def _mean_error(converter, model, calibration, unseen, scores_of) -> float:
     """The mean difference of int8 scores to Keras', which may not be NaN."""
     with quiet():
-        expected = model.predict(images.normalize(unseen), verbose=0)
+        expected = model.predict(images.normalize(unseen, RECIPE), verbose=0)
         found = scores_of(converter(model).int8(lambda: calibration), unseen)
     assert np.isfinite(found).all()
     return np.abs(found - expected).mean()
@@ -255,7 +259,7 @@ def test_one_calibration_picture_is_no_worse_for_us_than_for_the_stock_converter
     model = _chain(settle, seen, _none)
     ours = _mean_error(converter, model, seen[:1], unseen, scores_of)
     with quiet():
-        expected = model.predict(images.normalize(unseen), verbose=0)
+        expected = model.predict(images.normalize(unseen, RECIPE), verbose=0)
         stock = scores_of(converter(model).stock_int8(lambda: seen[:1]), unseen)
     # Its ranges cut off what other pictures have, with both: the rest is rounding, of which a tenth of that is plenty.
     assert ours < 1.1 * np.abs(stock - expected).mean()
@@ -284,7 +288,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(tiny, batches, value, w
     text = f"^{re.escape(layer.name)}: expected finite weights, found NaN or infinity; mend or train the model"
     with pytest.raises(EdgenetError, match=text):
         if way == "full_integer":
-            quantizer.full_integer(graph.to_bytes(), batches)
+            quantizer.full_integer(graph.to_bytes(), batches, PIXELS)
         else:
             quantizer.weights_only(graph.to_bytes(), batches, everything)
 
@@ -295,7 +299,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(tiny, batches, value, w
 def logit_errors(model, converter, calibration, pixels, scores_of) -> dict[str, float]:
     """The root mean square error of a model's int8 logits, less what is common to all classes: softmax drops it."""
     with quiet():
-        expected = model.predict(images.normalize(pixels), verbose=0)
+        expected = model.predict(images.normalize(pixels, RECIPE), verbose=0)
         made = converter(model)
         files = {"ours": made.int8(lambda: calibration), "stock": made.stock_int8(lambda: calibration)}
     found = {}
@@ -316,8 +320,8 @@ def test_the_logits_of_the_bundled_model_are_nearer_than_the_stock_converters(co
         whole = weights.bundled()
         logits = keras.layers.Flatten()(whole.get_layer("logits").output)
         model = keras.Model(whole.inputs, logits)
-    calibration = np.stack(list(images.load_all(images.find(bundled.CALIBRATION)[::2], 96)))
-    pixels = np.stack(list(images.load_all(images.find(bundled.EVALUATION)[::5], 96)))
+    calibration = np.stack(list(images.load_all(images.find(bundled.CALIBRATION).paths[::2], square(96))))
+    pixels = np.stack(list(images.load_all(images.find(bundled.EVALUATION).paths[::5], square(96))))
     error = logit_errors(model, converter, calibration, pixels, scores_of)
     # Its weights lose little in 8 bits, and the rounding of activations is the same for both: measured 0.89.
     assert error["ours"] < error["stock"]
@@ -334,7 +338,7 @@ def test_bias_correction_keeps_its_promise_through_the_additions_of_mobilenet_v2
         keras.utils.set_random_seed(3)
         whole = keras.applications.MobileNetV2((32, 32, 3), alpha=0.35, weights=None, classes=4)
         x = keras.layers.Dense(4, name="logits")(whole.layers[-2].output)
-        made = converter(settle(keras.Model(whole.input, keras.layers.Softmax()(x)), images.normalize(seen)))
+        made = converter(settle(keras.Model(whole.input, keras.layers.Softmax()(x)), images.normalize(seen, RECIPE)))
         made.int8(lambda: seen)  # the integers chosen are those in the file, or this raises
     assert made.left == ()
     data = made.float32()

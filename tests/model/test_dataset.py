@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from edgenet import bundled, images
+from edgenet import labels as class_names
 from edgenet.errors import EdgenetError
 from edgenet.model import dataset
 
@@ -150,15 +151,15 @@ def sources(folder: Path) -> list[dict[str, str]]:
 def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     """What SOURCES.tsv says is what lies there: hashes, 20 and 100 a class, 28 x 28 grey PNG, nothing in both parts."""
     names = [row["file"] for row in rows]
-    found = {part: images.find(folder / part) for part in ("calibration", "evaluation")}
+    found = {part: images.find(folder / part).paths for part in ("calibration", "evaluation")}
     assert sorted(names) == sorted(path.relative_to(folder).as_posix() for paths in found.values() for path in paths)
     for row in rows:
         assert hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
 
-    labels = images.read_labels(folder / "labels.txt")
+    labels = class_names.read(folder / "labels.txt")
     pixels = {}
     for part, each in (("calibration", 20), ("evaluation", 100)):
-        assert Counter(images.labels_by_folder(found[part], labels)) == dict.fromkeys(range(10), each)
+        assert Counter(class_names.of_folders(found[part], labels)) == dict.fromkeys(range(10), each)
         pixels[part] = set()
         for path in found[part]:
             with Image.open(path) as image:
@@ -175,7 +176,7 @@ def test_bundled_pictures_are_what_sources_says():
 
 
 def test_bundled_pictures_have_their_licence_and_labels():
-    assert images.read_labels(bundled.LABELS) == list(dataset.LABELS)
+    assert class_names.read(bundled.LABELS) == list(dataset.LABELS)
     licence = (bundled.DATA / "LICENSE").read_text(encoding="utf-8")
     assert "Zalando" in licence
     assert "Permission is hereby granted, free of charge" in licence

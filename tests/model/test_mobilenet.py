@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from recipes import RECIPE, square
 
 from edgenet import images
 from edgenet.errors import EdgenetError
@@ -13,28 +14,6 @@ from edgenet.records import ModelSpec
 
 # Beside the project, where there is one: real weights and photos, too big to be part of it.
 IMAGENET = Path(__file__).resolve().parents[3] / "shared" / "imagenet"
-
-
-def randomize(model: keras.Model, seed: int) -> None:
-    """Weights that a wrong layer cannot hide behind: none is 0 or 1, and the scores differ between pictures."""
-    random = np.random.default_rng(seed)
-    for layer in model.layers:
-        shapes = [tuple(weight.shape) for weight in layer.weights]
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma, beta, mean, variance = shapes
-            layer.set_weights(
-                [
-                    random.uniform(0.5, 1.5, gamma),
-                    random.uniform(-0.5, 1.0, beta),
-                    random.normal(0, 0.3, mean),
-                    # Down to the size of epsilon (1e-3), so that another epsilon is another function.
-                    10 ** random.uniform(-3, 0, variance),
-                ]
-            )
-        elif shapes:
-            inputs = 9 if isinstance(layer, keras.layers.DepthwiseConv2D) else int(np.prod(shapes[0][:3]))
-            kernel = random.normal(0, inputs**-0.5, shapes[0])
-            layer.set_weights([kernel, *(random.normal(0, 0.5, shape) for shape in shapes[1:])])
 
 
 def copy(source: keras.Model, target: keras.Model) -> None:
@@ -53,7 +32,7 @@ def copy(source: keras.Model, target: keras.Model) -> None:
     ("alpha", "size", "depth_multiplier"),
     [(1.0, 64, 1), (0.75, 96, 1), (0.5, 160, 1), (0.25, 32, 1), (0.25, 128, 2), (0.35, 64, 3), (1.3, 32, 1)],
 )
-def test_scores_equal_those_of_keras_applications(alpha, size, depth_multiplier):
+def test_scores_equal_those_of_keras_applications(randomize, alpha, size, depth_multiplier):
     theirs = keras.applications.MobileNet(
         input_shape=(size, size, 3), alpha=alpha, depth_multiplier=depth_multiplier, weights=None, classes=11
     )
@@ -76,7 +55,7 @@ def test_scores_of_the_published_imagenet_weights():
     ours = mobilenet.build(ModelSpec(alpha=0.75, classes=1000))
     copy(theirs, ours)
     photo = folder / "000_n01440764_tench.jpg"
-    pixels = images.normalize(images.load(photo, 224))[None]
+    pixels = images.normalize(images.load(photo, square(224)), RECIPE)[None]
     scores = ours(pixels, training=False).numpy()
     # 1e-6 is 8 units in the last place of a score near 1 (2**-23).
     np.testing.assert_allclose(scores, theirs(pixels, training=False).numpy(), rtol=0, atol=1e-6)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from recipes import RECIPE, square
 
 from edgenet import bundled, images
 from edgenet.errors import EdgenetError
@@ -39,7 +40,7 @@ def test_enlarge_is_what_images_load_does_with_the_same_picture(tmp_path, pictur
         path = tmp_path / f"{number}.png"
         Image.fromarray(picture).save(path)
         # Exactly: both end in whole pixels. An exported model then sees what it was trained with.
-        np.testing.assert_array_equal(enlarged[number], images.normalize(images.load(path, size)))
+        np.testing.assert_array_equal(enlarged[number], images.normalize(images.load(path, square(size)), RECIPE))
 
 
 def test_enlarge_of_one_picture_does_not_depend_on_its_batch():
@@ -195,7 +196,7 @@ def test_a_run_writes_weights_and_a_card_that_tells_of_them(source, trained, mon
     assert sorted(path.name for path in out.iterdir()) == ["MODEL_CARD.md", f"{stem}.keras", f"{stem}.npz"]
     model = mobilenet.build(bundled.SPEC)
     fresh = model.get_weights()
-    weights.load(model, out / bundled.WEIGHTS.name)
+    weights.assign(model, out / bundled.WEIGHTS.name)
     assert not np.array_equal(model.get_weights()[0], fresh[0])
 
     monkeypatch.setattr(dataset, "KEPT_ASIDE", 40)

@@ -1,11 +1,17 @@
 """The benchmark as a whole, on a small bundle."""
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import Results
+from edgenet.records import Results, Start
 from edgenet.runtime import benchmark, host
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.runner import Runner
 from edgenet.terminal import Progress
 
 VARIANTS = ["float32", "float16", "dynamic", "int8"]
@@ -14,7 +20,8 @@ VARIANTS = ["float32", "float16", "dynamic", "int8"]
 @pytest.fixture(scope="module")
 def results(tiny_bundle) -> Results:
     """Two rounds of everything, on one thread."""
-    return benchmark.run(tiny_bundle, Progress(), variants=tiny_bundle.variants(), threads=[1], rounds=2, seconds=0.002)
+    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants())
+    return benchmark.run(subject, Progress(), threads=[1], rounds=2, seconds=0.002)
 
 
 def test_all_variants_and_keras_are_measured(results):
@@ -40,6 +47,7 @@ def test_results_survive_json(results):
 def test_results_say_where_they_come_from(results, tiny_bundle):
     assert results.bundle == tiny_bundle.manifest.name
     assert results.batch == 1
+    assert results.reference == "keras"
     assert results.machine == host.describe()
     assert results.files == {name: file.sha256 for name, file in tiny_bundle.manifest.files.items()}
     for measurement in results.measurements:
@@ -55,23 +63,95 @@ def test_drift_is_that_of_the_exporting_machine_which_is_this_one(results, tiny_
 
 
 def test_without_keras_on_several_threads(tiny_bundle):
-    variants = tiny_bundle.variants(["int8", "float32"])
-    results = benchmark.run(
-        tiny_bundle, Progress(), variants=variants, threads=[2, 1], rounds=1, seconds=0.002, keras=False
-    )
+    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8", "float32"]), keras=False)
+    results = benchmark.run(subject, Progress(), threads=[2, 1], rounds=1, seconds=0.002)
     assert [measurement.name for measurement in results.measurements] == ["int8", "float32"]
     assert [[latency.threads for latency in m.latency] for m in results.measurements] == [[2, 1], [2, 1]]
     assert results.notes == ()  # it was not asked for
 
 
 def test_a_file_that_cannot_be_run_is_an_error(tiny_bundle, tmp_path):
-    import shutil
-
-    from edgenet.runtime import bundle as bundles
-
     folder = tmp_path / "bundle"
     shutil.copytree(tiny_bundle.folder, folder)
     (folder / "int8.tflite").write_text("no model")
     bundle = bundles.load(folder)
     with pytest.raises(EdgenetError, match=r"int8\.tflite: expected a model for LiteRT"):
-        benchmark.run(bundle, Progress(), variants=bundle.variants(), threads=[1], rounds=1, keras=False)
+        benchmark.run(benchmark.of_bundle(bundle, bundle.variants(), keras=False), Progress(), threads=[1], rounds=1)
+
+
+def test_keras_is_left_out_with_a_note_where_there_is_no_tensorflow(tiny_bundle, monkeypatch):
+    monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
+    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8"]))
+    assert subject.keras is None
+    assert subject.notes == (
+        "Keras was not timed: TensorFlow is not installed here. Drift is against the scores in the bundle.",
+    )
+    assert benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8"]), keras=False).notes == ()
+
+
+def alone(bundle, **changes) -> benchmark.Subject:
+    """A .tflite file that is compared with nothing."""
+    return replace(
+        benchmark.of_bundle(bundle, bundle.variants(["int8"]), keras=False),
+        name="mine",
+        models={"mine.tflite": bundle.file("int8.tflite")},
+        reference=None,
+        **changes,
+    )
+
+
+def test_a_file_that_is_compared_with_nothing_has_accuracy_and_ties(tiny_bundle):
+    runner = Runner(tiny_bundle.file("int8.tflite"))
+    chunks = [replace(chunk, reference=None) for chunk in bundles.chunks(tiny_bundle)]
+    subject = alone(tiny_bundle, chunks=chunks, scorers={"mine.tflite": [runner.scores]}, notes=("a note",))
+    results = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002)
+    assert (results.bundle, results.reference, results.notes) == ("mine", None, ("a note",))
+    (measurement,) = results.measurements
+    expected = next(variant.drift for variant in tiny_bundle.manifest.variants if variant.name == "int8")
+    assert measurement.name == "mine.tflite"
+    assert measurement.drift == replace(expected, agreement=None, top5=None, reference_accuracy=None, flips=())
+    assert (measurement.drift.images, measurement.drift.accuracy is None) == (43, False)
+
+
+def test_a_file_without_pictures_is_timed_alone(tiny_bundle):
+    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0)
+    (measurement,) = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002).measurements
+    assert measurement.drift is None
+    assert (len(measurement.starts), measurement.latency[0].count >= 5) == (1 + benchmark.STARTS, True)
+
+
+def test_the_bytes_of_a_model_that_is_a_folder_are_those_of_its_files(tiny_bundle, tmp_path, monkeypatch):
+    # A stand-in for the process that times it: TensorFlow's takes seconds, and is not what counts here.
+    (tmp_path / "saved_model" / "variables").mkdir(parents=True)
+    (tmp_path / "saved_model" / "saved_model.pb").write_bytes(bytes(1_000))
+    (tmp_path / "saved_model" / "variables" / "data").write_bytes(bytes(30))
+
+    class Stub:
+        start = Start(0.1, 0.1, 2, 1)
+
+        def __init__(self, module, *arguments):
+            started.append((module, *arguments))
+
+        def __call__(self, count):
+            return [0.01] * count
+
+        def close(self):
+            started.append("closed")
+
+    started = []
+    monkeypatch.setattr(benchmark, "Worker", Stub)
+    path = tmp_path / "saved_model"
+    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0, keras=path, batch=4)
+    results = benchmark.run(subject, Progress(), threads=[3], rounds=1)
+    file = str(tiny_bundle.file("int8.tflite"))
+    assert [(m.name, m.bytes) for m in results.measurements] == [
+        ("mine.tflite", Path(file).stat().st_size),
+        ("keras", 1_030),
+    ]
+    lite = ("edgenet.runtime.worker", file, "32", "32", "3", "3")
+    assert started == [
+        *[lite, "closed"] * benchmark.STARTS,
+        lite,
+        ("edgenet.model.keras_worker", str(path), "32", "32", "4", "3"),
+        *["closed"] * 2,
+    ]

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from recipes import square
 
 from edgenet import records
 from edgenet.errors import EdgenetError
@@ -106,15 +107,23 @@ def test_a_changed_manifest_is_refused(folder):
 
 def test_a_newer_format_is_refused(folder):
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 3}))
     with pytest.raises(
-        EdgenetError, match="expected format 1 of an edgenet bundle, found 2; use the edgenet that made it"
+        EdgenetError, match="expected format 2 of an edgenet bundle, found 3; use the edgenet that made it"
     ):
         bundles.load(folder)
 
 
+def test_an_older_format_is_refused_but_may_be_replaced(folder):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(EdgenetError, match=r"expected format 2 of an edgenet bundle, found 1; make it again$"):
+        bundles.load(folder)
+    bundles.check_replaceable(folder)
+
+
 def test_another_kind_of_json_is_refused(folder):
-    (folder / "manifest.json").write_text('{"kind": "edgenet results", "format": 1}')
+    (folder / "manifest.json").write_text('{"kind": "edgenet results", "format": 2}')
     with pytest.raises(EdgenetError, match="expected an edgenet bundle, found another kind of file"):
         bundles.load(folder)
 
@@ -137,6 +146,21 @@ def test_variants_and_pictures_without_a_hash_are_refused(folder):
         (folder / "manifest.json").write_bytes(records.to_json(replace(manifest, **changes)))
         with pytest.raises(EdgenetError, match=r"manifest\.json: expected .*found '../secret.* without"):
             bundles.load(folder)
+
+
+@pytest.mark.parametrize("model", ["../secret.keras", "/etc/passwd", "gone.keras", "saved_model", "", "."])
+def test_a_model_without_a_hash_is_refused(folder, model):
+    """Keras runs what a model says."""
+    (folder / "manifest.json").write_bytes(records.to_json(replace(bundles.load(folder).manifest, model=model)))
+    text = rf"manifest\.json: expected files with a hash, found '{re.escape(model)}' without; do not use it$"
+    with pytest.raises(EdgenetError, match=text):
+        bundles.load(folder)
+
+
+def test_a_model_may_be_a_folder_of_files_with_hashes(folder):
+    manifest = bundles.load(folder).manifest
+    rewrite(folder, model="saved_model", files={**manifest.files, "saved_model/saved_model.pb": File("0" * 64, 1)})
+    assert bundles.load(folder).manifest.model == "saved_model"
 
 
 def test_variants_by_name(tiny_bundle):
@@ -211,7 +235,7 @@ def test_chunks_pair_pictures_with_their_scores(tiny_bundle):
     assert tuple(picture for chunk in chunks for picture in chunk.pictures) == tiny_bundle.manifest.evaluation
     with np.load(tiny_bundle.file("reference.npz")) as stored:
         np.testing.assert_array_equal(np.concatenate([chunk.reference for chunk in chunks]), stored["scores"])
-    expected = [images.load(tiny_bundle.file(picture.file), 32) for picture in tiny_bundle.manifest.evaluation]
+    expected = [images.load(tiny_bundle.file(picture.file), square(32)) for picture in tiny_bundle.manifest.evaluation]
     np.testing.assert_array_equal(np.concatenate([chunk.pixels for chunk in chunks]), expected)
 
 
@@ -251,9 +275,8 @@ def test_peak_memory_of_drift_does_not_grow_with_the_number_of_pictures(folder):
 
 
 def test_a_new_result_has_a_name_of_its_own(folder):
-    bundle = bundles.load(folder)
     with ThreadPoolExecutor(8) as pool:  # within one second, most likely
-        paths = list(pool.map(lambda number: bundles.write_result(bundle, str(number).encode()), range(8)))
+        paths = list(pool.map(lambda number: bundles.write_result(folder, str(number).encode()), range(8)))
     assert {path.parent for path in paths} == {folder / "results"}
     assert [path.read_text() for path in paths] == list("01234567")
     assert len(list((folder / "results").iterdir())) == 8
@@ -265,6 +288,7 @@ def test_a_class_may_be_called_results(tiny_bundle, tmp_path):
     (folder / "evaluation/results/1.png").write_bytes(b"a picture")
     (folder / "results").mkdir()
     (folder / "results/1.json").write_bytes(b"a result")
+    (folder / "model.keras").write_bytes(b"a model")
     manifest = replace(tiny_bundle.manifest, variants=(), evaluation=(Picture("evaluation/results/1.png", 0),))
-    assert list(bundles.seal(folder, manifest).manifest.files) == ["evaluation/results/1.png"]
-    assert bundles.verify(bundles.load(folder)) == 1
+    assert list(bundles.seal(folder, manifest).manifest.files) == ["evaluation/results/1.png", "model.keras"]
+    assert bundles.verify(bundles.load(folder)) == 2

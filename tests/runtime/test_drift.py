@@ -91,6 +91,27 @@ def test_without_labels_there_is_no_accuracy():
     assert drift.agreement == 1.0
 
 
+@pytest.mark.parametrize("labels", [[0, 2, 2, None], [None] * 4], ids=["labels", "no labels"])
+def test_without_a_reference_there_are_accuracy_and_ties_alone(labels):
+    scores = np.float32([[0.6, 0.4, 0.0], [0.5, 0.0, 0.5], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]])
+    tally = Tally()
+    for part in (slice(0, 3), slice(3, 4)):
+        tally.add(None, scores[part], named(labels)[part])
+    drift = tally.drift()
+    assert (drift.images, drift.ties) == (4, 0.5)
+    # The second picture's tie goes to class 0.
+    assert drift.accuracy == (2 / 3 if labels[0] is not None else None)
+    assert (drift.agreement, drift.top5, drift.reference_accuracy, drift.accuracy_change) == (None,) * 4
+    assert drift.flips == ()
+
+
+def test_chunks_without_a_reference_are_evaluated():
+    source = Source(10)
+    chunks = (Chunk(chunk.pixels, None, chunk.pictures) for chunk in source)
+    drift = evaluate(chunks, {"a": [lambda numbers: source.reference[numbers]] * 2})["a"]
+    assert (drift.images, drift.agreement, drift.accuracy, drift.ties) == (40, None, None, 0.0)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_no_number_is_refused_with_its_picture(bad):
     scores = np.full((5, 3), 0.3, np.float32)

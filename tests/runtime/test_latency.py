@@ -119,3 +119,11 @@ def test_the_summary_is_that_of_all_samples(sizes):
         assert found.std == pytest.approx(statistics.stdev(samples), rel=1e-12)
         cuts = statistics.quantiles(samples, n=100, method="inclusive")
         assert (found.p90, found.p99) == pytest.approx((cuts[89], cuts[98]), rel=1e-12)
+
+
+@pytest.mark.parametrize(("batch", "shape"), [(1, (32, 32, 3)), (4, (24, 40, 1))])
+def test_what_is_shown_is_noise_of_every_level_and_always_the_same(batch, shape):
+    shown = latency.picture(batch, shape)
+    assert (shown.dtype, shown.shape) == (np.uint8, (batch, *shape))
+    assert len(np.unique(shown)) == 256
+    np.testing.assert_array_equal(shown, latency.picture(batch, shape))

@@ -13,6 +13,8 @@ from edgenet.errors import EdgenetError
 from edgenet.runtime.worker import Worker
 
 WORKER = "edgenet.runtime.worker"
+# Of the model's input: height, width, channels.
+SHAPE = ("32", "32", "3")
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
 
@@ -58,7 +60,7 @@ def wait_for(condition) -> bool:
 
 
 def test_a_worker_tells_its_start_and_times_as_often_as_asked(model):
-    worker = Worker(WORKER, model, "1")
+    worker = Worker(WORKER, model, *SHAPE, "1")
     try:
         assert worker.start.load > 0
         assert worker.start.first > 0
@@ -72,9 +74,28 @@ def test_a_worker_tells_its_start_and_times_as_often_as_asked(model):
 
 
 @linux
+def test_a_worker_has_as_many_threads_as_it_is_told(model):
+    before, found = children(os.getpid()), []
+    for threads in ("1", "4"):
+        worker = Worker(WORKER, model, *SHAPE, threads)
+        (child,) = children(os.getpid()) - before
+        found.append(len(list(Path(f"/proc/{child}/task").iterdir())))
+        worker.close()
+    assert found[1] == found[0] + 3  # the first one is there anyway
+
+
+def test_a_size_that_the_file_leaves_free_is_that_of_the_worker(free_size):
+    worker = Worker(WORKER, str(free_size), "24", "40", "3", "1")
+    try:
+        assert len(worker(2)) == 2
+    finally:
+        worker.close()
+
+
+@linux
 def test_a_closed_worker_is_gone(model):
     before = children(os.getpid())
-    worker = Worker(WORKER, model, "1")
+    worker = Worker(WORKER, model, *SHAPE, "1")
     assert len(children(os.getpid()) - before) == 1
     worker.close()
     assert children(os.getpid()) == before
@@ -85,7 +106,7 @@ def test_a_model_that_does_not_load_is_one_error_with_the_last_line(tmp_path):
     path.write_text("no model")
     text = r"found that it ended with code 1: .*model\.tflite: expected a model for LiteRT"
     with pytest.raises(EdgenetError, match=text) as caught:
-        Worker(WORKER, str(path), "1")
+        Worker(WORKER, str(path), *SHAPE, "1")
     assert "\n" not in str(caught.value)
 
 
@@ -99,7 +120,7 @@ def test_a_worker_that_ends_without_a_word_is_an_error(program):
 @linux
 def test_a_worker_that_is_killed_is_an_error(model):
     before = children(os.getpid())
-    worker = Worker(WORKER, model, "1")
+    worker = Worker(WORKER, model, *SHAPE, "1")
     (child,) = children(os.getpid()) - before
     os.kill(child, signal.SIGKILL)
     with pytest.raises(EdgenetError, match="expected a running measurement, found that it ended with code -9"):
@@ -137,9 +158,9 @@ def test_a_talkative_model_does_not_stop_its_worker(program, tmp_path):
 def test_a_killed_parent_leaves_no_child(model):
     code = (
         "import sys, time; from edgenet.runtime.worker import Worker;"
-        "worker = Worker('edgenet.runtime.worker', sys.argv[1], '1'); print('ready', flush=True); time.sleep(600)"
+        "worker = Worker('edgenet.runtime.worker', *sys.argv[1:]); print('ready', flush=True); time.sleep(600)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, model], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", code, model, *SHAPE, "1"], stdout=subprocess.PIPE, text=True)
     try:
         assert parent.stdout.readline() == "ready\n"
         (child,) = children(parent.pid)
@@ -152,7 +173,7 @@ def test_a_killed_parent_leaves_no_child(model):
 @linux
 def test_ctrl_c_is_left_to_the_parent(model):
     before = children(os.getpid())
-    worker = Worker(WORKER, model, "1")
+    worker = Worker(WORKER, model, *SHAPE, "1")
     try:
         (child,) = children(os.getpid()) - before
         os.kill(child, signal.SIGINT)
@@ -165,10 +186,10 @@ def test_ctrl_c_is_left_to_the_parent(model):
 def test_a_big_parent_does_not_count_as_the_peak(model):
     code = (
         "import sys, numpy; from edgenet.runtime.worker import Worker, peak_bytes; ballast = numpy.ones(100_000_000);"
-        "worker = Worker('edgenet.runtime.worker', sys.argv[1], '1'); worker.close();"
+        "worker = Worker('edgenet.runtime.worker', *sys.argv[1:]); worker.close();"
         "print(peak_bytes(), worker.start.peak_bytes)"
     )
-    done = subprocess.run([sys.executable, "-c", code, model], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, model, *SHAPE, "1"], capture_output=True, text=True, check=True)
     parent, child = map(int, done.stdout.split())
     assert parent > 800_000_000  # the ballast, 8 bytes each
     assert child < 400_000_000  # Python, numpy, LiteRT and a small model

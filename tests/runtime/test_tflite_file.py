@@ -1,0 +1,144 @@
+"""TFLite Metadata, as its own library writes them: what a .tflite file says of itself."""
+
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenet.errors import EdgenetError
+from edgenet.input_range import InputRange
+from edgenet.runtime.tflite_file import said
+
+LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ([127.5], [127.5]),
+        ([0.0], [1.0]),
+        ([0.0], [255.0]),
+        ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]),
+        ([-1.5, 0.0, 2.0], [1.0, 1.0, 1.0]),
+    ],
+)
+def test_normalization_and_labels_are_read_back(with_metadata, mean, std):
+    found, labels = said(with_metadata(mean, std, LABELS))
+    # The file has them in 32 bits.
+    assert found == InputRange(tuple(np.float32(mean).tolist()), tuple(np.float32(std).tolist()))
+    assert labels == LABELS
+
+
+def test_an_integer_model_has_labels_too(with_metadata):
+    assert said(with_metadata([127.5], [127.5], LABELS, variant="int8"))[1] == LABELS
+
+
+def test_without_labels(with_metadata):
+    assert said(with_metadata([127.5], [127.5], [])) == (InputRange(), None)
+
+
+@pytest.mark.parametrize("variant", ["float32", "int8"])
+def test_a_file_without_metadata_says_nothing(tiny_bundle, variant):
+    assert said(tiny_bundle.file(f"{variant}.tflite")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"TFL3", b"no model at all", b"\x1c\0\0\0TFL", b"PK\x03\x04" + bytes(60)], ids=repr
+)
+def test_what_is_no_tflite_file_is_refused(tmp_path, data):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(data)
+    text = r"model\.tflite: expected a \.tflite file, found another kind of file, or only a part of one$"
+    with pytest.raises(EdgenetError, match=text):
+        said(path)
+
+
+@pytest.mark.parametrize("kept", [8, 9, 100, 0.5])
+def test_a_file_that_was_cut_off_says_nothing(tiny_bundle, tmp_path, kept):
+    data = tiny_bundle.file("float32.tflite").read_bytes()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(data[: kept if kept >= 8 else int(kept * len(data))])
+    assert said(path) == (None, None)
+
+
+# Damaged metadata
+
+
+MEAN, STD = [111.0, 112.0, 113.0], [51.0, 52.0, 53.0]
+
+
+def change(path: Path, old: bytes, new: bytes) -> Path:
+    """The file with some bytes changed, which come once."""
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+    return path
+
+
+def floats(*numbers: float) -> bytes:
+    """A vector as FlatBuffers have it: its length, then its values."""
+    return struct.pack(f"<I{len(numbers)}f", len(numbers), *numbers)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (STD, (51.0, 0.0, 53.0)),
+        (STD, (51.0, 52.0, -53.0)),
+        (STD, (float("nan"), 52.0, 53.0)),
+        (STD, (51.0, float("nan"), 53.0)),
+        (STD, (51.0, 52.0, float("inf"))),
+        (MEAN, (111.0, float("nan"), 113.0)),
+        (MEAN, (111.0, 112.0, float("-inf"))),
+    ],
+    ids=str,
+)
+def test_numbers_that_cannot_be_are_no_normalization(with_metadata, old, new):
+    path = change(with_metadata(MEAN, STD, LABELS), floats(*old), floats(*new))
+    assert said(path) == (None, LABELS)
+
+
+@pytest.mark.parametrize("length", [0, 2, 4, 2**31, 2**32 - 1])
+def test_a_length_that_cannot_be_is_no_normalization(with_metadata, length):
+    path = change(with_metadata(MEAN, STD, LABELS), floats(*MEAN), struct.pack("<I", length) + floats(*MEAN)[4:])
+    assert said(path)[0] is None
+
+
+def test_labels_that_were_cut_off_are_none(with_metadata):
+    path = with_metadata(MEAN, STD, LABELS)
+    assert zipfile.is_zipfile(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert said(path)[1] is None
+
+
+def test_labels_that_were_changed_are_none(with_metadata):
+    path = with_metadata(MEAN, STD, LABELS)
+    # Stored as they are, with a checksum.
+    assert said(change(path, b"Seeigel", b"Seestern"[:7]))[1] is None
+
+
+def test_damage_anywhere_in_the_metadata_raises_nothing(with_metadata):
+    path = with_metadata(MEAN, STD, LABELS)
+    whole = path.read_bytes()
+    # Their length and the metadata, whose mark comes after the offset of their root; at the end, the zipped labels.
+    start = whole.index(b"M001") - 4
+    (length,) = struct.unpack_from("<I", whole, start - 4)
+    zipped = whole.index(b"PK\x03\x04")
+    places = [*range(start - 4, start + length), *range(zipped, len(whole))]
+    random = np.random.default_rng(0)
+    read = {"normalization": 0, "labels": 0}
+    for _ in range(500):
+        data = bytearray(whole)
+        for place in random.choice(places, random.integers(1, 12)):
+            data[place] = random.integers(256)
+        path.write_bytes(data)
+        normalization, labels = said(path)
+        if normalization:
+            assert np.isfinite((*normalization.mean, *normalization.std)).all()
+            assert min(normalization.std) > 0
+        read["normalization"] += normalization == InputRange(tuple(MEAN), tuple(STD))
+        read["labels"] += labels == LABELS
+    # Some were read all the same, some were not.
+    assert all(0 < count < 500 for count in read.values()), read
