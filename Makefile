@@ -1,7 +1,7 @@
 # The commands of edgenet. Everything is installed into .venv and written to build/; nothing else is touched.
 #
 #   PYTHON=python3.12   the Python to use, 3.10 to 3.13 (default: the first of python3, python3.13, ... that will do)
-#   BUNDLE=folder       benchmark this bundle; installs the device side alone (no TensorFlow; Python 3.10 to 3.14)
+#   BUNDLE=folder       benchmark this bundle, packed or not; installs the device side alone (no TensorFlow; Python 3.10 to 3.14)
 #   VENV=, BUILD=       other places for .venv and build (without spaces), for instance when this folder is read-only
 #   EXPORT_FLAGS=       more options of `edgenet export`; likewise BENCHMARK_FLAGS and TRAIN_FLAGS
 #
@@ -57,7 +57,7 @@ benchmark: $(if $(BUNDLE),$(VENV)/device,export) ## measure latency and drift of
 	@$(EDGENET) benchmark "$(or $(BUNDLE),$(FOLDER))" $(BENCHMARK_FLAGS)
 
 test: $(VENV)/laptop ## run the tests
-	@$(VENV)/bin/python -m pytest -q
+	@$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
 
 train: $(VENV)/laptop ## train the bundled model again, into build/train (under 90 minutes)
 	@$(EDGENET) train --out $(BUILD)/train $(TRAIN_FLAGS)

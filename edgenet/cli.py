@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import edgenet
-from edgenet.commands import ablate, benchmark, calibrate, export, model, train, verify
+from edgenet.commands import ablate, benchmark, calibrate, doctor, export, model, pack, train, verify
 from edgenet.errors import EdgenetError
 
 VERBS = {
@@ -18,6 +18,8 @@ VERBS = {
     "export": export,
     "ablate": ablate,
     "verify": verify,
+    "pack": pack,
+    "doctor": doctor,
     "benchmark": benchmark,
 }
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edgenet.errors import EdgenetError
 
@@ -32,6 +33,24 @@ def write_new(path: Path, data: bytes) -> bool:
         except FileExistsError:
             return False
         return True
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that takes the place of `path` when the block ends without an exception.
+
+    Raises EdgenetError when the place cannot be written.
+    """
+    with _place(path), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)
 
 
 @contextmanager

@@ -158,8 +158,10 @@ class File:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the calibration pictures. level: ok, note (nothing could be measured), warning (integer models
-    may drift more), or wrong (the model sees what it was not trained on)."""
+    """Something that was found of calibration pictures, or of a machine.
+
+    level: ok, note (good to know), warning (results may be worse for it) or wrong (they would mean nothing).
+    """
 
     level: str
     text: str
@@ -206,11 +208,26 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A value, and the ends between which it lies with 95 % (`edgenet.runtime.trust`)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Latency:
-    """Seconds of single inferences on `threads` threads, a tuple for each round."""
+    """Seconds of single inferences on `threads` threads, a tuple for each round.
+
+    interval: of the median; speed: how many times as fast as the base, on as many threads. None for too few rounds or
+    no base.
+    """
 
     threads: int
     rounds: tuple[tuple[float, ...], ...]
+    interval: Interval | None
+    speed: Interval | None
     median: float
     p90: float
     p99: float
@@ -234,10 +251,29 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Delegation:
+    """How many of a file's operators the CPU delegate, XNNPACK, runs."""
+
+    operators: int
+    delegated: int
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One operator on its own: its name and kind, the multiply-adds of one inference, seconds."""
+
+    name: str
+    kind: str
+    multiply_adds: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Measurement:
     """All that was measured of one variant, or of Keras (whose drift is nothing, and whose file is model.keras).
 
-    starts: one for each fresh process.
+    starts: one for each fresh process. multiply_adds: of one inference. layers: empty unless asked for. None and empty
+    for Keras.
     """
 
     name: str
@@ -245,6 +281,9 @@ class Measurement:
     starts: tuple[Start, ...]
     latency: tuple[Latency, ...]
     drift: Drift | None
+    multiply_adds: int | None
+    delegation: Delegation | None
+    layers: tuple[LayerTime, ...]
 
 
 @dataclass(frozen=True)
@@ -261,24 +300,55 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """How far latencies can be trusted: good, fair or poor, and why.
+
+    unseen: what the machine does not tell. others: cores that other processes kept busy. megahertz, celsius: the lowest
+    and the highest of the fastest core's clock, and of the hottest part.
+    """
+
+    grade: str
+    reasons: tuple[str, ...]
+    unseen: tuple[str, ...]
+    others: float | None
+    megahertz: tuple[float, ...] | None
+    celsius: tuple[float, ...] | None
+    governor: str | None
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Multiply-adds a second that the machine reaches in one kind of arithmetic, float32 or int8."""
+
+    arithmetic: str
+    threads: int
+    multiply_adds: float
+
+
+@dataclass(frozen=True)
 class Results:
     """One run of the benchmark.
 
-    bundle: the name of what was measured. reference: what drift is measured against, None for nothing. `files`: the
-    SHA-256 of the files, by path; `created`: UTC, ISO 8601.
+    bundle: the name of what was measured. reference: what drift is measured against, None for nothing. base: what
+    `Latency.speed` is a ratio to. api: LiteRT's interface that was timed. `files`: the SHA-256 of the files, by path;
+    `created`: UTC, ISO 8601.
     """
 
     bundle: str
     reference: str | None
+    base: str | None
+    api: str
     created: str
     machine: Machine
     batch: int
     measurements: tuple[Measurement, ...]
+    condition: Condition
+    peaks: tuple[Peak, ...]
     files: dict[str, str]
     notes: tuple[str, ...]
 
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
 
 def to_json(record: Manifest | Results) -> bytes:
@@ -294,7 +364,7 @@ def from_json(kind: type[Record], data: bytes, where: str) -> Record:
     """
     try:
         body = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EdgenetError(f"{where}: expected an {kind.KIND}, found no whole JSON; make it again") from error
     if not isinstance(body, dict) or body.get("kind") != kind.KIND:
         raise EdgenetError(f"{where}: expected an {kind.KIND}, found another kind of file")

@@ -19,7 +19,7 @@ from PIL import Image
 
 import edgenet
 
-VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "benchmark")
+VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark")
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
 SHORT = ("--rounds", "2", "--seconds", "0.01")
 INTERRUPTED = "interrupted before the end; nothing was written; run the command again"
@@ -403,6 +403,7 @@ def spoil(folder: Path, how: str) -> None:
     (folder / "ant" / "bad.png").write_bytes(data)
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("split", ["calibration", "evaluation"])
 @pytest.mark.parametrize("how", ["zero bytes", "text", "cut off", "one byte changed"])
 def test_export_names_a_broken_image(tmp_path, run_here, own, bundle, split, how):
@@ -777,6 +778,7 @@ def interrupt(tmp_path):
     assert not left, "processes lived on"
 
 
+@pytest.mark.slow  # seconds each
 @linux
 @pytest.mark.parametrize(
     ("sent", "step"), [(signal.SIGTERM, "loading TensorFlow"), (signal.SIGINT, "converting to float32")]
@@ -798,6 +800,7 @@ def test_export_interrupted_at_any_step(tmp_path, interrupt, own, step):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow  # seconds each
 @linux
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("step", "processes"), [("checking", 1), ("drift", 1), ("latency", 1), ("latency", 3)])

@@ -94,6 +94,7 @@ def manifest(folder: Path) -> dict:
 # Models
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("name", "copied"), [("tiny.keras", "model.keras"), ("tiny.h5", "model.keras"), ("tiny_saved", "saved_model")]
 )
@@ -146,6 +147,7 @@ def test_a_model_of_another_size(tmp_path, run_here, made, data):
 # Weights
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -199,6 +201,7 @@ def test_weights_that_are_not_what_was_said(tmp_path, run_here, made, data, name
     assert not tree(tmp_path)
 
 
+@pytest.mark.slow  # seconds
 def test_an_untrained_last_layer_is_said(tmp_path, run_here, made, data):
     options = ("--classes", "4", "--fresh-head", "--variants", "float32")
     done = run_here("export", "--weights", made / "tiny_32_no_top.weights.h5", *options, *data)
@@ -260,6 +263,7 @@ def test_an_input_range_that_cannot_be(tmp_path, run_here, text):
     assert not tree(tmp_path)
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("options", "mean", "std", "order"),
     [
@@ -314,6 +318,7 @@ def test_a_truth_file_with_a_wrong_line(tmp_path, run_here, made, data, pictures
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("form", ["picture, name", "number alone"])
 def test_a_truth_file_tells_the_classes(tmp_path, run_here, made, data, flat, labels, form):
     truth = [0] * 11 + [1] * 11 + [2] * 11 + [3] * 10
@@ -326,6 +331,7 @@ def test_a_truth_file_tells_the_classes(tmp_path, run_here, made, data, flat, la
     assert found["variants"][0]["drift"]["accuracy"] is not None
 
 
+@pytest.mark.slow  # seconds
 def test_one_folder_for_both_is_split(tmp_path, run_here, made, data, pictures):
     folder = pictures / "evaluation"
     options = ("--calibration", folder, "--variants", "float32")
@@ -343,6 +349,7 @@ def test_one_folder_for_both_is_split(tmp_path, run_here, made, data, pictures):
     assert all(picture["label"] is not None for picture in found["evaluation"])
 
 
+@pytest.mark.slow  # seconds
 def test_a_truth_file_for_a_folder_that_is_split(tmp_path, run_here, made, data, pictures):
     (tmp_path / "truth.txt").write_text("2\n" * 43)
     options = ("--calibration", pictures / "evaluation", "--truth", "truth.txt", "--variants", "float32")
@@ -362,6 +369,7 @@ def test_one_picture_cannot_be_split(tmp_path, run_here, made, data, pictures):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow  # seconds
 def test_few_pictures_are_warned_of(tmp_path, run_here, made, data, pictures):
     few = tmp_path / "few"
     few.mkdir()
@@ -418,6 +426,7 @@ def test_the_huge_picture_is_a_picture(tmp_path):
         assert picture.size == (800, 800)
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("split", ["calibration", "evaluation"])
 def test_a_picture_of_900_million_pixels(tmp_path, run_here, made, data, split):
     folder = tmp_path / "huge"
@@ -449,6 +458,7 @@ def cache(tmp_path_factory) -> Path:
 SMALLEST = ("--weights", "imagenet", "--alpha", "0.25", "--size", "128")
 
 
+@pytest.mark.slow  # seconds
 def test_imagenet_weights_from_the_cache(tmp_path, monkeypatch, run_here, cache, flat):
     monkeypatch.setenv("KERAS_HOME", str(cache))
     before = tree(cache)
@@ -471,6 +481,7 @@ def test_imagenet_weights_are_for_1000_classes(tmp_path, monkeypatch, run_here, 
     assert not tree(tmp_path)
 
 
+@pytest.mark.slow  # seconds
 def test_imagenet_weights_that_are_nowhere(tmp_path, pictures):
     home = tmp_path / "home"
     home.mkdir()
@@ -538,6 +549,7 @@ def test_the_bundled_images_in_a_wrong_range(tmp_path, run_here):
     assert not tree(tmp_path)
 
 
+@pytest.mark.slow  # seconds
 def test_calibrate_a_model_of_ones_own(tmp_path, run_here, made, pictures):
     for options in ([pictures / "calibration"], ["check", pictures / "calibration"]):
         lines = output_of(run_here("calibrate", *options, "--model", made / "tiny.keras"))

@@ -182,6 +182,7 @@ def test_what_is_passed_over_is_said(tmp_path, made, flat, measure):
     assert any(line.startswith("photos: passed over 1 hidden file") for line in lines)
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("variant", ["float16", "dynamic", "int8"])
 def test_drift_against_another_file(made, flat, measure, tiny_bundle, variant):
     path, reference = made / f"{variant}.tflite", made / "float32.tflite"
@@ -204,6 +205,7 @@ def test_drift_and_accuracy_against_another_file(made, by_number, measure, tiny_
     assert found.reference_accuracy == 1.0
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("where", ["the working folder", "another folder"])
 def test_a_reference_of_the_same_name(tmp_path, made, flat, measure, where):
     reference = Path("int8.tflite") if where == "the working folder" else tmp_path / "there" / "int8.tflite"
@@ -254,6 +256,7 @@ def test_as_a_process_without_tensorflow(tmp_path, made, by_number):
 # Whatever the file takes and gives
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("name", "dtypes"),
     [("int8", ("uint8", "uint8")), ("int8_io", ("int8", "int8")), ("float_io", ("float32", "float32"))],
@@ -321,6 +324,7 @@ def test_the_range_of_the_keras_model_is_that_of_the_file(made, flat, measure):
     assert said_range(results).endswith("its input is taken for that of unit.keras, --input-range 0,1")
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("folder", ["by_number", "flat"])
 def test_a_reference_that_does_not_tell_its_range_is_said_too(made, measure, request, folder):
     options = ("--images", request.getfixturevalue(folder), "--reference", made / "unit.tflite")
@@ -331,6 +335,7 @@ def test_a_reference_that_does_not_tell_its_range_is_said_too(made, measure, req
 # A class for the background
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("name", "option", "against", "padded"),
     [

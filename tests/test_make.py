@@ -331,7 +331,8 @@ def test_other_places(copy):
 def test_the_other_targets_run_their_program(installed):
     assert installed.make("test").returncode == 0
     assert installed.make("train", "TRAIN_FLAGS=--data mine").returncode == 0
-    assert installed.log() == ["python -m pytest -q", "edgenet train --out build/train --data mine"]
+    tests = "python -m pytest -q -n 2 --dist loadfile"
+    assert installed.log() == [tests, "edgenet train --out build/train --data mine"]
 
 
 # Models of one's own

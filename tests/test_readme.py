@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "benchmark")
+VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark")
 
 # What cannot run in a test, by its beginning.
 NOT_RUN = (

@@ -10,15 +10,20 @@ from edgenet import records
 from edgenet.errors import EdgenetError
 from edgenet.records import (
     Calibration,
+    Condition,
+    Delegation,
     Drift,
     File,
     Finding,
     Flip,
+    Interval,
     Latency,
+    LayerTime,
     Machine,
     Manifest,
     Measurement,
     ModelSpec,
+    Peak,
     Picture,
     Preprocessing,
     Results,
@@ -58,33 +63,68 @@ MANIFEST = Manifest(
 RESULTS = Results(
     bundle="tiny",
     reference="keras",
+    base="float32",
+    api="interpreter",
     created="2025-01-31T12:00:00Z",
     machine=Machine("Raspberry Pi 4", "aarch64", 4, None, None, "Debian", {"numpy": "2.1"}),
     batch=1,
     measurements=(
         Measurement(
-            "float32",
-            1_000,
-            (Start(0.1, 1e-9, 2_000_000, 1_000_000), Start(0.2, 1e-8, 3_000_000, 1_000_000)),
-            (Latency(1, ((0.1, 0.2), (0.3,)), 0.2, 0.28, 0.298, 0.1, 0.2, 0.1, 3),),
-            replace(DRIFT, accuracy=1 / 3, reference_accuracy=0.7),
+            name="float32",
+            bytes=1_000,
+            starts=(Start(0.1, 1e-9, 2_000_000, 1_000_000), Start(0.2, 1e-8, 3_000_000, 1_000_000)),
+            latency=(
+                Latency(
+                    threads=1,
+                    rounds=((0.1, 0.2), (0.3,)),
+                    interval=Interval(0.2, 0.2 - 1 / 30, 0.2 + 1 / 30),
+                    speed=Interval(1 / 3, 1e-3, 7.0),
+                    median=0.2,
+                    p90=0.28,
+                    p99=0.298,
+                    minimum=0.1,
+                    mean=0.2,
+                    std=0.1,
+                    count=3,
+                ),
+                Latency(2, ((0.1,),), None, None, 0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 1),
+            ),
+            drift=replace(DRIFT, accuracy=1 / 3, reference_accuracy=0.7),
+            multiply_adds=5_000_000_000,
+            delegation=Delegation(31, 29),
+            layers=(LayerTime('block „ä"/conv', "CONV_2D", 1_000, 1 / 7), LayerTime("", "SOFTMAX", 0, 1e-9)),
         ),
-        Measurement("keras", 0, (), (), None),
+        Measurement("keras", 0, (), (), None, None, None, ()),
     ),
+    condition=Condition(
+        grade="poor",
+        reasons=("it ran on its battery; plug it in", "ä"),
+        unseen=("heat",),
+        others=1 / 3,
+        megahertz=(600.0, 1_500.123),
+        celsius=None,
+        governor="ondemand",
+    ),
+    peaks=(Peak("float32", 1, 1e11 / 3), Peak("int8", 4, 1e12)),
     files={},
     notes=("a note",),
 )
 
-# What a file is compared with nothing gives, and a bundle whose model says nothing of its range.
+# What a file that is compared with nothing gives on a machine that tells nothing, and a bundle whose model says nothing
+# of its range.
 ALONE = replace(
     RESULTS,
     reference=None,
+    base=None,
+    condition=Condition("good", (), ("clock", "heat", "other processes"), None, None, None, None),
+    peaks=(),
     measurements=(replace(RESULTS.measurements[0], drift=replace(DRIFT, agreement=None, top5=None, flips=())),),
 )
 SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
 BOTH = pytest.mark.parametrize("record", [MANIFEST, RESULTS], ids=["manifest", "results"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results"}
+FORMATS = {Manifest: 2, Results: 3}
 
 
 def sealed(body: dict) -> bytes:
@@ -105,7 +145,7 @@ def test_round_trip(record):
 def test_it_says_what_it_is_and_is_readable(record):
     data = records.to_json(record)
     body = json.loads(data)
-    assert (body["kind"], body["format"]) == (NAMES[type(record)], 2)
+    assert (body["kind"], body["format"]) == (NAMES[type(record)], FORMATS[type(record)])
     assert sealed(body) != data  # laid out in lines, not in one
     assert json.loads(sealed(body)) == body
     assert data.endswith(b"\n")
@@ -162,16 +202,18 @@ def test_another_layout_is_no_change():
 @pytest.mark.parametrize(
     ("version", "hint"),
     [
-        (3, "use the edgenet that made it, or a newer one"),
-        (1, "make it again"),
-        (0, "make it again"),
-        (None, "use the edgenet that made it, or a newer one"),
-        ("1", "use the edgenet that made it, or a newer one"),
+        (lambda own: own + 1, "use the edgenet that made it, or a newer one"),
+        (lambda own: own - 1, "make it again"),
+        (lambda own: 0, "make it again"),
+        (lambda own: None, "use the edgenet that made it, or a newer one"),
+        (lambda own: str(own), "use the edgenet that made it, or a newer one"),
     ],
+    ids=["the next", "the last", "0", "none", "text"],
 )
 def test_another_format(record, version, hint):
-    body = {**json.loads(records.to_json(record)), "format": version}
-    text = rf"^here: expected format 2 of an {NAMES[type(record)]}, found {version!r}; {hint}$"
+    own = FORMATS[type(record)]
+    body = {**json.loads(records.to_json(record)), "format": version(own)}
+    text = rf"^here: expected format {own} of an {NAMES[type(record)]}, found {version(own)!r}; {hint}$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(type(record), sealed(body), "here")
 
@@ -216,6 +258,49 @@ def test_fields_that_do_not_fit(change):
     text = r"^here: expected an edgenet bundle, found fields that do not fit; make it again$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(Manifest, data, "here")
+
+
+def _latency(change):
+    """Changes the first latency of the first measurement."""
+
+    def changed(body: dict) -> dict:
+        (first, *others), (latency, *more) = body["measurements"], body["measurements"][0]["latency"]
+        return {**body, "measurements": [{**first, "latency": [change(latency), *more]}, *others]}
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without("condition"),
+        _without("peaks"),
+        _without("base"),
+        _without("api"),
+        lambda body: {**body, "api": None},
+        lambda body: {**body, "condition": None},
+        lambda body: {**body, "condition": "good"},
+        lambda body: {**body, "condition": _without("unseen")(body["condition"])},
+        lambda body: {**body, "condition": {**body["condition"], "grade": 1}},
+        lambda body: {**body, "condition": {**body["condition"], "reasons": [1]}},
+        lambda body: {**body, "condition": {**body["condition"], "others": "many"}},
+        lambda body: {**body, "condition": {**body["condition"], "megahertz": 1_500}},
+        lambda body: {**body, "peaks": [1e9]},
+        _latency(_without("interval")),
+        _latency(_without("speed")),
+        _latency(lambda latency: {**latency, "interval": 0.2}),
+        _latency(lambda latency: {**latency, "speed": {"value": 2.0, "low": 1.0}}),
+        _latency(lambda latency: {**latency, "speed": {"value": 2.0, "low": 1.0, "high": None}}),
+        lambda body: {**body, "measurements": [_without("layers")(body["measurements"][0])]},
+        lambda body: {**body, "measurements": [{**body["measurements"][0], "multiply_adds": 1.5}]},
+        lambda body: {**body, "measurements": [{**body["measurements"][0], "delegation": {"operators": 31}}]},
+    ],
+)
+def test_fields_of_results_that_do_not_fit(change):
+    data = sealed(change(json.loads(records.to_json(RESULTS))))
+    text = r"^here: expected an edgenet results, found fields that do not fit; make it again$"
+    with pytest.raises(EdgenetError, match=text):
+        records.from_json(Results, data, "here")
 
 
 def test_a_whole_number_is_read_as_a_float():

@@ -8,9 +8,13 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenet.errors import EdgenetError
 from edgenet.records import ALLOWED
+
+if TYPE_CHECKING:
+    from edgenet.runtime.bundle import Bundle
 
 
 def in_range(field: str) -> Callable[[str], float]:
@@ -35,6 +39,20 @@ def default_bundle() -> Path:
     from edgenet.bundled import SPEC
 
     return Path("build") / SPEC.name
+
+
+def open_bundle(path: Path) -> "Bundle":
+    """The bundle in a folder, or the one that is packed in a file, unpacked into build/. Its files are not checked.
+
+    Raises EdgenetError when it is neither.
+    """
+    from edgenet.runtime import archive
+    from edgenet.runtime import bundle as bundles
+
+    if not archive.is_archive(path):
+        return bundles.load(path)
+    name = path.name.removesuffix(archive.SUFFIX).removesuffix(".tgz")
+    return archive.unpack(path, Path("build") / name)
 
 
 def require_tensorflow(verb: str) -> None:

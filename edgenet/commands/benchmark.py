@@ -1,12 +1,14 @@
 """`edgenet benchmark`"""
 
 import argparse
+import os
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenet.commands import default_bundle, names, require_tensorflow, source
+from edgenet.commands import default_bundle, names, open_bundle, require_tensorflow, source
 from edgenet.errors import EdgenetError
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from edgenet.terminal import Progress
 
 HELP = "measure latency and drift of a bundle's files, or of any .tflite, on this machine"
+
+# Instead of numbers of threads: 1, 2, 4, ... and all cores.
+SWEEP = "sweep"
 
 # Options that are for a .tflite file without a bundle.
 OF_FILES = ("images", "truth", "reference", "model", "labels", "input_range", "channel_order", "crop", "size")
@@ -26,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="BUNDLE",
-        help="a bundle, or any .tflite classifier (default: the bundle of the bundled model)",
+        help="a bundle, packed or not, or any .tflite classifier (default: the bundle of the bundled model)",
     )
     parser.add_argument("--variants", type=names, metavar="NAMES", help="those to measure (default all)")
     parser.add_argument("--threads", type=_counts, metavar="COUNTS", help="for instance 1,4 (default 1 and all cores)")
@@ -37,6 +42,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-keras", action="store_true", help="leave the latency of Keras out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the results (default: a new file in BUNDLE/results)")
 
+    parser.add_argument("--api", metavar="NAME", default="interpreter", help="interpreter (default) or compiled")
+    parser.add_argument("--layers", action="store_true", help="time each operator on its own, too")
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument("--cpus", type=_cores, metavar="CORES", help="stay on these, for instance 0,4-7 (Linux)")
+    machine.add_argument("--priority", type=int, metavar="NICE", help="-20 (first) to 19 (last); below 0 needs root")
+    machine.add_argument("--cooldown", action="store_true", help="wait before each turn until it is cool again")
     single = parser.add_argument_group("a .tflite file without a bundle")
     single.add_argument("--images", type=Path, metavar="FOLDER", help="images to compare on, or to tell accuracy on")
     single.add_argument("--reference", type=Path, metavar="FILE", help="another .tflite that drift is measured against")
@@ -57,21 +68,28 @@ def run(options: argparse.Namespace) -> None:
             "--rounds, --seconds: expected a number from 1 up, and seconds above 0 up to 60, "
             f"found {options.rounds} and {options.seconds:g}"
         )
+    if options.api not in benchmark.APIS:
+        raise EdgenetError(f"--api: expected {' or '.join(benchmark.APIS)}, found {options.api!r}")
+    _settle(options)
     measured = options.measured or default_bundle()
     of_file = measured.suffix == ".tflite"
-    folder = Path("build") / measured.stem if of_file else measured
-    make = _of_file if of_file else _of_bundle
     progress = Progress()
     try:
         with ExitStack() as running:
-            subject = make(measured, options, progress, running)
+            if of_file:
+                folder, subject = Path("build") / measured.stem, _of_file(measured, options, progress, running)
+            else:
+                folder, subject = _of_bundle(measured, options, progress)
             files.check_writable(options.json or folder / bundles.RESULTS / "new.json")
             results = benchmark.run(
                 subject,
                 progress,
-                threads=options.threads or sorted({1, host.cores()}),
+                threads=_threads(options.threads, host.cores()),
                 rounds=options.rounds,
                 seconds=options.seconds,
+                api=options.api,
+                cooldown=options.cooldown,
+                per_layer=options.layers,
             )
     finally:
         progress.close()
@@ -83,21 +101,21 @@ def run(options: argparse.Namespace) -> None:
     print(f"\nresults: {path}")
 
 
-def _of_bundle(folder: Path, options: argparse.Namespace, progress: "Progress", running: ExitStack) -> "Subject":
+def _of_bundle(path: Path, options: argparse.Namespace, progress: "Progress") -> tuple[Path, "Subject"]:
     from edgenet.runtime import benchmark
     from edgenet.runtime import bundle as bundles
 
     for name in OF_FILES:
         if getattr(options, name) is not None:
             raise EdgenetError(
-                f"--{name.replace('_', '-')}: expected a .tflite file with it, found {folder}; leave it out: a bundle "
+                f"--{name.replace('_', '-')}: expected a .tflite file with it, found {path}; leave it out: a bundle "
                 "has its own images and pre-processing"
             )
-    bundle = bundles.load(folder)
+    bundle = open_bundle(path)
     variants = bundle.variants(options.variants)
     progress.step("checking the bundle")
     bundles.verify(bundle)
-    return benchmark.of_bundle(bundle, variants, not options.no_keras)
+    return bundle.folder, benchmark.of_bundle(bundle, variants, not options.no_keras)
 
 
 def _of_file(path: Path, options: argparse.Namespace, progress: "Progress", running: ExitStack) -> "Subject":
@@ -150,7 +168,37 @@ def _keras(question: "Question", path: Path, progress: "Progress") -> "Model":
     return Model(path.name, path, model.recipe, model.classes, run, keras=True)
 
 
-def _counts(text: str) -> tuple[int, ...]:
+def _settle(options: argparse.Namespace) -> None:
+    """Take the place among cores and processes that was asked for; what is started later inherits it."""
+    if options.cpus:
+        if not hasattr(os, "sched_setaffinity"):
+            raise EdgenetError("--cpus: expected Linux, found a system that pins no process; leave it out")
+        # The kernel passes over those that there are not.
+        there = os.sched_getaffinity(0)
+        if not options.cpus <= there:
+            raise EdgenetError(f"--cpus: expected cores out of {_listed(there)}, found {_listed(options.cpus)}")
+        os.sched_setaffinity(0, options.cpus)
+    if options.priority is not None:
+        if not -20 <= options.priority <= 19:
+            raise EdgenetError(f"--priority: expected a number from -20 to 19, found {options.priority}")
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, options.priority)
+        except OSError as error:
+            raise EdgenetError(
+                f"--priority: expected one that this user may take, found {options.priority} ({error.strerror}); "
+                "take 0 to 19, or run it as root"
+            ) from error
+
+
+def _threads(asked: tuple[int, ...] | str | None, cores: int) -> list[int]:
+    if asked == SWEEP:
+        return sorted({*(2**power for power in range(cores.bit_length()) if 2**power <= cores), cores})
+    return list(asked or sorted({1, cores}))
+
+
+def _counts(text: str) -> tuple[int, ...] | str:
+    if text == SWEEP:
+        return text
     try:
         counts = tuple(dict.fromkeys(int(count) for count in text.split(",")))
     except ValueError:
@@ -158,3 +206,17 @@ def _counts(text: str) -> tuple[int, ...]:
     if not all(1 <= count <= 1024 for count in counts):
         raise argparse.ArgumentTypeError(f"expected numbers of threads from 1 to 1024, like 1,4, found {text!r}")
     return counts
+
+
+def _cores(text: str) -> set[int]:
+    found = set()
+    for part in text.split(","):
+        ends = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        if not ends or int(ends[1]) > int(ends[2] or ends[1]):
+            raise argparse.ArgumentTypeError(f"expected numbers of cores, like 0,4-7, found {text!r}")
+        found.update(range(int(ends[1]), int(ends[2] or ends[1]) + 1))
+    return found
+
+
+def _listed(cores: set[int]) -> str:
+    return ",".join(map(str, sorted(cores)))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenet.export.operators import Graph, Layer, Operator
 from edgenet.export.statistics import Statistics, channel_mean
+from edgenet.tflite.graph import Graph, Layer, Operator
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator
 from tensorflow.lite.python.util import modify_model_io_type
 
 from edgenet import images
-from edgenet.export import dynamic, flatbuffer, inspection, quantizer
-from edgenet.export.operators import Graph
+from edgenet.export import dynamic, inspection, quantizer
 from edgenet.export.quantizer import Steps
 from edgenet.model.classifier import Classifier
+from edgenet.tflite import flatbuffer
+from edgenet.tflite.graph import Graph
 
 # Gives the representative dataset, uint8 pictures (height, width, channels), from the beginning at each call.
 Pictures = Callable[[], Iterable[np.ndarray]]

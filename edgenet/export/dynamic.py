@@ -3,8 +3,8 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenet.export import flatbuffer
-from edgenet.export.operators import Graph, Layer
+from edgenet.tflite import flatbuffer
+from edgenet.tflite.graph import Graph, Layer
 
 # Smaller weights stay float32, as the converter does it (`minimum_elements_for_weights`).
 MINIMUM_WEIGHTS = 1024

@@ -4,11 +4,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
-from edgenet.export import flatbuffer
 from edgenet.export.activations import Grid
 from edgenet.export.dynamic import MINIMUM_WEIGHTS
-from edgenet.export.operators import CHANNEL_AXIS
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
+from edgenet.tflite import flatbuffer
+from edgenet.tflite.graph import CHANNEL_AXIS
 
 # What the weights of a model may be stored as.
 WEIGHT_DTYPES = ("float32", "float16", "int8")

@@ -15,8 +15,8 @@ import numpy as np
 from edgenet.errors import EdgenetError
 from edgenet.export import rounding
 from edgenet.export.activations import Activations
-from edgenet.export.operators import CHANNEL_AXIS, WEIGHTED, Graph, Layer
 from edgenet.export.statistics import Statistics, measure
+from edgenet.tflite.graph import CHANNEL_AXIS, WEIGHTED, Graph, Layer
 
 # Pictures that weights and biases are chosen on; the ranges of activations are measured on all.
 MOST_PICTURES = 200

@@ -3,7 +3,7 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenet.export.operators import Layer
+from edgenet.tflite.graph import Layer
 
 # Added to the diagonal of the second moments, as a share of its mean, so that they can be inverted (GPTQ's choice).
 DAMPING = 0.01

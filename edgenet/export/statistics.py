@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgenet.export.operators import Graph, Operator
+from edgenet.tflite.graph import Graph, Operator
 
 
 @dataclass

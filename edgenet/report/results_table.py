@@ -1,19 +1,31 @@
 """Results as a table for the terminal."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 
-from edgenet.records import KERAS, Measurement, Results
+from edgenet.records import KERAS, Interval, Measurement, Results
 from edgenet.report.columns import columns
 
-BASE = "float32"
+FLOAT32 = "float32"
+# The arithmetic of each variant's convolutions.
+ARITHMETIC = {"float32": FLOAT32, "float16": FLOAT32, "dynamic": "int8", "int8": "int8"}
+# What is said of a grade on the terminal; the results have all.
+MOST_REASONS = 5
 
 
 def results_table(results: Results) -> str:
-    """All variants, the fastest on the first number of threads at the top, with ratios to float32."""
+    """All variants, the fastest on the first number of threads at the top, with ratios to the base."""
     measured = sorted(results.measurements, key=lambda m: m.latency[0].median)
-    base = next((m for m in measured if m.name == BASE), None)
-    text = columns(_header(measured[0]), [_row(measurement, base) for measurement in measured])
-    return "\n\n".join((_title(results), text, "\n".join(_legend(results, base))))
+    parts = [
+        _title(results),
+        columns(_header(measured[0]), [_row(measurement, results.base) for measurement in measured]),
+        "\n".join(_legend(results)),
+        _limits(results, measured),
+        *(_layers(measurement) for measurement in measured if measurement.layers),
+        _trust(results),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _title(results: Results) -> str:
@@ -33,11 +45,11 @@ def _header(measurement: Measurement) -> list[list[str]]:
     return [list(line) for line in zip(*cells, strict=True)]
 
 
-def _row(measurement: Measurement, base: Measurement | None) -> list[str]:
+def _row(measurement: Measurement, base: str | None) -> list[str]:
     cells = [measurement.name, _megabytes(measurement.bytes)]
-    for position, latency in enumerate(measurement.latency):
-        speed = f"{base.latency[position].median / latency.median:.2f}x" if base else "-"
-        cells += [_milliseconds(latency.median), _milliseconds(latency.p90), speed]
+    for latency in measurement.latency:
+        cells += [_milliseconds(latency.median), _milliseconds(latency.p90)]
+        cells.append("1.00x" if measurement.name == base else _speed(latency.speed))
     drift = measurement.drift
     if drift is None:
         cells += ["-"] * 5
@@ -51,11 +63,19 @@ def _row(measurement: Measurement, base: Measurement | None) -> list[str]:
     return [*cells, _milliseconds(load), _milliseconds(first), _megabytes(peak)]
 
 
-def _legend(results: Results, base: Measurement | None) -> list[str]:
+def _speed(speed: Interval | None) -> str:
+    """A ratio; in brackets where it may as well be none."""
+    if speed is None:
+        return "-"
+    text = f"{speed.value:.2f}x"
+    return text if speed.low > 1 or speed.high < 1 else f"({text})"
+
+
+def _legend(results: Results) -> list[str]:
     drift = next((m.drift for m in results.measurements if m.drift), None)
     lines = []
-    if base:
-        lines.append(f"speed: times as fast as {BASE} on as many threads")
+    if results.base:
+        lines.append(f"speed: times as fast as {results.base} on as many threads; in brackets: no difference is sure")
     if results.batch > 1:
         lines.append(f"ms: of one inference of {results.batch} images")
     if drift and results.reference:
@@ -71,6 +91,77 @@ def _legend(results: Results, base: Measurement | None) -> list[str]:
     runtime = f"{_megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
     lines.append(f"which {runtime} (Keras' load leaves TensorFlow's import out)")
     return lines + list(results.notes)
+
+
+def _limits(results: Results, measured: Sequence[Measurement]) -> str | None:
+    """How much of the machine each variant uses: the roofline's ceiling, and what the delegate took."""
+    peaks = {(peak.arithmetic, peak.threads): peak.multiply_adds for peak in results.peaks}
+    rows = []
+    for measurement in measured:
+        if measurement.multiply_adds is None:
+            continue
+        delegation = measurement.delegation
+        cells = [measurement.name, f"{delegation.delegated} of {delegation.operators}"]
+        for latency in measurement.latency:
+            rate = measurement.multiply_adds / latency.median
+            peak = peaks.get((ARITHMETIC.get(measurement.name, FLOAT32), latency.threads))
+            cells += [_three_digits(rate / 1e9), f"{rate / peak:.0%}" if peak else "-"]
+        rows.append(cells)
+    if not rows:
+        return None
+    header = [["variant", ""], ["operators", "in XNNPACK"]]
+    for latency in measured[0].latency:
+        threads = f"{latency.threads} thread{'s' * (latency.threads > 1)}"
+        header += [[threads, "1e9 mul-adds/s"], ["", "of peak"]]
+    peaks_said = ", ".join(
+        f"{_three_digits(peak.multiply_adds / 1e9)} in {peak.arithmetic} on {peak.threads}" for peak in results.peaks
+    )
+    legend = f"peak: of one large pointwise convolution, 1e9 multiply-adds a second: {peaks_said}"
+    return "\n\n".join((columns([list(line) for line in zip(*header, strict=True)], rows), legend, _sweep(measured)))
+
+
+def _sweep(measured: Sequence[Measurement]) -> str:
+    """The best number of threads for each variant, and where more are slower for sure."""
+    lines = []
+    for measurement in measured:
+        best = min(measurement.latency, key=lambda latency: latency.median)
+        text = f"{measurement.name}: best on {best.threads} thread{'s' * (best.threads > 1)}"
+        for few, many in pairwise(sorted(measurement.latency, key=lambda latency: latency.threads)):
+            if few.interval and many.interval and many.interval.low > few.interval.high:
+                text += f"; {many.threads} are slower than {few.threads}"
+        lines.append(text)
+    return "\n".join(lines)
+
+
+def _layers(measurement: Measurement) -> str:
+    total = sum(layer.seconds for layer in measurement.layers)
+    rows = [
+        [
+            str(number),
+            layer.kind.lower(),
+            _milliseconds(layer.seconds),
+            f"{layer.seconds / total:.1%}",
+            f"{layer.multiply_adds / 1e6:,.2f}",
+            layer.name,
+        ]
+        for number, layer in enumerate(measurement.layers, start=1)
+    ]
+    header = [["", "operator", "ms", "share", "1e6 mul-adds", "name"]]
+    whole = measurement.latency[0].median
+    legend = f"each operator timed as a model of its own; their sum is {total / whole:.2f} times the whole"
+    return f"{measurement.name}, operator by operator\n\n{columns(header, rows)}\n\n{legend}"
+
+
+def _trust(results: Results) -> str:
+    """The grade of the latencies, with its reasons."""
+    condition = results.condition
+    lines = [f"latency: {condition.grade}", *(f"- {reason}" for reason in condition.reasons[:MOST_REASONS])]
+    more = len(condition.reasons) - MOST_REASONS
+    if more > 0:
+        lines.append(f"- and {more} more, in the results")
+    if condition.unseen:
+        lines.append(f"not seen on this machine: {', '.join(condition.unseen)}")
+    return "\n".join(lines)
 
 
 def _milliseconds(seconds: float) -> str:

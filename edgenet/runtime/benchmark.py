@@ -6,19 +6,26 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
-from edgenet.records import KERAS, Drift, Measurement, Preprocessing, Results, Variant
+from edgenet.records import KERAS, Delegation, Drift, Measurement, Preprocessing, Results, Variant
 from edgenet.runtime import bundle as bundles
-from edgenet.runtime import drift, host, latency
+from edgenet.runtime import drift, host, latency, layers, peak, trust
 from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.drift import Chunk, Scorer
 from edgenet.runtime.runner import Runner
-from edgenet.runtime.worker import Worker
+from edgenet.runtime.sensors import Sensors
+from edgenet.runtime.watch import Cooldown, Watch
+from edgenet.runtime.worker import ABOUT, Worker
 from edgenet.terminal import Progress
 
 # Fresh processes for load time, first inference and memory, beside those that latency is measured in.
 STARTS = 3
+# The variant that the others are compared with.
+FLOAT32 = "float32"
+# LiteRT's interfaces that can be timed: the classic one, and the one of new apps.
+APIS = ("interpreter", "compiled")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Subject:
     keras: Path | None
     recipe: Preprocessing
     batch: int
+    base: str | None
     reference: str | None
     scorers: dict[str, Sequence[Scorer]]
     chunks: Iterable[Chunk]
@@ -57,6 +65,7 @@ def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -
         keras=bundle.file(manifest.model) if keras else None,
         recipe=manifest.preprocessing,
         batch=manifest.batch,
+        base=FLOAT32 if any(variant.name == FLOAT32 for variant in variants) else None,
         reference=KERAS,
         scorers=_scorers(bundle, variants),
         chunks=bundles.chunks(bundle),
@@ -73,46 +82,83 @@ def run(
     threads: Sequence[int],
     rounds: int = 20,
     seconds: float = 0.05,
+    api: str = APIS[0],
+    cooldown: bool = False,
+    per_layer: bool = False,
+    sensors: Sensors | None = None,
 ) -> Results:
     """Measure on this machine.
 
-    threads: the numbers of threads to time with. rounds and seconds: of `latency.interleave`.
+    threads: the numbers of threads to time with. rounds and seconds: of `latency.interleave`. api: out of APIS.
+    cooldown: whether to wait before each turn until the machine is as cool as at the beginning. per_layer: whether to
+    time each operator, too.
 
     Raises EdgenetError when a file cannot be run.
     """
+    sensors = sensors or Sensors()
     drifts = {}
     if subject.scorers:
         progress.step("drift")
         drifts = drift.evaluate(subject.chunks, subject.scorers, lambda done: progress.count(done, subject.pictures))
-    workers = _workers(subject)
-    starts, latencies = {name: [] for name in workers}, {name: [] for name in workers}
+    workers = _workers(subject, api)
+    starts, latencies, about = {name: [] for name in workers}, {name: [] for name in workers}, {}
     progress.step("starts")
     for done in range(STARTS):
         for name in subject.models:  # not Keras: each start of TensorFlow takes seconds
             with closing(workers[name](str(threads[0]))) as worker:
                 starts[name].append(worker.start)
+                about[name] = about.get(name) or worker.ask(ABOUT)
         progress.count(done + 1, STARTS)
+    phases, cool = [], Cooldown(sensors) if cooldown else (lambda: None)
     for count in threads:
         progress.step(f"latency, {count} thread{'s' * (count > 1)}")
         with ExitStack() as running:
             timers = {name: running.enter_context(closing(make(str(count)))) for name, make in workers.items()}
-            samples = latency.interleave(timers, rounds, seconds, lambda done: progress.count(done, rounds))
+            watch = Watch(sensors, [timer.process for timer in timers.values()])
+
+            def counted(done: int, watch=watch) -> None:
+                watch.look()
+                progress.count(done, rounds)
+
+            samples = latency.interleave(timers, rounds, seconds, counted, cool)
+        phases.append(trust.Phase(count, watch.readings, watch.own, samples, host.cores()))
         for name, timer in timers.items():
             starts[name].append(timer.start)
-            latencies[name].append(latency.summarize(count, samples[name]))
+            base = samples.get(subject.base) if name != subject.base else None
+            latencies[name].append(latency.summarize(count, samples[name], base))
+    progress.step("the machine's peak")
+    peaks = tuple(chain.from_iterable(peak.measure(count) for count in threads))
+    layer_times = {}
+    if per_layer:
+        for name, path in subject.models.items():
+            progress.step(f"operators of {name}")
+            layer_times[name] = layers.time_layers(path, threads[0], progress.count)
 
     paths = {**subject.models, KERAS: subject.keras}
     measurements = tuple(
-        Measurement(name, _bytes(paths[name]), tuple(starts[name]), tuple(latencies[name]), drifts.get(name))
+        Measurement(
+            name=name,
+            bytes=_bytes(paths[name]),
+            starts=tuple(starts[name]),
+            latency=tuple(latencies[name]),
+            drift=drifts.get(name),
+            multiply_adds=about[name]["multiply_adds"] if name in about else None,
+            delegation=Delegation(**about[name]["delegation"]) if name in about else None,
+            layers=layer_times.get(name, ()),
+        )
         for name in workers
     )
     return Results(
         bundle=subject.name,
         reference=subject.reference,
+        base=subject.base,
+        api=api,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         machine=host.describe(),
         batch=subject.batch,
         measurements=measurements,
+        condition=trust.condition(phases),
+        peaks=peaks,
         files=subject.files,
         notes=subject.notes,
     )
@@ -130,11 +176,11 @@ def _scorers(bundle: Bundle, variants: Sequence[Variant]) -> dict[str, Sequence[
     return {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(host.cores())] for v in variants}
 
 
-def _workers(subject: Subject) -> dict[str, Callable[[str], Worker]]:
+def _workers(subject: Subject, api: str) -> dict[str, Callable[[str], Worker]]:
     """For each model, what starts its process, given a number of threads."""
     sides = tuple(map(str, subject.recipe.shape))
     workers = {
-        name: partial(Worker, "edgenet.runtime.worker", str(path), *sides) for name, path in subject.models.items()
+        name: partial(Worker, "edgenet.runtime.worker", str(path), *sides, api) for name, path in subject.models.items()
     }
     if subject.keras:
         module, path = "edgenet.model.keras_worker", str(subject.keras)

@@ -29,6 +29,8 @@ LABELS = "labels.txt"
 REFERENCE = "reference.npz"
 EVALUATION = "evaluation"
 RESULTS = "results"
+# Bytes in the name of a file, on the usual file systems.
+LONGEST_NAME = 255
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,26 @@ def load(folder: Path) -> Bundle:
         )
         raise EdgenetError(f"{folder}: expected a bundle, found {found}; make one with `edgenet export`") from error
     manifest = records.from_json(Manifest, data, str(path))
+    check(manifest, str(path))
+    return Bundle(folder, manifest)
+
+
+def check(manifest: Manifest, where: str) -> None:
+    """Raise EdgenetError, with `where`, when a manifest names what cannot be in a bundle, or files without a hash."""
+    folders = {str(parent) for name in manifest.files for parent in PurePosixPath(name).parents}
+    for name, file in manifest.files.items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise EdgenetError(f"{where}: expected files inside the bundle, found {name!r}; do not use it")
+        longest = max((len(os.fsencode(part)) for part in path.parts), default=LONGEST_NAME + 1)
+        taken = str(path) != name or name in folders or "\0" in name or path.parts[0] in (MANIFEST, RESULTS)
+        if taken or longest > LONGEST_NAME or file.bytes < 0:
+            raise EdgenetError(f"{where}: expected files that a folder can hold, found {name!r}; do not use it")
     for name in (v.file for v in (*manifest.variants, *manifest.evaluation)):
         if name not in manifest.files:
-            raise EdgenetError(f"{path}: expected files with a hash, found {name!r} without; do not use it")
+            raise EdgenetError(f"{where}: expected files with a hash, found {name!r} without; do not use it")
     if not any(name == manifest.model or name.startswith(f"{manifest.model}/") for name in manifest.files):
-        raise EdgenetError(f"{path}: expected files with a hash, found {manifest.model!r} without; do not use it")
-    for name in manifest.files:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise EdgenetError(f"{path}: expected files inside the bundle, found {name!r}; do not use it")
-    return Bundle(folder, manifest)
+        raise EdgenetError(f"{where}: expected files with a hash, found {manifest.model!r} without; do not use it")
 
 
 def check_replaceable(folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edgenet.records import Latency
+from edgenet.runtime import trust
 
 # Times this many inferences, and gives the seconds of each.
 Timer = Callable[[int], Sequence[float]]
@@ -39,12 +40,13 @@ def interleave(
     rounds: int,
     seconds: float,
     counted: Callable[[int], None] = lambda rounds: None,
+    pause: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[tuple[float, ...], ...]]:
     """Time all in turn, `rounds` times over, so that whatever slows the machine meets all of them alike.
 
     Each gets about `seconds` in each round, 5 to 100 inferences, after a warm-up at the beginning and a few inferences
     at the start of each turn that are thrown away. Each round begins with another one, so that nobody always runs after
-    the same neighbour. Returns the samples, in seconds, a tuple for each round.
+    the same neighbour. pause: called before each turn. Returns the samples, in seconds, a tuple for each round.
     """
     typical = {name: _warm_up(timer) for name, timer in timers.items()}
     counts = {name: round(min(max(seconds / typical[name], MINIMUM_COUNT), MAXIMUM_COUNT)) for name in timers}
@@ -54,6 +56,7 @@ def interleave(
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            pause()
             timers[name](cold[name])
             # Nanoseconds are what the clock resolves.
             samples[name].append(tuple(round(sample, 9) for sample in timers[name](counts[name])))
@@ -76,13 +79,20 @@ def picture(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (batch, *shape), dtype=np.uint8)
 
 
-def summarize(threads: int, rounds: tuple[tuple[float, ...], ...]) -> Latency:
-    """Median, 90th and 99th percentile (linear between ranks), minimum, mean, standard deviation, count."""
+def summarize(
+    threads: int, rounds: tuple[tuple[float, ...], ...], base: tuple[tuple[float, ...], ...] | None = None
+) -> Latency:
+    """Median, 90th and 99th percentile (linear between ranks), minimum, mean, standard deviation, count.
+
+    base: the rounds, measured in turn with these, that the speed is a ratio to.
+    """
     samples = np.concatenate([np.asarray(samples) for samples in rounds])
     median, p90, p99 = np.percentile(samples, (50, 90, 99)).tolist()
     return Latency(
         threads=threads,
         rounds=rounds,
+        interval=trust.median_interval(rounds),
+        speed=trust.ratio_interval(base, rounds) if base else None,
         median=median,
         p90=p90,
         p99=p99,

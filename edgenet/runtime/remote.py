@@ -115,7 +115,7 @@ def _serve(connection: Connection, path: Path, size: tuple[int, int] | None) -> 
         with suppress(ValueError, OSError):  # this system knows no such limit, or has a lower one
             resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
     from edgenet.runtime.runner import Runner
-    from edgenet.runtime.tflite_file import said
+    from edgenet.tflite.metadata import said
 
     def answer(make) -> None:
         try:

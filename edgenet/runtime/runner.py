@@ -91,10 +91,11 @@ class Runner:
     def output_dtype(self) -> np.dtype:
         return np.dtype(self._output["dtype"])
 
-    def show(self, pixels: np.ndarray) -> None:
-        """Set the input: uint8 pictures (batch, height, width, channels)."""
+    def show(self, pixels: np.ndarray) -> np.ndarray:
+        """Set the input: uint8 pictures (batch, height, width, channels). Returns the tensor."""
         values = as_input(pixels, self.recipe, self.input_dtype, *self._input["quantization"])
         self._interpreter.set_tensor(self._input["index"], values)
+        return values
 
     def invoke(self) -> None:
         """Run one inference on what was last shown: what a latency measurement repeats."""

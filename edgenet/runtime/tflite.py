@@ -112,6 +112,7 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
         keras=against.path if against and against.keras else None,
         recipe=measured.recipe,
         batch=measured.batch,
+        base=next((name for name in timed if name != measured.name), None),
         reference=(KERAS if against.keras else against.name) if against else None,
         scorers=scorers,
         chunks=chunks,

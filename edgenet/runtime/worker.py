@@ -23,6 +23,8 @@ from edgenet.errors import EdgenetError
 from edgenet.records import Start
 from edgenet.runtime.latency import picture, time_inferences
 
+# Asks what there is to say of a model.
+ABOUT = "about"
 # Seconds in which a model is loaded, or inferences are made, however slow the machine.
 PATIENCE = 300
 
@@ -53,10 +55,19 @@ class Worker:
 
     def __call__(self, count: int) -> list[float]:
         """Time `count` inferences: a `latency.Timer`."""
+        return self.ask(str(count))
+
+    def ask(self, question: str):
+        """What the process answers to a line."""
         with suppress(BrokenPipeError):  # the answer that does not come tells more
-            self._process.stdin.write(f"{count}\n")
+            self._process.stdin.write(f"{question}\n")
             self._process.stdin.flush()
         return self._answer()
+
+    @property
+    def process(self) -> int:
+        """Its number."""
+        return self._process.pid
 
     def close(self) -> None:
         """End the process."""
@@ -76,6 +87,7 @@ class Worker:
             code = self._process.wait()
             self._said.seek(0)
             said = self._said.read().decode(errors="replace").strip().splitlines()
+            said = [line for line in said if not line.startswith("INFO: ")]
             raise EdgenetError(
                 f"{self._name}: expected a running measurement, found that it ended with code {code}"
                 + (f": {said[-1]}" if said else "")
@@ -83,8 +95,11 @@ class Worker:
         return json.loads(line)
 
 
-def serve(load: Callable[[], Callable[[], None]]) -> None:
-    """Be such a process: `load` makes the model ready and returns what runs one inference."""
+def serve(load: Callable[[], Callable[[], None]], about: Callable[[], dict] = dict) -> None:
+    """Be such a process: `load` makes the model ready and returns what runs one inference.
+
+    about: what the process answers to ABOUT.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
     # Libraries print to stdout too; the answers go where only they go.
     answers = os.fdopen(os.dup(1), "w")
@@ -102,7 +117,7 @@ def serve(load: Callable[[], Callable[[], None]]) -> None:
     first = time.perf_counter()
     answer(asdict(Start(loaded - begun, first - loaded, peak_bytes(), baseline)))
     for line in sys.stdin:
-        answer(time_inferences(run, int(line)))
+        answer(about() if line.strip() == ABOUT else time_inferences(run, int(line)))
 
 
 def peak_bytes() -> int:
@@ -119,13 +134,22 @@ def peak_bytes() -> int:
 if __name__ == "__main__":
     # Imported before the baseline is taken: the runtime is not the model's.
     from edgenet.input_range import InputRange
+    from edgenet.runtime import compiled
     from edgenet.runtime.runner import Runner
 
+    path, height, width, channels, api, threads = sys.argv[1:]
+
     def load() -> Callable[[], None]:
-        path, height, width, channels, threads = sys.argv[1:]
         recipe = InputRange().recipe(int(height), int(width), int(channels))
         runner = Runner(Path(path), recipe, int(threads))
-        runner.show(picture(runner.batch, runner.shape))
-        return runner.invoke
+        image = runner.show(picture(runner.batch, runner.shape))
+        return runner.invoke if api == "interpreter" else compiled.inference(Path(path), image, int(threads))
 
-    serve(load)
+    def about() -> dict:
+        from edgenet.runtime import layers
+
+        shape = int(height), int(width), int(channels)
+        delegation = layers.delegation(Path(path), shape)
+        return {"delegation": asdict(delegation), "multiply_adds": layers.total(Path(path), shape)}
+
+    serve(load, about)

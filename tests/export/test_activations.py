@@ -13,7 +13,8 @@ from edgenet.terminal import quiet
 @pytest.fixture(scope="module")
 def grids(net, converter, seen, batches) -> list[tuple[tuple[float, float], float, int]]:
     """Of the tensors of a real int8 file: the range that they were given, their scale, and their int8 zero point."""
-    from edgenet.export import flatbuffer, quantizer
+    from edgenet.export import quantizer
+    from edgenet.tflite import flatbuffer
 
     with quiet():
         made = converter(net)
@@ -28,7 +29,7 @@ def grids(net, converter, seen, batches) -> list[tuple[tuple[float, float], floa
 
 def _both(ranged, quantized, found):
     """The tensors of layers with a range of their own. Pooling and reshaping keep the grid of what they take."""
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     graph = ranged.subgraphs[0]
     for op in graph.operators:

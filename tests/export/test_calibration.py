@@ -142,6 +142,7 @@ def changed(paths: Sequence[Path], size: int, change: Callable[[Image.Image], Im
 # Good pictures
 
 
+@pytest.mark.slow  # seconds
 def test_good_pictures_are_left_alone_20_times(kind, examine):
     for seed in range(20):
         found = examine(kind, draw(kind.paths, 50, seed))
@@ -180,6 +181,7 @@ def test_a_wrong_range_is_found_and_the_right_one_named(kind, examine, said):
     assert set(found.distances) == set(COMMON)
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("truth", WRONG)
 def test_what_nobody_declared_is_found(fashion, examine, truth):
     # The bundled model behind a layer that turns what it takes into [-1, 1].
@@ -199,6 +201,7 @@ def test_what_nobody_declared_is_found(fashion, examine, truth):
     assert bad(examine(other, draw(fashion.paths, 60, 2), COMMON[truth])) == []
 
 
+@pytest.mark.slow  # seconds
 def test_no_range_is_advised_that_does_not_fit_itself(fashion, examine):
     with quiet():
         import keras
@@ -443,6 +446,7 @@ def test_progress_is_told_of_every_picture(fashion):
     assert progress.counts == [(done, 12) for done in range(1, 13)]
 
 
+@pytest.mark.slow  # seconds
 def test_the_same_pictures_give_the_same_findings(fashion, examine):
     paths = draw(fashion.paths, 60, 1)
     for said in (RIGHT, "--input-range 0,1"):

@@ -219,7 +219,7 @@ def _runner(folder, data: bytes) -> Runner:
 
 def _convolutions(data: bytes, kinds=("CONV_2D", "DEPTHWISE_CONV_2D")) -> list[tuple[np.ndarray, np.ndarray]]:
     """Weights and their scales of each convolution, in the order of the graph."""
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data)
     tensors = model.subgraphs[0].tensors

@@ -5,9 +5,10 @@ import pytest
 from recipes import RECIPE
 
 from edgenet import images
-from edgenet.export import dynamic, flatbuffer, quantizer
-from edgenet.export.operators import Graph
+from edgenet.export import dynamic, quantizer
 from edgenet.terminal import quiet
+from edgenet.tflite import flatbuffer
+from edgenet.tflite.graph import Graph
 
 LARGE = 1024
 

@@ -114,6 +114,7 @@ def test_the_model_in_a_bundle_is_the_one_that_was_given(tiny_bundle, tiny_model
         np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
+@pytest.mark.slow  # seconds
 def test_the_same_input_gives_the_same_bytes(export, tiny_model, pictures, tmp_path):
     from edgenet.model import keras_model
 
@@ -130,12 +131,14 @@ def test_the_same_input_gives_the_same_bytes(export, tiny_model, pictures, tmp_p
     assert _contents(tmp_path / "there") == _contents(tmp_path / "here")
 
 
+@pytest.mark.slow  # seconds
 def test_only_the_variants_asked_for(export, few):
     bundle = export(few / "calibration", few / "evaluation", variants=("float16",))
     assert [variant.name for variant in bundle.manifest.variants] == ["float16"]
     assert {path.name for path in bundle.folder.glob("*.tflite")} == {"float16.tflite"}
 
 
+@pytest.mark.slow  # seconds
 def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pictures, few):
     other = few / "evaluation" / "ant"
     for number, path in enumerate(images.find(few / "evaluation").paths):
@@ -147,6 +150,7 @@ def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pi
         assert bundle.file(variant.file).read_bytes() == tiny_bundle.file(variant.file).read_bytes()
 
 
+@pytest.mark.slow  # seconds
 def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converter, few):
     bundle = export(few / "calibration", few / "evaluation", variants=("dynamic", "int8"), quantizer="stock")
     paths, made = images.find(few / "calibration").paths, converter(tiny_model)
@@ -186,6 +190,7 @@ def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
     assert _names(tmp_path) == {"few"}
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("split", ["calibration", "evaluation"])
 @pytest.mark.parametrize("spoil", ["garbled", "truncated", "empty", "a text"])
 def test_a_broken_image_among_good_ones_is_named(export, few, tmp_path, split, spoil):
@@ -287,6 +292,7 @@ class Stopping:
         pass
 
 
+@pytest.mark.slow  # seconds each
 @pytest.mark.parametrize(
     ("exception", "step"),
     [

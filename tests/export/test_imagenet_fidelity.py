@@ -68,13 +68,16 @@ def agreement(model, converter, photos, keras_top, tmp_path_factory) -> dict[str
     return {name: np.array(values) for name, values in found.items()}
 
 
-@pytest.mark.parametrize(("variant", "least"), [("int8", 0.975), ("dynamic", 0.975), ("float16", 0.998)])
+# Expected: 0.975, 0.985 and 0.999. 400 photos tell a share of 0.975 to within 0.8 points (a standard error), and how
+# the photos are cut moves it as much: from 0.960 to 0.979 with seven ways, by this quantizer and an earlier one alike.
+@pytest.mark.parametrize(("variant", "least"), [("int8", 0.959), ("dynamic", 0.973), ("float16", 0.997)])
 def test_agreement_with_keras(agreement, variant, least):
     assert agreement[variant].mean() >= least
 
 
-def test_int8_drifts_at_most_0_4_times_as_much_as_the_stock_converters(agreement):
-    assert 1 - agreement["int8"].mean() <= 0.4 * (1 - agreement["stock int8"].mean())
+def test_int8_drifts_at_most_half_as_much_as_the_stock_converters(agreement):
+    # 0.2 to 0.43 times as much, by how the photos are cut.
+    assert 1 - agreement["int8"].mean() <= 0.5 * (1 - agreement["stock int8"].mean())
 
 
 def test_the_logits_are_much_nearer_than_the_stock_converters(model, converter, photos, tmp_path):

@@ -179,7 +179,7 @@ def _custom(model):
     ],
 )
 def test_a_doctored_file_is_refused(check, data, variant, doctor, text):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data[variant])
     doctor(model)
@@ -190,7 +190,7 @@ def test_a_doctored_file_is_refused(check, data, variant, doctor, text):
 @pytest.fixture(scope="module")
 def chosen(data) -> dict[str, np.ndarray]:
     """The integers of each convolution in the int8 file, as if they had been chosen. Not to be changed."""
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data["int8"])
     tensors = model.subgraphs[0].tensors
@@ -222,7 +222,8 @@ def test_a_layer_that_is_not_in_the_file_is_refused(data, chosen):
 
 @pytest.mark.parametrize(("bias", "accepted"), [(2**30 - 1, True), (1 - 2**30, True), (2**28, False)])
 def test_a_channel_that_the_converter_widened_for_its_bias_is_not_compared(data, chosen, bias, accepted):
-    from edgenet.export import flatbuffer, inspection
+    from edgenet.export import inspection
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data["int8"])
     biases = flatbuffer.constant(model, _constant(model, 2)).copy()
@@ -239,7 +240,7 @@ def test_a_channel_that_the_converter_widened_for_its_bias_is_not_compared(data,
 
 
 def _first_convolution(model):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     return next(op for op in model.subgraphs[0].operators if flatbuffer.operator(model, op) == "CONV_2D")
 

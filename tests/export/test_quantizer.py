@@ -35,8 +35,8 @@ def net_converter(net, converter):
 @pytest.fixture(scope="module")
 def means(tiny, batches):
     """The mean outputs of each layer on the calibration pictures: of the model, and of it quantized with some steps."""
-    from edgenet.export.operators import Graph
     from edgenet.export.statistics import measure
+    from edgenet.tflite.graph import Graph
 
     def of(steps: Steps | None) -> dict[int, np.ndarray]:
         model = quantizer.weights_only(tiny, batches, everything, steps).model if steps else tiny
@@ -112,8 +112,8 @@ def test_grouped_convolutions_work(converter, settle, seen, unseen, scores_of):
 
 @pytest.mark.parametrize("factor", [1, 20])
 def test_the_range_of_the_logits_begins_10_below_the_smallest_winner(tiny, batches, factor):
-    from edgenet.export.operators import Graph
     from edgenet.export.statistics import measure
+    from edgenet.tflite.graph import Graph
 
     graph = Graph(tiny)
     op = [op for op in graph.operators if graph.layer(op)][-1]
@@ -277,7 +277,7 @@ def test_constant_pictures_give_finite_scores(converter, settle, seen, unseen, s
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("way", ["full_integer", "weights_only"])
 def test_weights_that_are_not_finite_are_refused_by_name(tiny, batches, value, way):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     graph = Graph(tiny)
     op = [op for op in graph.operators if graph.layer(op)][5]
@@ -329,8 +329,8 @@ def test_the_logits_of_the_bundled_model_are_nearer_than_the_stock_converters(co
 
 @pytest.mark.slow
 def test_bias_correction_keeps_its_promise_through_the_additions_of_mobilenet_v2(converter, settle, seen, batches):
-    from edgenet.export.operators import Graph
     from edgenet.export.statistics import measure
+    from edgenet.tflite.graph import Graph
 
     with quiet():
         import keras

@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.export import rounding
-from edgenet.export.operators import CHANNEL_AXIS, Layer
+from edgenet.tflite.graph import CHANNEL_AXIS, Layer
 
 
 def layer_of(kind: str, weights: np.ndarray) -> Layer:

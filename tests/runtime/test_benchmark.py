@@ -128,12 +128,16 @@ def test_the_bytes_of_a_model_that_is_a_folder_are_those_of_its_files(tiny_bundl
 
     class Stub:
         start = Start(0.1, 0.1, 2, 1)
+        process = 0
 
         def __init__(self, module, *arguments):
             started.append((module, *arguments))
 
         def __call__(self, count):
             return [0.01] * count
+
+        def ask(self, question):
+            return {"delegation": {"operators": 3, "delegated": 2}, "multiply_adds": 7}
 
         def close(self):
             started.append("closed")
@@ -148,7 +152,7 @@ def test_the_bytes_of_a_model_that_is_a_folder_are_those_of_its_files(tiny_bundl
         ("mine.tflite", Path(file).stat().st_size),
         ("keras", 1_030),
     ]
-    lite = ("edgenet.runtime.worker", file, "32", "32", "3", "3")
+    lite = ("edgenet.runtime.worker", file, "32", "32", "3", "interpreter", "3")
     assert started == [
         *[lite, "closed"] * benchmark.STARTS,
         lite,

@@ -2,11 +2,13 @@
 
 import gc
 import itertools
+import re
 import statistics
 
 import numpy as np
 import pytest
 
+from edgenet.records import Interval
 from edgenet.runtime import latency
 from edgenet.runtime.latency import interleave, summarize, time_inferences
 
@@ -60,6 +62,15 @@ def test_rounds_are_interleaved_and_each_begins_with_another():
         assert [len(samples) for samples in turns[::2]] == [1] * 5  # 10 ms of inferences that take as long
         # to the nanosecond
         assert rounds[name] == tuple(tuple(round(s, 9) for s in samples) for samples in turns[1::2])
+
+
+def test_a_pause_comes_before_each_turn_and_not_before_the_warm_up():
+    calls = []
+    timers = {name: Timer(name, 0.01, calls) for name in "ab"}
+    rounds = interleave(timers, 3, 0.1, pause=lambda: calls.append(("|", [])))
+    order = "".join(name for name, _ in calls)
+    assert re.fullmatch(r"a+b+\|aa\|bb\|bb\|aa\|aa\|bb", order)
+    assert [len(samples) for samples in rounds["a"] + rounds["b"]] == [10] * 6
 
 
 def test_each_is_warmed_up_before_any_is_measured():
@@ -119,6 +130,40 @@ def test_the_summary_is_that_of_all_samples(sizes):
         assert found.std == pytest.approx(statistics.stdev(samples), rel=1e-12)
         cuts = statistics.quantiles(samples, n=100, method="inclusive")
         assert (found.p90, found.p99) == pytest.approx((cuts[89], cuts[98]), rel=1e-12)
+
+
+def rounds_of(*medians: float) -> tuple[tuple[float, ...], ...]:
+    """Rounds with these medians."""
+    return tuple((0.75 * median, median, 1.25 * median) for median in medians)
+
+
+def test_an_interval_surrounds_the_median():
+    rounds = tuple(map(tuple, np.random.default_rng(0).gamma(9, 1e-3, (20, 10)).tolist()))
+    found = summarize(1, rounds)
+    assert found.interval.value == found.median
+    assert min(map(min, rounds)) < found.interval.low < found.median < found.interval.high < max(map(max, rounds))
+
+
+def test_equal_rounds_leave_no_doubt():
+    found = summarize(1, rounds_of(*[0.5] * 5))
+    assert (found.interval, found.speed) == (Interval(0.5, 0.5, 0.5), None)
+
+
+def test_the_speed_is_that_beside_the_base_in_the_same_rounds():
+    # The machine gets eight times as slow and this one stays twice as fast.
+    machine = np.array([1, 2, 4, 8, 1, 2, 4, 8])
+    found = summarize(4, rounds_of(*0.25 * machine), rounds_of(*0.5 * machine))
+    assert found.speed == Interval(2, 2, 2)
+    assert found.interval.low < found.interval.high
+    slower = summarize(4, rounds_of(*0.5 * machine), rounds_of(*0.25 * machine))
+    assert slower.speed == Interval(0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("count", "there"), [(4, False), (5, True)])
+def test_few_rounds_have_neither_interval_nor_speed(count, there):
+    found = summarize(1, rounds_of(*[0.5] * count), rounds_of(*[1.0] * count))
+    assert ((found.interval is not None), (found.speed is not None)) == (there, there)
+    assert (found.median, found.count) == (0.5, 3 * count)
 
 
 @pytest.mark.parametrize(("batch", "shape"), [(1, (32, 32, 3)), (4, (24, 40, 1))])

@@ -14,7 +14,7 @@ from edgenet.runtime.worker import Worker
 
 WORKER = "edgenet.runtime.worker"
 # Of the model's input: height, width, channels.
-SHAPE = ("32", "32", "3")
+SHAPE = ("32", "32", "3", "interpreter")
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
 
@@ -85,7 +85,7 @@ def test_a_worker_has_as_many_threads_as_it_is_told(model):
 
 
 def test_a_size_that_the_file_leaves_free_is_that_of_the_worker(free_size):
-    worker = Worker(WORKER, str(free_size), "24", "40", "3", "1")
+    worker = Worker(WORKER, str(free_size), "24", "40", "3", "interpreter", "1")
     try:
         assert len(worker(2)) == 2
     finally:

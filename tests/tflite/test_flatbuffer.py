@@ -22,7 +22,7 @@ def converter_output(tiny_model) -> bytes:
 
 
 def test_scores_survive_reading_and_writing(converter_output, unseen, tmp_path):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
     before.write_bytes(converter_output)
@@ -32,7 +32,7 @@ def test_scores_survive_reading_and_writing(converter_output, unseen, tmp_path):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_writing_is_the_inverse_of_reading(tiny_bundle, variant):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     data = tiny_bundle.file(f"{variant}.tflite").read_bytes()
     assert flatbuffer.write(flatbuffer.read(data)) == data
@@ -46,7 +46,7 @@ def test_every_buffer_is_aligned_to_16_bytes(tiny_bundle, variant):
 
 
 def test_buffers_are_aligned_when_the_lengths_before_them_are_odd(converter_output):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(converter_output)
     model.description = b"odd"
@@ -59,7 +59,7 @@ def test_buffers_are_aligned_when_the_lengths_before_them_are_odd(converter_outp
 
 
 def test_constants_have_dtype_and_shape(converter_output, tiny_model):
-    from edgenet.export import flatbuffer
+    from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(converter_output)
     graph = model.subgraphs[0]

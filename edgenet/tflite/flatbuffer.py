@@ -31,7 +31,8 @@ def write(model: schema.ModelT) -> bytes:
 
 def operator(model: schema.ModelT, op: schema.OperatorT) -> str:
     """The name of an operator's kind, for instance CONV_2D."""
-    return OPERATORS[model.operatorCodes[op.opcodeIndex].builtinCode]
+    code = model.operatorCodes[op.opcodeIndex]
+    return OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]  # before schema 3a: the old field alone
 
 
 def constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:

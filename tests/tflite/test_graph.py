@@ -32,7 +32,7 @@ def small(converter) -> bytes:
 
 def run(graph, pictures: np.ndarray) -> np.ndarray:
     """The output for each picture, (n, classes), when each operator runs as a model of its own."""
-    from edgenet.export.operators import Operator
+    from edgenet.tflite.graph import Operator
 
     programs = [(op, Operator(graph, op)) for op in graph.operators]
     found = []
@@ -52,7 +52,7 @@ def layers_of(graph) -> list:
 
 @pytest.mark.parametrize("model", ["tiny", "net_bytes"])
 def test_one_by_one_they_give_the_scores_of_the_whole(request, model, unseen, scores_of):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     data = request.getfixturevalue(model)
     found = run(Graph(data), images.normalize(unseen[:8], RECIPE))
@@ -62,13 +62,13 @@ def test_one_by_one_they_give_the_scores_of_the_whole(request, model, unseen, sc
 
 
 def test_reading_and_writing_changes_no_score(net_bytes, unseen, scores_of):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     np.testing.assert_array_equal(scores_of(Graph(net_bytes).to_bytes(), unseen), scores_of(net_bytes, unseen))
 
 
 def test_every_kind_of_layer_is_known_but_the_transposed_convolution(net_bytes):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     graph = Graph(net_bytes)
     known = {graph.kind(op): graph.layer(op) is not None for op in graph.operators}
@@ -78,7 +78,7 @@ def test_every_kind_of_layer_is_known_but_the_transposed_convolution(net_bytes):
 
 
 def test_a_layer_is_its_linear_part_clipped(small):
-    from edgenet.export.operators import Graph, Operator
+    from edgenet.tflite.graph import Graph, Operator
 
     graph = Graph(small)
     found = layers_of(graph)
@@ -93,7 +93,7 @@ def test_a_layer_is_its_linear_part_clipped(small):
 
 
 def test_a_dense_layer_without_bias_has_one_of_zeros_and_takes_another(small):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     graph = Graph(small)
     op, layer = layers_of(graph)[2]
@@ -109,7 +109,7 @@ def test_a_dense_layer_without_bias_has_one_of_zeros_and_takes_another(small):
 
 
 def test_replacing_shared_constants_changes_one_layer_only(small):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     graph = Graph(small)
     (first, layer), (second, _), _ = layers_of(graph)
@@ -124,7 +124,7 @@ def test_replacing_shared_constants_changes_one_layer_only(small):
 
 
 def test_the_steps_of_a_channel_are_its_largest_weight_over_127(tiny):
-    from edgenet.export.operators import Graph
+    from edgenet.tflite.graph import Graph
 
     for _, layer in layers_of(Graph(tiny)):
         channels = np.moveaxis(layer.weights, layer.axis, 0).reshape(len(layer.scales), -1)

@@ -9,7 +9,7 @@ import pytest
 
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange
-from edgenet.runtime.tflite_file import said
+from edgenet.tflite.metadata import said
 
 LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]
 
@@ -47,7 +47,7 @@ def test_a_file_without_metadata_says_nothing(tiny_bundle, variant):
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"no model at all", b"\x1c\0\0\0TFL", b"PK\x03\x04" + bytes(60)], ids=repr
 )
-def test_what_is_no_tflite_file_is_refused(tmp_path, data):
+def test_what_is_no_metadata_is_refused(tmp_path, data):
     path = tmp_path / "model.tflite"
     path.write_bytes(data)
     text = r"model\.tflite: expected a \.tflite file, found another kind of file, or only a part of one$"

@@ -12,8 +12,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from edgenet.export import flatbuffer
 from edgenet.terminal import quiet
+from edgenet.tflite import flatbuffer
 
 # The axis of the output channels in the weights of each operator that has some (TFLite's quantization specification).
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
@@ -147,9 +147,9 @@ def _has_bias(op: schema.OperatorT) -> bool:
 
 
 class Operator:
-    """One operator as a model of its own; `linear` leaves its activation out."""
+    """One operator as a model of its own; `linear` leaves its activation out. threads: all cores without."""
 
-    def __init__(self, graph: Graph, op: schema.OperatorT, linear: bool = False):
+    def __init__(self, graph: Graph, op: schema.OperatorT, linear: bool = False, threads: int | None = None):
         single = copy.copy(op)
         single.opcodeIndex = 0
         if linear:
@@ -170,14 +170,24 @@ class Operator:
         single.inputs, single.outputs = [places[n] for n in op.inputs], [places[n] for n in op.outputs]
         subgraph.inputs, subgraph.outputs = [places[n] for n in graph.takes(op)], list(single.outputs)
         with quiet():
-            self._interpreter = Interpreter(model_content=flatbuffer.write(model), num_threads=os.cpu_count())
+            self._interpreter = Interpreter(
+                model_content=flatbuffer.write(model), num_threads=threads or os.cpu_count()
+            )
             self._interpreter.allocate_tensors()
-        self._inputs = [details["index"] for details in self._interpreter.get_input_details()]
+        self.inputs = self._interpreter.get_input_details()
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """The outputs for inputs of the model's own batch."""
-        for index, values in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, values)
-        self._interpreter.invoke()
+        self.set(*inputs)
+        self.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+    def set(self, *inputs: np.ndarray) -> None:
+        """Give it its inputs."""
+        for details, values in zip(self.inputs, inputs, strict=True):
+            self._interpreter.set_tensor(details["index"], values)
+
+    def invoke(self) -> None:
+        """Run it on what was last set: what a latency measurement repeats."""
+        self._interpreter.invoke()

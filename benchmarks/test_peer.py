@@ -1,0 +1,91 @@
+"""Our latency against that of LiteRT's own benchmark, on the same files and threads."""
+
+import json
+import statistics
+import subprocess
+import sys
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from edgenet.records import ModelSpec
+from edgenet.runtime.worker import Worker
+from edgenet.terminal import Progress, quiet
+
+# Its inferences last milliseconds, so that what either benchmark does around them does not count.
+SPEC = ModelSpec(size=224, alpha=0.75, classes=10)
+# A pair's ratio spreads by about 5 % on a busy machine, the median of 40 by 1.25 * 5 % / sqrt(40) = 1 %.
+PAIRS = 40
+# Each process times so many inferences, after so many that warm it up: what LiteRT's benchmark does by default.
+COUNT, WARM = 50, 5
+
+
+@pytest.fixture(scope="module")
+def peer_bundle(tmp_path_factory):
+    """A bundle of random weights: what a convolution takes does not depend on them."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("peer")
+    random = np.random.default_rng(0)
+    for split, count in (("calibration", 8), ("evaluation", 2)):
+        (folder / split).mkdir()
+        for number in range(count):
+            pixels = random.integers(0, 256, (SPEC.size, SPEC.size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{number}.png")
+    labels = [f"class {number}" for number in range(SPEC.classes)]
+    with quiet():
+        from edgenet.export import sets
+        from edgenet.export.export import export
+        from edgenet.export.options import Options
+        from edgenet.model import keras_model, mobilenet
+
+        return export(
+            keras_model.of_keras(mobilenet.build(SPEC), SPEC.name),
+            folder / SPEC.name,
+            Progress(),
+            name=SPEC.name,
+            labels=labels,
+            sets=sets.choose(folder / "calibration", folder / "evaluation", labels),
+            options=Options(variants=("float32", "int8")),
+        )
+
+
+def ours(path) -> float:
+    """The median of a fresh process, in seconds."""
+    sides = str(SPEC.size), str(SPEC.size), "3"
+    with closing(Worker("edgenet.runtime.worker", str(path), *sides, "compiled", "1")) as worker:
+        worker(WARM)
+        return statistics.median(worker(COUNT))
+
+
+def peers(path, result) -> float:
+    """The same of LiteRT's benchmark."""
+    options = ("--num_threads", "1", "--num_runs", str(COUNT), "--warmup_runs", str(WARM))
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model"),
+            *("--model", str(path), *options, "--result_json", str(result)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(result.read_bytes())["latency"]["median_ms"] / 1_000  # in hundredths
+
+
+@pytest.mark.parametrize("variant", ["float32", "int8"])
+def test_our_median_is_within_3_percent_of_litert_benchmarks(peer_bundle, tmp_path, variant):
+    path, found = peer_bundle.file(f"{variant}.tflite"), []
+    for number in range(PAIRS):
+        # In alternation, and each first in turn, so that whatever slows the machine meets both.
+        if number % 2:
+            peer = peers(path, tmp_path / "peer.json")
+            found.append((ours(path), peer))
+        else:
+            found.append((ours(path), peers(path, tmp_path / "peer.json")))
+    ratio = statistics.median(our / peer for our, peer in found)
+    our, peer = (statistics.median(side) for side in zip(*found, strict=True))
+    print(f"\n{variant}: {1_000 * our:.3f} ms, LiteRT's benchmark {1_000 * peer:.3f} ms; median ratio {ratio:.4f}")
+    print("ratios:", " ".join(f"{our / peer:.3f}" for our, peer in found))
+    assert our > 0.001
+    assert abs(ratio - 1) <= 0.03

@@ -1,0 +1,124 @@
+"""A bundle as one file that travels: a .tar.gz, the same bytes for the same bundle."""
+
+import gzip
+import shutil
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from edgenet import files, records
+from edgenet.errors import EdgenetError
+from edgenet.records import Manifest
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.bundle import MANIFEST, Bundle
+
+SUFFIX = ".tar.gz"
+# A manifest of 100,000 pictures has 25 MB.
+LARGEST_MANIFEST = 100_000_000
+# What is unpacked at most: a device's card is not to be filled by a file that says so.
+LARGEST = 4_000_000_000
+# What tar may say of a member ahead of it: its name, for which a path has 4,096 bytes at most.
+LARGEST_HEADER = 100_000
+_ELSE = "do not use it; pack the bundle again"
+# What tarfile and zlib raise at nonsense.
+_NONSENSE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, RecursionError)
+
+
+class _Member(tarfile.TarInfo):
+    """One that takes no gigabytes for its name, which tarfile would read into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile):
+        ahead = self.type in (*tarfile.GNU_TYPES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        if ahead and (self.size > LARGEST_HEADER or self.type == tarfile.GNUTYPE_SPARSE):
+            raise tarfile.ReadError(f"{self.size:,} bytes of headers")
+        return super()._proc_member(archive)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is that of a packed bundle, by its name or by its first bytes."""
+    if not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return path.name.endswith((SUFFIX, ".tgz")) or file.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise EdgenetError(f"{path}: expected a bundle, found a file that cannot be read: {error.strerror}") from error
+
+
+def pack(bundle: Bundle, path: Path) -> None:
+    """Write a verified bundle, without its results, to `path`: whole or not at all.
+
+    The manifest comes first, so that whoever unpacks knows what may follow. Raises EdgenetError when the place cannot
+    be written.
+    """
+    with (
+        files.written(path) as file,
+        gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in (MANIFEST, *sorted(bundle.manifest.files)):
+            member = tarfile.TarInfo(name)  # no date, no owner: nothing but name and contents
+            member.size, member.mode = bundle.file(name).stat().st_size, 0o644
+            with open(bundle.file(name), "rb") as contents:
+                archive.addfile(member, contents)
+
+
+def unpack(path: Path, folder: Path) -> Bundle:
+    """Unpack into `folder`, whole or not at all, in the place of a bundle that is there; its results stay.
+
+    Only what the manifest names is taken, each at the size that it says. Raises EdgenetError at anything else: a path
+    that leads out, a link, a file too many, too large or too few, an archive that is cut off.
+    """
+    bundles.check_replaceable(folder)
+    with files.whole_folder(folder) as fresh:
+        try:
+            with tarfile.open(path, mode="r|gz", tarinfo=_Member) as archive:
+                manifest = _unpack(archive, path, fresh)
+        except _NONSENSE as error:
+            reason = str(error) or type(error).__name__
+            raise EdgenetError(
+                f"{path}: expected a packed bundle, found another or a cut file ({reason}); {_ELSE}"
+            ) from error
+        if (folder / bundles.RESULTS).is_dir():
+            shutil.copytree(folder / bundles.RESULTS, fresh / bundles.RESULTS)
+    return Bundle(folder, manifest)
+
+
+def _unpack(archive: tarfile.TarFile, path: Path, folder: Path) -> Manifest:
+    manifest, missing = None, {}
+    for member in archive:
+        where = f"{path}: {member.name[:200]!r}"
+        if not member.isfile():
+            raise EdgenetError(f"{where}: expected files alone, found a link, a folder or a device; {_ELSE}")
+        if PurePosixPath(member.name).is_absolute() or ".." in PurePosixPath(member.name).parts:
+            raise EdgenetError(f"{where}: expected paths inside the bundle, found one that leads out; {_ELSE}")
+        if manifest is None:
+            if member.name != MANIFEST or member.size > LARGEST_MANIFEST:
+                raise EdgenetError(f"{where}: expected {MANIFEST} first, found another file; {_ELSE}")
+            data = archive.extractfile(member).read()
+            manifest = records.from_json(Manifest, data, f"{path}: {MANIFEST}")
+            bundles.check(manifest, f"{path}: {MANIFEST}")
+            total = sum(file.bytes for file in manifest.files.values())
+            if total > LARGEST:
+                raise EdgenetError(f"{path}: expected at most {LARGEST:,} bytes to unpack, found {total:,}; {_ELSE}")
+            (folder / MANIFEST).write_bytes(data)
+            missing = dict(manifest.files)
+            continue
+        expected = missing.pop(member.name, None)
+        if expected is None:
+            raise EdgenetError(f"{where}: expected the files of the manifest, found one more; {_ELSE}")
+        if member.size != expected.bytes:
+            raise EdgenetError(f"{where}: expected {expected.bytes:,} bytes, found {member.size:,}; {_ELSE}")
+        place = folder / member.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(place, "wb") as file:
+            contents = archive.extractfile(member)
+            while piece := contents.read(1 << 20):
+                file.write(piece)
+    if manifest is None:
+        raise EdgenetError(f"{path}: expected a packed bundle, found an empty archive; {_ELSE}")
+    if missing:
+        raise EdgenetError(
+            f"{path}: expected {next(iter(missing))!r} and {len(missing) - 1:,} more, found none; {_ELSE}"
+        )
+    return manifest

@@ -1,0 +1,95 @@
+"""What each operator of a .tflite file costs: LiteRT's Python interface has no profiler, so each is timed on its own.
+
+An operator alone starts with its input in no cache and its neighbours unfused, so the sum is more than the whole; the
+shares tell where the time goes.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgenet.errors import EdgenetError
+from edgenet.records import Delegation, LayerTime
+from edgenet.runtime import latency
+from edgenet.runtime.delegate import operators, ready
+from edgenet.tflite.graph import Graph, Operator
+
+ROUNDS, SECONDS = 5, 0.005
+
+
+def total(path: Path, shape: tuple[int, int, int] | None = None) -> int:
+    """The multiply-adds of one inference. shape: height, width and channels where the file leaves them free."""
+    graph, interpreter = Graph(path.read_bytes()), ready(path, shape, delegate=False)
+    for op in graph.operators:
+        number = int(op.outputs[0])
+        graph.tensor(number).shape = interpreter._get_tensor_details(number, 0)["shape"]
+    return sum(multiply_adds(graph))
+
+
+def delegation(path: Path, shape: tuple[int, int, int] | None = None) -> Delegation:
+    """How many operators the runtime hands to XNNPACK."""
+    count, left = operators(path, shape)
+    return Delegation(count, count - len(left))
+
+
+def multiply_adds(graph: Graph) -> list[int]:
+    """Of each operator: those of convolutions and fully connected layers; the others have none to speak of."""
+    return [_multiply_adds(graph, op) for op in graph.operators]
+
+
+def time_layers(
+    path: Path, threads: int, counted: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[LayerTime, ...]:
+    """Time each operator of a file on its own, in their order.
+
+    Raises EdgenetError when one does not run without the others.
+    """
+    graph = Graph(path.read_bytes())
+    _widen(graph)
+    timers = {}
+    for number, op in enumerate(graph.operators):
+        try:
+            program = Operator(graph, op, threads=threads)
+            program.set(*map(_noise, program.inputs))
+            program.invoke()
+        except (ValueError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise EdgenetError(
+                f"{path}: expected operators that run alone, found {graph.kind(op)} {graph.name(op)} that does not "
+                f"({reason}); leave --layers out"
+            ) from error
+        timers[str(number)] = lambda count, program=program: latency.time_inferences(program.invoke, count)
+    samples = latency.interleave(timers, ROUNDS, SECONDS, lambda done: counted(done, ROUNDS))
+    seconds = [float(np.median(np.concatenate([np.asarray(p) for p in samples[name]]))) for name in timers]
+    return tuple(
+        LayerTime(graph.name(op), graph.kind(op), cost, spent)
+        for op, cost, spent in zip(graph.operators, multiply_adds(graph), seconds, strict=True)
+    )
+
+
+def _widen(graph: Graph) -> None:
+    """Turn float16 weights into float32 ones, as the runtime does it once, at the start."""
+    for op in list(graph.operators):
+        if graph.kind(op) == "DEQUANTIZE" and not graph.takes(op):
+            wide = graph.constant(int(op.inputs[0])).astype(np.float32)
+            graph.tensor(int(op.outputs[0])).buffer = graph.add_buffer(wide)
+            graph.operators.remove(op)
+
+
+def _noise(details: dict) -> np.ndarray:
+    random = np.random.default_rng(0)
+    dtype, shape = np.dtype(details["dtype"]), tuple(details["shape"])
+    if dtype.kind == "f":
+        return random.normal(size=shape).astype(dtype)
+    # Larger integers are places in another tensor, whose first one always exists.
+    return random.integers(0, 100, shape).astype(dtype) if dtype.itemsize == 1 else np.zeros(shape, dtype)
+
+
+def _multiply_adds(graph: Graph, op) -> int:
+    kind = graph.kind(op)
+    if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        return 0
+    weights = graph.tensor(int(op.inputs[1])).shape
+    positions = graph.tensor(int(op.outputs[0])).shape[:-1]  # batch, height, width
+    return int(np.prod(weights)) * int(np.prod(positions))
