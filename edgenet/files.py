@@ -18,8 +18,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises EdgenetError when the place cannot be written.
     """
-    with _place(path), _written(path, data) as temporary:
-        os.replace(temporary, path)
+    with written(path) as file:
+        file.write(data)
 
 
 def write_new(path: Path, data: bytes) -> bool:
@@ -27,9 +27,11 @@ def write_new(path: Path, data: bytes) -> bool:
 
     Raises EdgenetError when the place cannot be written.
     """
-    with _place(path), _written(path, data) as temporary:
+    with _place(path), _temporary(path) as file:
+        file.write(data)
+        _finish(file)
         try:
-            os.link(temporary, path)
+            os.link(file.name, path)
         except FileExistsError:
             return False
         return True
@@ -41,31 +43,28 @@ def written(path: Path) -> Iterator[BinaryIO]:
 
     Raises EdgenetError when the place cannot be written.
     """
-    with _place(path), tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(file.name)
+    with _place(path), _temporary(path) as file:
+        yield file
+        _finish(file)
+        os.replace(file.name, path)
 
 
 @contextmanager
-def _written(path: Path, data: bytes) -> Iterator[str]:
-    """The name of a whole temporary file beside `path`, gone at the end if it is still there."""
+def _temporary(path: Path) -> Iterator[BinaryIO]:
+    """A file beside `path`, gone at the end if it is still there."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)  # a temporary file is private to its maker; this one is to be shared
-            yield file.name
+            yield file
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(file.name)
+
+
+def _finish(file: BinaryIO) -> None:
+    """Bring a temporary file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)  # it is private to its maker; from now on it is to be shared
 
 
 def check_writable(path: Path) -> None:

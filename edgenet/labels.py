@@ -30,6 +30,14 @@ def imagenet() -> list[str]:
     return [name for _, name in _imagenet()]
 
 
+def of_pictures(
+    paths: Sequence[Path], folder: Path, names: Sequence[str], truth: Path | None = None
+) -> Sequence[int | None]:
+    """The class of each picture in `folder`: from the file `truth`, or, without one, by `of_folders`. Raises as they
+    do."""
+    return of_file(truth, paths, folder, names) if truth else of_folders(paths, names)
+
+
 def of_folders(paths: Sequence[Path], names: Sequence[str]) -> list[int | None]:
     """The class of each picture by the folder that it lies in: named after a class, spaces written as underscores or
     not, or after the WordNet identifier of one of ImageNet's 1,000 classes, or after the number of a class.

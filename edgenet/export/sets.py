@@ -38,22 +38,17 @@ def choose(calibration: Path, evaluation: Path | None, labels: Sequence[str], tr
         if shown.note():
             notes.append(f"{evaluation}: {shown.note()}")
         evaluated = shown.paths
-        classes = _classes(evaluated, folder, labels, truth)
+        classes = class_names.of_pictures(evaluated, folder, labels, truth)
     else:
         calibrating, evaluated = _split(found.paths, calibration)
-        known = dict(zip(found.paths, _classes(found.paths, folder, labels, truth), strict=True))
+        classes = class_names.of_pictures(found.paths, folder, labels, truth)
+        known = dict(zip(found.paths, classes, strict=True))
         classes = [known[path] for path in evaluated]
         notes.append(
             f"{calibration}: {len(calibrating):,} of {len(found.paths):,} images calibrate, the others are evaluated; "
             "to choose yourself, name another folder with --evaluation"
         )
     return Sets(tuple(calibrating), tuple(evaluated), folder, tuple(classes), tuple(notes))
-
-
-def _classes(paths: list[Path], folder: Path, labels: Sequence[str], truth: Path | None) -> list[int | None]:
-    if truth:
-        return list(class_names.of_file(truth, paths, folder, labels))
-    return class_names.of_folders(paths, labels)
 
 
 def _split(paths: list[Path], folder: Path) -> tuple[list[Path], list[Path]]:

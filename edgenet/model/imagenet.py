@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.model import weights
 from edgenet.model.weights import Wish
 
@@ -38,8 +38,9 @@ def _download(alpha: float, size: int, place: Path) -> None:
     try:
         keras.applications.MobileNet(input_shape=(size, size, 3), alpha=alpha, weights="imagenet")
     except Exception as error:  # whatever networks and file systems raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = reason.rpartition(": None -- ")[2]  # what stands before it is the address, which comes below
+        reason = first_line(error).rpartition(": None -- ")[
+            2
+        ]  # what stands before it is the address, which comes below
         raise EdgenetError(
             f"{place}: expected the ImageNet weights, found none there and no way to download them ({reason}); "
             f"put https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/{place.name} there"

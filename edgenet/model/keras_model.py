@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.input_range import InputRange
 from edgenet.model import own_range
 from edgenet.model.classifier import Classifier
@@ -235,7 +235,7 @@ def _some(count: int, thing: str) -> str:
 
 def _reason(error: Exception) -> str:
     """One line of what a library says."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    reason = first_line(error)
     if "safe_mode" in str(error) or "Lambda" in reason:
         return "a Lambda layer; edgenet runs no code out of a model file"
     return reason

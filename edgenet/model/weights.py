@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edgenet.bundled import SPEC, WEIGHTS
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.model import mobilenet
 from edgenet.model.architecture import BLOCKS, STEM_FILTERS, scaled
 from edgenet.records import ModelSpec
@@ -98,8 +98,9 @@ def load(path: Path, wish: Wish = Wish()) -> keras.Model:
         try:
             filled.load_weights(path)
         except Exception as error:  # Keras and HDF5 have many
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise EdgenetError(f"{path}: expected the weights of {spec.name}, found others ({reason})") from error
+            raise EdgenetError(
+                f"{path}: expected the weights of {spec.name}, found others ({first_line(error)})"
+            ) from error
     return model
 
 

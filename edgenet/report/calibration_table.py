@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from edgenet.records import Finding
 from edgenet.report.columns import columns
+from edgenet.report.findings import lines
 
 
 def calibration_table(findings: Sequence[Finding], distances: dict[str, float]) -> str:
     """A line for each finding, then how far the images are from the training with each input range."""
-    width = max(len(finding.level) for finding in findings)
-    lines = "\n".join(f"{finding.level.ljust(width)}  {finding.text}" for finding in findings)
+    said = "\n".join(lines(findings))
     if not distances:
-        return lines
+        return said
     nearest_first = sorted(distances.items(), key=lambda item: item[1])
     rows = [[option, f"{distance:,.{0 if distance >= 100 else 3}f}"] for option, distance in nearest_first]
-    return f"{lines}\n\n{columns([['input range', 'distance']], rows)}"
+    return f"{said}\n\n{columns([['input range', 'distance']], rows)}"

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 from edgenet.records import Finding
+from edgenet.report.findings import lines
 
 
 def doctor_table(findings: Sequence[Finding]) -> str:
     """A line for each finding, and what they come to."""
-    levels = [finding.level for finding in findings]
-    width = max(map(len, levels))
-    lines = [f"{finding.level.ljust(width)}  {finding.text}" for finding in findings]
-    return "\n".join([*lines, "", _verdict(levels)])
+    return "\n".join([*lines(findings), "", _verdict([finding.level for finding in findings])])
 
 
 def _verdict(levels: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from edgenet import files, records
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.records import Manifest
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import MANIFEST, Bundle
@@ -75,9 +75,8 @@ def unpack(path: Path, folder: Path) -> Bundle:
             with tarfile.open(path, mode="r|gz", tarinfo=_Member) as archive:
                 manifest = _unpack(archive, path, fresh)
         except _NONSENSE as error:
-            reason = str(error) or type(error).__name__
             raise EdgenetError(
-                f"{path}: expected a packed bundle, found another or a cut file ({reason}); {_ELSE}"
+                f"{path}: expected a packed bundle, found another or a cut file ({first_line(error)}); {_ELSE}"
             ) from error
         if (folder / bundles.RESULTS).is_dir():
             shutil.copytree(folder / bundles.RESULTS, fresh / bundles.RESULTS)
@@ -112,9 +111,7 @@ def _unpack(archive: tarfile.TarFile, path: Path, folder: Path) -> Manifest:
         place = folder / member.name
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(place, "wb") as file:
-            contents = archive.extractfile(member)
-            while piece := contents.read(1 << 20):
-                file.write(piece)
+            shutil.copyfileobj(archive.extractfile(member), file, 1 << 20)
     if manifest is None:
         raise EdgenetError(f"{path}: expected a packed bundle, found an empty archive; {_ELSE}")
     if missing:

@@ -8,7 +8,7 @@ from ai_edge_litert.compiled_model import CompiledModel
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from ai_edge_litert.options import CpuOptions, Options
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.terminal import quiet
 
 
@@ -24,6 +24,7 @@ def inference(path: Path, image: np.ndarray, threads: int) -> Callable[[], None]
             inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
             inputs[0].write(np.ascontiguousarray(image).ravel())
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EdgenetError(f"{path}: expected a model for LiteRT's CompiledModel, found: {reason}") from error
+            raise EdgenetError(
+                f"{path}: expected a model for LiteRT's CompiledModel, found: {first_line(error)}"
+            ) from error
     return lambda: model.run_by_index(0, inputs, outputs)

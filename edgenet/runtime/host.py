@@ -2,7 +2,6 @@
 
 import os
 import platform
-import subprocess
 import sys
 from contextlib import suppress
 from importlib import metadata
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import edgenet
 from edgenet.records import Machine
+from edgenet.runtime.sensors import Sensors, output
 
 
 def describe() -> Machine:
@@ -18,7 +18,7 @@ def describe() -> Machine:
         cpu=_cpu(),
         architecture=platform.machine(),
         cores=cores(),
-        governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor=Sensors().governor(),
         memory_bytes=_memory(),
         system=_system(),
         versions=versions(),
@@ -41,12 +41,11 @@ def versions() -> dict[str, str]:
 
 def _cpu() -> str:
     if sys.platform == "darwin":
-        named = _output("sysctl", "-n", "machdep.cpu.brand_string")
+        named = output("sysctl", "-n", "machdep.cpu.brand_string")
         return named or platform.processor() or platform.machine()
     # A board says its name in the device tree ("Raspberry Pi 4 Model B Rev 1.4"), a PC in cpuinfo.
-    board = _first_line("/proc/device-tree/model")
-    if board:
-        return board.rstrip("\0")
+    if board := Sensors().text("proc/device-tree/model"):
+        return board
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -64,15 +63,3 @@ def _system() -> str:
     with suppress(OSError):
         return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"
     return platform.platform()
-
-
-def _first_line(path: str) -> str | None:
-    with suppress(OSError):
-        return Path(path).read_text().strip() or None
-    return None
-
-
-def _output(*command: str) -> str | None:
-    with suppress(OSError, subprocess.CalledProcessError):
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or None
-    return None

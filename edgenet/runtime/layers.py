@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.records import Delegation, LayerTime
 from edgenet.runtime import latency
 from edgenet.runtime.delegate import operators, ready
-from edgenet.tflite.graph import Graph, Operator
+from edgenet.tflite.graph import CHANNEL_AXIS, Graph, Operator
 
 ROUNDS, SECONDS = 5, 0.005
 
@@ -54,10 +54,9 @@ def time_layers(
             program.set(*map(_noise, program.inputs))
             program.invoke()
         except (ValueError, RuntimeError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise EdgenetError(
                 f"{path}: expected operators that run alone, found {graph.kind(op)} {graph.name(op)} that does not "
-                f"({reason}); leave --layers out"
+                f"({first_line(error)}); leave --layers out"
             ) from error
         timers[str(number)] = lambda count, program=program: latency.time_inferences(program.invoke, count)
     samples = latency.interleave(timers, ROUNDS, SECONDS, lambda done: counted(done, ROUNDS))
@@ -87,8 +86,7 @@ def _noise(details: dict) -> np.ndarray:
 
 
 def _multiply_adds(graph: Graph, op) -> int:
-    kind = graph.kind(op)
-    if kind not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+    if graph.kind(op) not in CHANNEL_AXIS:
         return 0
     weights = graph.tensor(int(op.inputs[1])).shape
     positions = graph.tensor(int(op.outputs[0])).shape[:-1]  # batch, height, width

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.records import Preprocessing
 
 # Seconds for loading a file and its first inference, and for a chunk of pictures.
@@ -123,8 +123,9 @@ def _serve(connection: Connection, path: Path, size: tuple[int, int] | None) -> 
         except EdgenetError as error:
             found = error
         except Exception as error:  # whatever a damaged file leads to
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            found = EdgenetError(f"{path}: expected a model for LiteRT, found: {reason}; the file is damaged")
+            found = EdgenetError(
+                f"{path}: expected a model for LiteRT, found: {first_line(error)}; the file is damaged"
+            )
         connection.send(found)
 
     runner = None

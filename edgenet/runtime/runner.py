@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from edgenet import images
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.input_range import InputRange
 from edgenet.records import Preprocessing
 from edgenet.terminal import quiet
@@ -39,8 +39,9 @@ class Runner:
                 self._interpreter.allocate_tensors()
                 inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise EdgenetError(f"{path}: expected a model for LiteRT, found: {reason}; export it again") from error
+            raise EdgenetError(
+                f"{path}: expected a model for LiteRT, found: {first_line(error)}; export it again"
+            ) from error
         taken, given = ([tuple(map(int, part["shape"])) for part in parts] for parts in (inputs, outputs))
         if len(taken) != 1 or len(given) != 1:
             raise self._other(f"{len(taken)} inputs and {len(given)} outputs (a detector?)")

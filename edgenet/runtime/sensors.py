@@ -55,7 +55,7 @@ class Sensors:
         return Reading(
             seconds=self._clock(),
             megahertz=self._megahertz(),
-            governor=self.text(f"{_CPUS}/cpu0/cpufreq/scaling_governor"),
+            governor=self.governor(),
             celsius=self._celsius(),
             throttled=self._throttled(),
             busy=busy,
@@ -73,9 +73,9 @@ class Sensors:
                 total += sum(int(ticks) for ticks in fields[11:15]) / _TICKS
         return total if self.text("proc/stat") else None
 
-    def maximum_megahertz(self) -> tuple[float, ...] | None:
-        """The highest clock of each core."""
-        return self._each("cpufreq/cpuinfo_max_freq")
+    def governor(self) -> str | None:
+        """What chooses the clock of the first core."""
+        return self.text(f"{_CPUS}/cpu0/cpufreq/scaling_governor")
 
     def text(self, path: str) -> str | None:
         """The contents of a file, without blanks around; None where there is none."""
@@ -84,11 +84,8 @@ class Sensors:
         return None
 
     def _megahertz(self) -> tuple[float, ...] | None:
-        return self._each("cpufreq/scaling_cur_freq")
-
-    def _each(self, name: str) -> tuple[float, ...] | None:
         cores = sorted((self._root / _CPUS).glob("cpu[0-9]*"), key=lambda path: int(path.name[3:]))
-        found = [self.text(f"{_CPUS}/{core.name}/{name}") for core in cores]
+        found = [self.text(f"{_CPUS}/{core.name}/cpufreq/scaling_cur_freq") for core in cores]
         values = tuple(int(value) / 1_000 for value in found if value and value.isdigit())
         return values or None
 

@@ -126,10 +126,7 @@ class _Pictures:
     """The pictures to compare on, with the class of each where that is known."""
 
     def __init__(self, paths: Sequence[Path], question: Question, names: Sequence[str]):
-        if question.truth:
-            truth = class_names.of_file(question.truth, paths, question.images, names)
-        else:
-            truth = class_names.of_folders(paths, names)
+        truth = class_names.of_pictures(paths, question.images, names, question.truth)
         self._paths = paths
         self._pictures = tuple(
             Picture(path.relative_to(question.images).as_posix(), label)

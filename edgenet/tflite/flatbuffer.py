@@ -4,6 +4,9 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+# What the file says that it is, in its bytes 4 to 8.
+IDENTIFIER = b"TFL3"
+
 DTYPES = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -25,7 +28,7 @@ def read(data: bytes) -> schema.ModelT:
 def write(model: schema.ModelT) -> bytes:
     """The bytes of a model."""
     builder = _Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 

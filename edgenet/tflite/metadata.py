@@ -17,8 +17,8 @@ from flatbuffers.table import Table
 
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange
+from edgenet.tflite.flatbuffer import IDENTIFIER
 
-IDENTIFIER = b"TFL3"
 ENTRY = b"TFLITE_METADATA"
 
 # Fields by their numbers in the schema.

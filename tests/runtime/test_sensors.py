@@ -64,11 +64,14 @@ def test_a_machine_that_tells_all(read):
 
 
 def test_clocks_are_in_the_order_of_the_cores(tmp_path):
-    write(tmp_path, {f"{CPUS}/cpu{core}/cpufreq/cpuinfo_max_freq": f"{core + 1}000" for core in range(12)})
-    write(tmp_path, {f"{CPUS}/cpufreq/policy0/cpuinfo_max_freq": "99000", f"{CPUS}/cpuidle/current_driver": "x"})
-    sensors = Sensors(tmp_path, command=never)
-    assert sensors.maximum_megahertz() == tuple(range(1, 13))
-    assert sensors.read().megahertz is None
+    write(tmp_path, {f"{CPUS}/cpu{core}/cpufreq/scaling_cur_freq": f"{core + 1}000" for core in range(12)})
+    write(tmp_path, {f"{CPUS}/cpufreq/policy0/scaling_cur_freq": "99000", f"{CPUS}/cpuidle/current_driver": "x"})
+    assert Sensors(tmp_path, command=never).read().megahertz == tuple(range(1, 13))
+
+
+def test_the_highest_clock_is_not_the_clock(tmp_path):
+    write(tmp_path, {f"{CPUS}/cpu0/cpufreq/cpuinfo_max_freq": "1000"})
+    assert Sensors(tmp_path, command=never).read().megahertz is None
 
 
 def test_a_clock_that_is_no_number_is_left_out(read):
