@@ -3,12 +3,23 @@
 import argparse
 import errno
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
 
 import edgenet
-from edgenet.commands import ablate, benchmark, calibrate, doctor, export, model, pack, train, verify
+from edgenet.commands import (
+    ablate,
+    benchmark,
+    calibrate,
+    doctor,
+    export,
+    model,
+    pack,
+    train,
+    verify,
+)
 from edgenet.errors import EdgenetError
 
 VERBS = {
@@ -25,8 +36,8 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, or 1 after one line on stderr that says what to mend."""
-    debug = False
+    """Run one command. Returns the exit code: the command's, or 1 after one line on stderr that says what to mend."""
+    debug, options = False, argparse.Namespace(exit_code=0)
     # A closed terminal, too, leaves nothing half-made.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _interrupt)
@@ -35,11 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         debug = options.debug
+        options.command = shlex.join(["edgenet", *(sys.argv[1:] if arguments is None else arguments)])
+        options.exit_code = 0
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:
+        if not debug and error.errno == errno.ENAMETOOLONG:
+            print(f"Error: expected a path, found {str(error.filename)[:80]}...: {error.strerror}", file=sys.stderr)
+            return 1
         if debug or error.errno != errno.ENOSPC:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer would fail again at the end
@@ -56,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print("Error: interrupted before the end; nothing was written; run the command again", file=sys.stderr)
         return 1
-    return 0
+    return options.exit_code
 
 
 def _interrupt(*_) -> None:

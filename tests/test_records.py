@@ -10,14 +10,19 @@ from edgenet import records
 from edgenet.errors import EdgenetError
 from edgenet.records import (
     Calibration,
+    ClassDrift,
     Condition,
     Delegation,
+    Diagnosis,
     Drift,
     File,
     Finding,
     Flip,
+    Guess,
     Interval,
+    Kept,
     Latency,
+    LayerNoise,
     LayerTime,
     Machine,
     Manifest,
@@ -26,6 +31,7 @@ from edgenet.records import (
     Peak,
     Picture,
     Preprocessing,
+    Probabilities,
     Results,
     Start,
     Variant,
@@ -34,11 +40,29 @@ from edgenet.records import (
 DRIFT = Drift(
     images=3,
     agreement=2 / 3,  # no short decimal: only a reader that keeps all digits gets it back
+    agreement_interval=Interval(2 / 3, 0.2, 1.0),
     top5=1.0,
     ties=0.0,
+    probabilities=Probabilities(1 / 7, 0.5, 1e-9),
+    labelled=0,
     accuracy=None,
+    top5_accuracy=None,
     reference_accuracy=None,
-    flips=(Flip("evaluation/ä.png", 1, 0),),
+    reference_top5_accuracy=None,
+    gained=0,
+    lost=0,
+    change_interval=None,
+    mcnemar=None,
+    classes=(ClassDrift(1, 2, 2, 0, 0), ClassDrift(3, 1, 0, 0, 0)),
+    flips=(
+        Flip(
+            "evaluation/ä.png",
+            3,
+            (Guess(1, 1 / 3), Guess(0, 0.3), Guess(3, 0.0)),
+            (Guess(0, 0.4), Guess(1, 1e-9), Guess(2, 0.0)),
+        ),
+        Flip("evaluation/b.png", None, (Guess(1, 0.5), Guess(0, 0.5)), (Guess(0, 7.25), Guess(1, -3.0))),
+    ),
 )
 
 MANIFEST = Manifest(
@@ -89,7 +113,19 @@ RESULTS = Results(
                 ),
                 Latency(2, ((0.1,),), None, None, 0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 1),
             ),
-            drift=replace(DRIFT, accuracy=1 / 3, reference_accuracy=0.7),
+            drift=replace(
+                DRIFT,
+                labelled=3,
+                accuracy=1 / 3,
+                top5_accuracy=1.0,
+                reference_accuracy=0.7,
+                reference_top5_accuracy=2 / 3,
+                gained=1,
+                lost=2,
+                change_interval=Interval(-1 / 3, -0.9, 0.6),
+                mcnemar=1 / 7,
+                classes=(ClassDrift(3, 3, 2, 1, 2),),
+            ),
             multiply_adds=5_000_000_000,
             delegation=Delegation(31, 29),
             layers=(LayerTime('block „ä"/conv', "CONV_2D", 1_000, 1 / 7), LayerTime("", "SOFTMAX", 0, 1e-9)),
@@ -106,6 +142,11 @@ RESULTS = Results(
         governor="ondemand",
     ),
     peaks=(Peak("float32", 1, 1e11 / 3), Peak("int8", 4, 1e12)),
+    labels=("ä", "bee"),
+    evaluation="ef" * 32,
+    thumbnails={"evaluation/ä.png": "/9j/4AAQ+w=="},
+    calibration=(Finding("note", "few pictures: ä"),),
+    command="edgenet benchmark 'ä b'",
     files={},
     notes=("a note",),
 )
@@ -118,13 +159,47 @@ ALONE = replace(
     base=None,
     condition=Condition("good", (), ("clock", "heat", "other processes"), None, None, None, None),
     peaks=(),
-    measurements=(replace(RESULTS.measurements[0], drift=replace(DRIFT, agreement=None, top5=None, flips=())),),
+    measurements=(
+        replace(
+            RESULTS.measurements[0],
+            drift=replace(
+                DRIFT, agreement=None, agreement_interval=None, top5=None, probabilities=None, classes=(), flips=()
+            ),
+        ),
+    ),
+    labels=(),
+    evaluation=None,
+    thumbnails={},
+    calibration=(),
+    command="",
 )
 SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
-BOTH = pytest.mark.parametrize("record", [MANIFEST, RESULTS], ids=["manifest", "results"])
-NAMES = {Manifest: "edgenet bundle", Results: "edgenet results"}
-FORMATS = {Manifest: 2, Results: 3}
+DIAGNOSIS = Diagnosis(
+    bundle="tiny",
+    variant="int8",
+    images=43,
+    agreeing=41,
+    logits=100 / 7,
+    layers=(
+        LayerNoise(
+            "block/ä",
+            "CONV_2D",
+            2 / 3,
+            1 / 3,
+            12.5,
+            (Kept("float32", 2.5, -1, 1_000, 1.25), Kept("int16", 0.0, 0, 9, 1.0)),
+        ),
+        LayerNoise("first", "CONV_2D", None, 31.0, None, ()),
+    ),
+    created="2025-01-31T12:00:00Z",
+    versions={"edgenet": "0.1", "numpy": "2.1"},
+    files={"float32.tflite": "ab" * 32, "int8.tflite": "cd" * 32},
+)
+
+EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
+NAMES = {Manifest: "edgenet bundle", Results: "edgenet results", Diagnosis: "edgenet diagnosis"}
+FORMATS = {Manifest: 3, Results: 4, Diagnosis: 1}
 
 
 def sealed(body: dict) -> bytes:
@@ -134,14 +209,18 @@ def sealed(body: dict) -> bytes:
     return json.dumps({**body, "digest": digest}).encode()
 
 
-@pytest.mark.parametrize("record", [MANIFEST, RESULTS, ALONE, SILENT], ids=["manifest", "results", "alone", "silent"])
+@pytest.mark.parametrize(
+    "record",
+    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits=None, layers=())],
+    ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise"],
+)
 def test_round_trip(record):
     data = records.to_json(record)
     assert records.from_json(type(record), data, "here") == record
     assert records.to_json(records.from_json(type(record), data, "here")) == data
 
 
-@BOTH
+@EACH
 def test_it_says_what_it_is_and_is_readable(record):
     data = records.to_json(record)
     body = json.loads(data)
@@ -156,7 +235,7 @@ def test_names_in_other_letters_stay_readable():
     assert "evaluation/ä.png" in records.to_json(MANIFEST).decode("utf-8")
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.99])
 def test_cut_off(record, left):
     data = records.to_json(record)
@@ -171,7 +250,7 @@ def test_no_json(data):
         records.from_json(Manifest, data, "here")
 
 
-@BOTH
+@EACH
 def test_every_changed_value_is_found(record):
     body = json.loads(records.to_json(record))
     text = rf"^here: expected an {NAMES[type(record)]} as it was written, found it changed; make it again$"
@@ -198,7 +277,7 @@ def test_another_layout_is_no_change():
     assert records.from_json(Manifest, sealed(json.loads(records.to_json(MANIFEST))), "here") == MANIFEST
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     ("version", "hint"),
     [
@@ -270,6 +349,16 @@ def _latency(change):
     return changed
 
 
+def _drift(change):
+    """Changes the drift of the first measurement."""
+
+    def changed(body: dict) -> dict:
+        first, *others = body["measurements"]
+        return {**body, "measurements": [{**first, "drift": change(first["drift"])}, *others]}
+
+    return changed
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -294,6 +383,24 @@ def _latency(change):
         lambda body: {**body, "measurements": [_without("layers")(body["measurements"][0])]},
         lambda body: {**body, "measurements": [{**body["measurements"][0], "multiply_adds": 1.5}]},
         lambda body: {**body, "measurements": [{**body["measurements"][0], "delegation": {"operators": 31}}]},
+        *(_without(key) for key in ("labels", "evaluation", "thumbnails", "calibration", "command")),
+        lambda body: {**body, "labels": [1]},
+        lambda body: {**body, "evaluation": 7},
+        lambda body: {**body, "thumbnails": {"a.png": None}},
+        lambda body: {**body, "calibration": ["few pictures"]},
+        lambda body: {**body, "command": ["edgenet", "benchmark"]},
+        *(
+            _drift(_without(key))
+            for key in ("agreement_interval", "probabilities", "labelled", "gained", "change_interval", "classes")
+        ),
+        _drift(lambda drift: {**drift, "agreement_interval": 0.5}),
+        _drift(lambda drift: {**drift, "probabilities": {"winner": 0.1, "largest": 0.1}}),
+        _drift(lambda drift: {**drift, "gained": None}),
+        _drift(lambda drift: {**drift, "lost": 0.5}),
+        _drift(lambda drift: {**drift, "classes": [3]}),
+        _drift(lambda drift: {**drift, "classes": [{**drift["classes"][0], "agreeing": None}]}),
+        _drift(lambda drift: {**drift, "flips": [{**drift["flips"][0], "reference": 1}]}),
+        _drift(lambda drift: {**drift, "flips": [{**drift["flips"][0], "variant": [{"label": 1}]}]}),
     ],
 )
 def test_fields_of_results_that_do_not_fit(change):
@@ -301,6 +408,25 @@ def test_fields_of_results_that_do_not_fit(change):
     text = r"^here: expected an edgenet results, found fields that do not fit; make it again$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(Results, data, "here")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without("agreeing"),
+        lambda body: {**body, "images": 1.5},
+        lambda body: {**body, "logits": "ten"},
+        lambda body: {**body, "layers": ["first"]},
+        lambda body: {**body, "layers": [_without("kept")(body["layers"][0])]},
+        lambda body: {**body, "layers": [{**body["layers"][0], "kept": [{"arithmetic": "int16"}]}]},
+        lambda body: {**body, "files": {"int8.tflite": None}},
+    ],
+)
+def test_fields_of_a_diagnosis_that_do_not_fit(change):
+    data = sealed(change(json.loads(records.to_json(DIAGNOSIS))))
+    text = r"^here: expected an edgenet diagnosis, found fields that do not fit; make it again$"
+    with pytest.raises(EdgenetError, match=text):
+        records.from_json(Diagnosis, data, "here")
 
 
 def test_a_whole_number_is_read_as_a_float():

@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
                 api=options.api,
                 cooldown=options.cooldown,
                 per_layer=options.layers,
+                command=options.command,
             )
     finally:
         progress.close()

@@ -4,8 +4,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-from edgenet.records import KERAS, Interval, Measurement, Results
+from edgenet.records import KERAS, Measurement, Results
 from edgenet.report.columns import columns
+from edgenet.report.numbers import (
+    ends,
+    megabytes,
+    milliseconds,
+    probability,
+    share,
+    signed,
+    speed,
+    threads,
+    three_digits,
+)
 
 FLOAT32 = "float32"
 # The arithmetic of each variant's convolutions.
@@ -21,6 +32,7 @@ def results_table(results: Results) -> str:
         _title(results),
         columns(_header(measured[0]), [_row(measurement, results.base) for measurement in measured]),
         "\n".join(_legend(results)),
+        _drift(results),
         _limits(results, measured),
         *(_layers(measurement) for measurement in measured if measurement.layers),
         _trust(results),
@@ -39,36 +51,27 @@ def _title(results: Results) -> str:
 def _header(measurement: Measurement) -> list[list[str]]:
     cells = [["variant", ""], ["file", "MB"]]
     for latency in measurement.latency:
-        cells += [[f"{latency.threads} thread{'s' * (latency.threads > 1)}, ms", "median"], ["", "p90"], ["", "speed"]]
+        cells += [[f"{threads(latency.threads)}, ms", "median"], ["", "p90"], ["", "speed"]]
     cells += [["top-1", "agrees"], ["top-5", "has it"], ["accuracy", ""], ["", "change"], ["ties", ""]]
     cells += [["load", "ms"], ["first", "ms"], ["memory", "MB"]]
     return [list(line) for line in zip(*cells, strict=True)]
 
 
 def _row(measurement: Measurement, base: str | None) -> list[str]:
-    cells = [measurement.name, _megabytes(measurement.bytes)]
+    cells = [measurement.name, megabytes(measurement.bytes)]
     for latency in measurement.latency:
-        cells += [_milliseconds(latency.median), _milliseconds(latency.p90)]
-        cells.append("1.00x" if measurement.name == base else _speed(latency.speed))
+        cells += [milliseconds(latency.median), milliseconds(latency.p90)]
+        cells.append("1.00x" if measurement.name == base else speed(latency.speed))
     drift = measurement.drift
     if drift is None:
         cells += ["-"] * 5
     else:
-        shares = (drift.agreement, drift.top5, drift.accuracy)
-        cells += ["-" if share is None else f"{share:.3f}" for share in shares]
-        cells += ["-" if drift.accuracy_change is None else f"{drift.accuracy_change:+.3f}", f"{drift.ties:.3f}"]
+        cells += map(share, (drift.agreement, drift.top5, drift.accuracy))
+        cells += [signed(drift.accuracy_change), share(drift.ties)]
     load, first, peak = (
         median(getattr(start, field) for start in measurement.starts) for field in ("load", "first", "peak_bytes")
     )
-    return [*cells, _milliseconds(load), _milliseconds(first), _megabytes(peak)]
-
-
-def _speed(speed: Interval | None) -> str:
-    """A ratio; in brackets where it may as well be none."""
-    if speed is None:
-        return "-"
-    text = f"{speed.value:.2f}x"
-    return text if speed.low > 1 or speed.high < 1 else f"({text})"
+    return [*cells, milliseconds(load), milliseconds(first), megabytes(peak)]
 
 
 def _legend(results: Results) -> list[str]:
@@ -88,9 +91,39 @@ def _legend(results: Results) -> list[str]:
         "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of"
     )
     baselines = [start.baseline_bytes for m in results.measurements if m.name != KERAS for start in m.starts]
-    runtime = f"{_megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
+    runtime = f"{megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
     lines.append(f"which {runtime} (Keras' load leaves TensorFlow's import out)")
     return lines + list(results.notes)
+
+
+def _drift(results: Results) -> str | None:
+    """What is sure of the drift, and how far the probabilities moved."""
+    compared = [m for m in results.measurements if m.drift and m.drift.agreement is not None]
+    if not compared:
+        return None
+    cells = [["variant", ""], ["flips", ""], ["top-1 agrees", "95 % interval"]]
+    cells += [["accuracy's change", "95 % interval"], ["lost,", "gained"], ["by", "chance"]]
+    cells += [["probability", "changes by"], ["", "at most"], ["KL", "nats"]]
+    rows = []
+    for measurement in compared:
+        drift, moved = measurement.drift, measurement.drift.probabilities
+        known = drift.change_interval is not None
+        rows.append(
+            [
+                measurement.name,
+                f"{len(drift.flips):,}",
+                ends(drift.agreement_interval, ".3f"),
+                ends(drift.change_interval, "+.3f"),
+                f"{drift.lost:,}, {drift.gained:,}" if known else "-",
+                probability(drift.mcnemar),
+                *((f"{moved.winner:.4f}", f"{moved.largest:.3f}", f"{moved.kl:.5f}") if moved else "---"),
+            ]
+        )
+    legend = (
+        "lost, gained: images that only the model before, or only the variant, has right; by chance: how likely so\n"
+        "uneven a change would be if neither were better (McNemar); probability: that of the model's top class"
+    )
+    return f"{columns([list(line) for line in zip(*cells, strict=True)], rows)}\n\n{legend}"
 
 
 def _limits(results: Results, measured: Sequence[Measurement]) -> str | None:
@@ -105,16 +138,15 @@ def _limits(results: Results, measured: Sequence[Measurement]) -> str | None:
         for latency in measurement.latency:
             rate = measurement.multiply_adds / latency.median
             peak = peaks.get((ARITHMETIC.get(measurement.name, FLOAT32), latency.threads))
-            cells += [_three_digits(rate / 1e9), f"{rate / peak:.0%}" if peak else "-"]
+            cells += [three_digits(rate / 1e9), f"{rate / peak:.0%}" if peak else "-"]
         rows.append(cells)
     if not rows:
         return None
     header = [["variant", ""], ["operators", "in XNNPACK"]]
     for latency in measured[0].latency:
-        threads = f"{latency.threads} thread{'s' * (latency.threads > 1)}"
-        header += [[threads, "1e9 mul-adds/s"], ["", "of peak"]]
+        header += [[threads(latency.threads), "1e9 mul-adds/s"], ["", "of peak"]]
     peaks_said = ", ".join(
-        f"{_three_digits(peak.multiply_adds / 1e9)} in {peak.arithmetic} on {peak.threads}" for peak in results.peaks
+        f"{three_digits(peak.multiply_adds / 1e9)} in {peak.arithmetic} on {peak.threads}" for peak in results.peaks
     )
     legend = f"peak: of one large pointwise convolution, 1e9 multiply-adds a second: {peaks_said}"
     return "\n\n".join((columns([list(line) for line in zip(*header, strict=True)], rows), legend, _sweep(measured)))
@@ -125,7 +157,7 @@ def _sweep(measured: Sequence[Measurement]) -> str:
     lines = []
     for measurement in measured:
         best = min(measurement.latency, key=lambda latency: latency.median)
-        text = f"{measurement.name}: best on {best.threads} thread{'s' * (best.threads > 1)}"
+        text = f"{measurement.name}: best on {threads(best.threads)}"
         for few, many in pairwise(sorted(measurement.latency, key=lambda latency: latency.threads)):
             if few.interval and many.interval and many.interval.low > few.interval.high:
                 text += f"; {many.threads} are slower than {few.threads}"
@@ -139,7 +171,7 @@ def _layers(measurement: Measurement) -> str:
         [
             str(number),
             layer.kind.lower(),
-            _milliseconds(layer.seconds),
+            milliseconds(layer.seconds),
             f"{layer.seconds / total:.1%}",
             f"{layer.multiply_adds / 1e6:,.2f}",
             layer.name,
@@ -162,16 +194,3 @@ def _trust(results: Results) -> str:
     if condition.unseen:
         lines.append(f"not seen on this machine: {', '.join(condition.unseen)}")
     return "\n".join(lines)
-
-
-def _milliseconds(seconds: float) -> str:
-    return _three_digits(1_000 * seconds)
-
-
-def _megabytes(count: int) -> str:
-    return _three_digits(count / 1e6)
-
-
-def _three_digits(value: float) -> str:
-    """At least three digits that count: 0.281, 2.81, 28.1, 281, 2,810."""
-    return f"{value:,.{3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0}f}"

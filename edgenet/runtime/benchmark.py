@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
-from edgenet.records import KERAS, Delegation, Drift, Measurement, Preprocessing, Results, Variant
+from edgenet import labels as class_names
+from edgenet.records import KERAS, Delegation, Drift, Finding, Measurement, Preprocessing, Results, Variant
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime import drift, host, latency, layers, peak, trust
 from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.drift import Chunk, Scorer
+from edgenet.runtime.gallery import Gallery
 from edgenet.runtime.runner import Runner
 from edgenet.runtime.sensors import Sensors
 from edgenet.runtime.watch import Cooldown, Watch
@@ -35,7 +38,8 @@ class Subject:
     models: .tflite files, by the names that the table shows. keras: the Keras model, if it is to be timed. recipe: from
     a picture to the models' input. reference: the name of what drift is measured against. scorers: of each model whose
     drift is measured, as `drift.evaluate` takes them. chunks: the `pictures` evaluation pictures with the reference's
-    scores. files: SHA-256, by path.
+    scores, that are softmax, sigmoid or logits, or None where nothing says it. labels: the class names. evaluation: as
+    `evaluation_digest` makes it. calibration: what the export found of its pictures. files: SHA-256, by path.
     """
 
     name: str
@@ -49,7 +53,16 @@ class Subject:
     chunks: Iterable[Chunk]
     pictures: int
     files: dict[str, str]
+    scores: str | None = None
+    labels: tuple[str, ...] = ()
+    evaluation: str | None = None
+    calibration: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def evaluation_digest(digests: Iterable[str]) -> str:
+    """What evaluation images have in common wherever they lie: SHA-256 of their files' SHA-256s, sorted."""
+    return sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
 def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -> Subject:
@@ -71,6 +84,10 @@ def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -
         chunks=bundles.chunks(bundle),
         pictures=len(manifest.evaluation),
         files={name: file.sha256 for name, file in manifest.files.items()},
+        scores=manifest.scores,
+        labels=tuple(class_names.read(bundle.file(bundles.LABELS))),
+        evaluation=evaluation_digest(manifest.files[picture.file].sha256 for picture in manifest.evaluation),
+        calibration=manifest.calibration.findings,
         notes=notes,
     )
 
@@ -86,20 +103,27 @@ def run(
     cooldown: bool = False,
     per_layer: bool = False,
     sensors: Sensors | None = None,
+    command: str = "",
 ) -> Results:
     """Measure on this machine.
 
     threads: the numbers of threads to time with. rounds and seconds: of `latency.interleave`. api: out of APIS.
     cooldown: whether to wait before each turn until the machine is as cool as at the beginning. per_layer: whether to
-    time each operator, too.
+    time each operator, too. command: what was typed, for the record.
 
     Raises EdgenetError when a file cannot be run.
     """
-    sensors = sensors or Sensors()
+    sensors, gallery = sensors or Sensors(), Gallery()
     drifts = {}
     if subject.scorers:
         progress.step("drift")
-        drifts = drift.evaluate(subject.chunks, subject.scorers, lambda done: progress.count(done, subject.pictures))
+        drifts = drift.evaluate(
+            subject.chunks,
+            subject.scorers,
+            lambda done: progress.count(done, subject.pictures),
+            scores=subject.scores,
+            gallery=gallery,
+        )
     workers = _workers(subject, api)
     starts, latencies, about = {name: [] for name in workers}, {name: [] for name in workers}, {}
     progress.step("starts")
@@ -159,6 +183,11 @@ def run(
         measurements=measurements,
         condition=trust.condition(phases),
         peaks=peaks,
+        labels=subject.labels,
+        evaluation=subject.evaluation,
+        thumbnails=gallery.thumbnails(),
+        calibration=subject.calibration,
+        command=command,
         files=subject.files,
         notes=subject.notes,
     )
@@ -168,7 +197,12 @@ def measure_drift(bundle: Bundle, variants: Sequence[Variant], progress: Progres
     """Drift of each variant on the bundle's evaluation pictures, on all cores."""
     total = len(bundle.manifest.evaluation)
     scorers = _scorers(bundle, variants)
-    return drift.evaluate(bundles.chunks(bundle), scorers, lambda done: progress.count(done, total))
+    return drift.evaluate(
+        bundles.chunks(bundle),
+        scorers,
+        lambda done: progress.count(done, total),
+        scores=bundle.manifest.scores,
+    )
 
 
 def _scorers(bundle: Bundle, variants: Sequence[Variant]) -> dict[str, Sequence[Scorer]]:

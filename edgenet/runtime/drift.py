@@ -1,5 +1,6 @@
 """Drift: how far a variant's scores are from those of the Keras model it was made of."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,10 +10,17 @@ import numpy as np
 
 from edgenet.errors import EdgenetError
 from edgenet.images import ahead
-from edgenet.records import Drift, Flip, Picture
+from edgenet.records import ClassDrift, Drift, Flip, Guess, Picture, Probabilities
+from edgenet.runtime import proportions
+from edgenet.runtime.gallery import Gallery
 
 # Pictures that travel through the evaluation together: enough to make a thread's work worth handing over.
 CHUNK = 16
+# Guesses of a flipped picture that are kept.
+GUESSES = 3
+# An 8-bit score is 0 where a float one is small, which no logarithm takes: one step of it, 1/256, is spread over all
+# classes, in both models, before they are compared (additive smoothing; Lidstone, 1920).
+SMOOTHING = 1 / 256
 
 # uint8 pictures (n, height, width, channels) to float32 scores (n, classes)
 Scorer = Callable[[np.ndarray], np.ndarray]
@@ -30,68 +38,150 @@ class Chunk:
 
 @dataclass
 class Tally:
-    """Sums over the pictures seen so far; it divides once, at the end. Of the pictures, only flipped ones are kept."""
+    """Sums over the pictures seen so far; it divides once, at the end. Of the pictures, only flipped ones are kept.
 
+    scores: what the scores are, as `Manifest.scores` has it. None: probabilities, if the reference's sum to 1.
+    """
+
+    scores: str | None = None
     images: int = 0
     compared: int = 0
-    agreeing: int = 0
-    in_top5: int = 0
     tied: int = 0
-    labelled: int = 0
-    right: int = 0
-    reference_right: int = 0
+    in_top5: int = 0
+    right5: int = 0
+    reference_right5: int = 0
+    # Labelled pictures, by whether the variant and whether the reference has them right.
+    outcomes: Counter = field(default_factory=Counter)
+    classes: dict[int, Counter] = field(default_factory=dict)
+    winner: float = 0.0
+    largest: float = 0.0
+    kl: float = 0.0
     flips: list[Flip] = field(default_factory=list)
 
-    def add(self, reference: np.ndarray | None, scores: np.ndarray, pictures: tuple[Picture, ...]) -> None:
+    def add(self, reference: np.ndarray | None, scores: np.ndarray, pictures: tuple[Picture, ...]) -> tuple[int, ...]:
         """Count pictures: `reference` and `scores` are float32 (n, classes). Among equal scores the lowest index wins.
 
-        Raises EdgenetError when a score is not a number.
+        Returns the places of those that flipped. Raises EdgenetError when a score is not a number.
         """
         if not np.isfinite(scores).all():
             broken = pictures[int(np.argmin(np.isfinite(scores).all(axis=1)))]
             raise EdgenetError(f"{broken.file}: expected finite scores, found NaN or infinity; export the model again")
-        found = scores.argmax(axis=1).tolist()
-        best = scores.max(axis=1, keepdims=True)
+        ranked = _ranked(scores)
+        expected = None if reference is None else _ranked(reference)
+        labels = np.array([-1 if picture.label is None else picture.label for picture in pictures])
         self.images += len(pictures)
-        self.tied += int(((scores == best).sum(axis=1) > 1).sum())
-        self.labelled += sum(picture.label is not None for picture in pictures)
-        self.right += sum(given == picture.label for picture, given in zip(pictures, found, strict=True))
-        if reference is not None:
-            self._compare(reference, scores, found, pictures)
-
-    def _compare(self, reference: np.ndarray, scores: np.ndarray, found: list[int], pictures) -> None:
-        expected = reference.argmax(axis=1)
-        best5 = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        self.tied += int(((scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum())
+        self.right5 += _among(labels, ranked)
+        if reference is None:
+            self._count_outcomes(labels, ranked[:, 0], ranked[:, 0])
+            return ()
+        self._count_outcomes(labels, ranked[:, 0], expected[:, 0])
         self.compared += len(pictures)
-        self.in_top5 += int((best5 == expected[:, None]).any(axis=1).sum())
-        for picture, wanted, given in zip(pictures, expected.tolist(), found, strict=True):
-            self.agreeing += wanted == given
-            self.reference_right += wanted == picture.label
-            if wanted != given:
-                self.flips.append(Flip(picture.file, wanted, given))
+        self.in_top5 += _among(expected[:, 0], ranked)
+        self.reference_right5 += _among(labels, expected)
+        self._count_classes(labels, ranked[:, 0], expected[:, 0])
+        self._add_probabilities(reference, scores, expected[:, 0])
+        flipped = np.flatnonzero(ranked[:, 0] != expected[:, 0]).tolist()
+        for place in flipped:
+            guesses = (_guesses(reference[place], expected[place]), _guesses(scores[place], ranked[place]))
+            self.flips.append(Flip(pictures[place].file, pictures[place].label, *guesses))
+        return tuple(flipped)
+
+    def _count_outcomes(self, labels: np.ndarray, found: np.ndarray, expected: np.ndarray) -> None:
+        for label, given, wanted in zip(labels.tolist(), found.tolist(), expected.tolist(), strict=True):
+            if label >= 0:
+                self.outcomes[given == label, wanted == label] += 1
+
+    def _count_classes(self, labels: np.ndarray, found: np.ndarray, expected: np.ndarray) -> None:
+        for label, given, wanted in zip(labels.tolist(), found.tolist(), expected.tolist(), strict=True):
+            counts = self.classes.setdefault(wanted if label < 0 else label, Counter())
+            counts["images"] += 1
+            counts["agreeing"] += given == wanted
+            counts["right"] += given == label
+            counts["reference_right"] += wanted == label
+
+    def _add_probabilities(self, reference: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> None:
+        if self.scores is None:
+            sums = bool((reference >= 0).all() and np.allclose(reference.sum(axis=1), 1, atol=1e-3))
+            self.scores = "softmax" if sums else "unknown"
+        if self.scores not in ("softmax", "logits"):
+            return
+        before, after = (_probabilities(part.astype(np.float64), self.scores) for part in (reference, scores))
+        rows = np.arange(len(expected))
+        change = np.abs(after[rows, expected] - before[rows, expected])
+        self.winner += float(change.sum())
+        self.largest = max(self.largest, float(change.max()))
+        before, after = (
+            (part + SMOOTHING / part.shape[1]) / (part.sum(axis=1, keepdims=True) + SMOOTHING)
+            for part in (before, after)
+        )
+        self.kl += float((before * np.log(before / after)).sum())
 
     def drift(self) -> Drift:
         """The shares. Accuracy counts the pictures whose class is known."""
+        labelled = self.outcomes.total()
+        both, gained, lost, neither = (
+            self.outcomes[one, other] for one, other in ((True, True), (True, False), (False, True), (False, False))
+        )
+        agreeing = self.compared - len(self.flips)
+        compared, known = self.compared > 0, labelled > 0 and self.compared > 0
+        rated = compared and self.scores in ("softmax", "logits")
         return Drift(
             images=self.images,
-            agreement=self.agreeing / self.compared if self.compared else None,
-            top5=self.in_top5 / self.compared if self.compared else None,
+            agreement=agreeing / self.compared if compared else None,
+            agreement_interval=proportions.wilson(agreeing, self.compared) if compared else None,
+            top5=self.in_top5 / self.compared if compared else None,
             ties=self.tied / self.images,
-            accuracy=self.right / self.labelled if self.labelled else None,
-            reference_accuracy=self.reference_right / self.labelled if self.labelled and self.compared else None,
+            probabilities=Probabilities(self.winner / self.compared, self.largest, max(0.0, self.kl / self.compared))
+            if rated
+            else None,
+            labelled=labelled,
+            accuracy=(both + gained) / labelled if labelled else None,
+            top5_accuracy=self.right5 / labelled if labelled else None,
+            reference_accuracy=(both + lost) / labelled if known else None,
+            reference_top5_accuracy=self.reference_right5 / labelled if known else None,
+            gained=gained,
+            lost=lost,
+            change_interval=proportions.paired_difference(both, gained, lost, neither) if known else None,
+            mcnemar=proportions.mcnemar(gained, lost) if known else None,
+            classes=tuple(ClassDrift(label=label, **self.classes[label]) for label in sorted(self.classes)),
             flips=tuple(self.flips),
         )
+
+
+def _ranked(scores: np.ndarray) -> np.ndarray:
+    """The five best classes of each row, the best first; among equals the lowest index."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :5]
+
+
+def _among(wanted: np.ndarray, ranked: np.ndarray) -> int:
+    return int((ranked == wanted[:, None]).any(axis=1).sum())
+
+
+def _guesses(scores: np.ndarray, ranked: np.ndarray) -> tuple[Guess, ...]:
+    return tuple(Guess(int(label), float(scores[label])) for label in ranked[:GUESSES])
+
+
+def _probabilities(scores: np.ndarray, kind: str) -> np.ndarray:
+    if kind == "softmax":
+        return np.maximum(scores, 0)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def evaluate(
     chunks: Iterable[Chunk],
     scorers: dict[str, Sequence[Scorer]],
     counted: Callable[[int], None] = lambda images: None,
+    *,
+    scores: str | None = None,
+    gallery: Gallery | None = None,
 ) -> dict[str, Drift]:
     """Drift of each variant over all pictures, on as many threads as there are scorers of it.
 
     scorers: for each variant, functions that do the same; each serves one thread at a time, as interpreters must.
-    counted: told the number of pictures done. Only a few chunks are held at a time.
+    counted: told the number of pictures done. scores: of `Tally`. gallery: gets the pictures that flip. Only a few
+    chunks are held at a time.
     """
     threads = len(next(iter(scorers.values())))
     free = {name: SimpleQueue() for name in scorers}
@@ -106,13 +196,16 @@ def evaluate(
         finally:
             free[name].put(scorer)
 
-    tallies = {name: Tally() for name in scorers}
+    tallies = {name: Tally(scores) for name in scorers}
     with ThreadPoolExecutor(threads) as pool:
         begun = ((chunk, {name: pool.submit(score, name, chunk) for name in scorers}) for chunk in chunks)
         try:
-            for chunk, scores in ahead(begun, 2 * threads):
-                for name, future in scores.items():
-                    tallies[name].add(chunk.reference, future.result(), chunk.pictures)
+            for chunk, futures in ahead(begun, 2 * threads):
+                for name, future in futures.items():
+                    for place in tallies[name].add(chunk.reference, future.result(), chunk.pictures):
+                        if gallery:
+                            sureness = float(chunk.reference[place].max())
+                            gallery.add(chunk.pictures[place].file, chunk.pixels[place], sureness)
                 counted(next(iter(tallies.values())).images)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -12,7 +12,7 @@ from edgenet import labels as class_names
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange, common, option
 from edgenet.records import KERAS, Picture, Preprocessing
-from edgenet.runtime.benchmark import Subject
+from edgenet.runtime.benchmark import Subject, evaluation_digest
 from edgenet.runtime.drift import CHUNK, Chunk, Scorer
 from edgenet.runtime.remote import Remote
 
@@ -93,7 +93,7 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
     both = [measured, *([against] if against else [])]
     found = images.find(question.images) if question.images else None
     notes = [f"{question.images}: {found.note()}"] if found and found.note() else []
-    scorers, chunks = {}, ()
+    scorers, chunks, names = {}, (), []
     if found:
         names = _class_names(question, both)
         pictures = _Pictures(found.paths, question, names)
@@ -105,6 +105,8 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
             notes.append("No reference and no classes: neither drift nor accuracy can be told.")
     elif measured.assumed:
         measured.notes.append(_assumed(measured))
+    paths = found.paths if scorers else ()
+    digests = {path.relative_to(question.images).as_posix(): files.sha256(path) for path in paths}
     timed = {one.name: one.path for one in both if not one.keras}
     return Subject(
         name=measured.name,
@@ -117,7 +119,9 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
         scorers=scorers,
         chunks=chunks,
         pictures=len(found.paths) if found else 0,
-        files={name: files.sha256(path) for name, path in timed.items()},
+        files={name: files.sha256(path) for name, path in timed.items()} | digests,
+        labels=tuple(names),
+        evaluation=evaluation_digest(digests.values()) if digests else None,
         notes=(*notes, *(note for one in both for note in one.notes)),
     )
 

@@ -34,12 +34,40 @@ STARTS = (
 
 
 def drift(agreement: float, accuracy: float | None = 0.9, reference: float | None = 0.91, images: int = 1_000) -> Drift:
-    return Drift(images, agreement, 0.987, 0.021, accuracy, reference, ())
+    known = accuracy is not None
+    return Drift(
+        images=images,
+        agreement=agreement,
+        agreement_interval=Interval(agreement, agreement - 0.01, min(1.0, agreement + 0.01)),
+        top5=0.987,
+        ties=0.021,
+        probabilities=None,
+        labelled=images if known else 0,
+        accuracy=accuracy,
+        top5_accuracy=0.99 if known else None,
+        reference_accuracy=reference,
+        reference_top5_accuracy=0.991 if known else None,
+        gained=0,
+        lost=0,
+        change_interval=Interval(accuracy - reference, -0.05, 0.05) if known else None,
+        mcnemar=1.0 if known else None,
+        classes=(),
+        flips=(),
+    )
 
 
 def alone(accuracy: float | None = 0.9, images: int = 1_000) -> Drift:
     """Of a file that is compared with nothing."""
-    return Drift(images, None, None, 0.021, accuracy, None, ())
+    return replace(
+        drift(1.0, accuracy, accuracy, images),
+        agreement=None,
+        agreement_interval=None,
+        top5=None,
+        reference_accuracy=None,
+        reference_top5_accuracy=None,
+        change_interval=None,
+        mcnemar=None,
+    )
 
 
 def timed(threads: int, median: float, base: float | None = None, off: float = 0.05) -> Latency:
@@ -111,6 +139,11 @@ def results(*measurements: Measurement, reference: str | None = "keras", **other
             "measurements": measurements,
             "condition": condition(),
             "peaks": (),
+            "labels": (),
+            "evaluation": None,
+            "thumbnails": {},
+            "calibration": (),
+            "command": "edgenet benchmark",
             "files": {},
             "notes": (),
             **others,

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from edgenet.errors import EdgenetError
 from edgenet.records import Results, Start
 from edgenet.runtime import benchmark, host
 from edgenet.runtime import bundle as bundles
+from edgenet.runtime.gallery import MOST
 from edgenet.runtime.runner import Runner
 from edgenet.terminal import Progress
 
@@ -50,6 +52,9 @@ def test_results_say_where_they_come_from(results, tiny_bundle):
     assert results.reference == "keras"
     assert results.machine == host.describe()
     assert results.files == {name: file.sha256 for name, file in tiny_bundle.manifest.files.items()}
+    assert results.labels == ("ant", "bee", "cat", "sea urchin")
+    assert results.calibration == tiny_bundle.manifest.calibration.findings
+    assert results.command == ""  # nothing was typed
     for measurement in results.measurements:
         file = "model.keras" if measurement.name == "keras" else f"{measurement.name}.tflite"
         assert measurement.bytes == tiny_bundle.file(file).stat().st_size
@@ -60,6 +65,28 @@ def test_drift_is_that_of_the_exporting_machine_which_is_this_one(results, tiny_
     assert found == {**{variant.name: variant.drift for variant in tiny_bundle.manifest.variants}, "keras": None}
     assert found["float32"].agreement == 1.0
     assert found["float32"].images == 43
+
+
+def test_the_evaluation_images_are_known_by_their_bytes_in_no_order(results, tiny_bundle):
+    digests = sorted(
+        sha256(tiny_bundle.file(picture.file).read_bytes()).hexdigest() for picture in tiny_bundle.manifest.evaluation
+    )
+    assert results.evaluation == sha256("".join(digests).encode()).hexdigest()
+    assert benchmark.evaluation_digest(reversed(digests)) == results.evaluation
+    assert benchmark.evaluation_digest(digests[1:]) != results.evaluation
+
+
+def test_each_picture_that_flipped_has_a_thumbnail(results):
+    flipped = {flip.file for measured in results.measurements if measured.drift for flip in measured.drift.flips}
+    assert 0 < len(flipped) <= MOST  # or some of them would have none
+    assert set(results.thumbnails) == flipped
+
+
+def test_what_was_typed_is_kept(tiny_bundle):
+    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0)
+    found = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002, command="edgenet benchmark a")
+    assert found.command == "edgenet benchmark a"
+    assert (found.evaluation, found.labels) == (subject.evaluation, subject.labels)
 
 
 def test_without_keras_on_several_threads(tiny_bundle):
@@ -109,7 +136,22 @@ def test_a_file_that_is_compared_with_nothing_has_accuracy_and_ties(tiny_bundle)
     (measurement,) = results.measurements
     expected = next(variant.drift for variant in tiny_bundle.manifest.variants if variant.name == "int8")
     assert measurement.name == "mine.tflite"
-    assert measurement.drift == replace(expected, agreement=None, top5=None, reference_accuracy=None, flips=())
+    assert measurement.drift == replace(
+        expected,
+        agreement=None,
+        agreement_interval=None,
+        top5=None,
+        probabilities=None,
+        reference_accuracy=None,
+        reference_top5_accuracy=None,
+        gained=0,
+        lost=0,
+        change_interval=None,
+        mcnemar=None,
+        classes=(),
+        flips=(),
+    )
+    assert results.thumbnails == {}
     assert (measurement.drift.images, measurement.drift.accuracy is None) == (43, False)
 
 

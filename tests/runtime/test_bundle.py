@@ -107,9 +107,9 @@ def test_a_changed_manifest_is_refused(folder):
 
 def test_a_newer_format_is_refused(folder):
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 4}))
     with pytest.raises(
-        EdgenetError, match="expected format 2 of an edgenet bundle, found 3; use the edgenet that made it"
+        EdgenetError, match="expected format 3 of an edgenet bundle, found 4; use the edgenet that made it"
     ):
         bundles.load(folder)
 
@@ -117,13 +117,13 @@ def test_a_newer_format_is_refused(folder):
 def test_an_older_format_is_refused_but_may_be_replaced(folder):
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    with pytest.raises(EdgenetError, match=r"expected format 2 of an edgenet bundle, found 1; make it again$"):
+    with pytest.raises(EdgenetError, match=r"expected format 3 of an edgenet bundle, found 1; make it again$"):
         bundles.load(folder)
     bundles.check_replaceable(folder)
 
 
 def test_another_kind_of_json_is_refused(folder):
-    (folder / "manifest.json").write_text('{"kind": "edgenet results", "format": 2}')
+    (folder / "manifest.json").write_text('{"kind": "edgenet results", "format": 4}')
     with pytest.raises(EdgenetError, match="expected an edgenet bundle, found another kind of file"):
         bundles.load(folder)
 

@@ -1,5 +1,6 @@
 """Drift against sums written out in plain Python, and how its evaluation uses threads and memory."""
 
+import math
 import random
 import threading
 import time
@@ -8,34 +9,85 @@ import numpy as np
 import pytest
 
 from edgenet.errors import EdgenetError
-from edgenet.records import Flip, Picture
+from edgenet.records import ClassDrift, Flip, Guess, Picture, Probabilities
 from edgenet.runtime.drift import Chunk, Tally, evaluate
+from edgenet.runtime.gallery import Gallery
+from edgenet.runtime.proportions import mcnemar, paired_difference, wilson
 
 
 def expected_drift(reference, scores, labels) -> dict:
     """The definition, one picture at a time, without numpy's argmax or argsort."""
-    agreeing = in_top5 = ties = right = reference_right = 0
-    flips = []
+    agreeing = in_top5 = ties = right = right5 = reference_right = reference_right5 = gained = lost = 0
+    flips, classes = [], {}
     for number, (wanted, given, label) in enumerate(zip(reference.tolist(), scores.tolist(), labels, strict=True)):
         ranked = sorted(range(len(given)), key=lambda c: (-given[c], c))
+        expected = sorted(range(len(wanted)), key=lambda c: (-wanted[c], c))
         top = min(c for c in range(len(wanted)) if wanted[c] == max(wanted))
         agreeing += ranked[0] == top
         in_top5 += top in ranked[:5]
         ties += given.count(max(given)) > 1
         right += ranked[0] == label
+        right5 += label in ranked[:5]
         reference_right += top == label
+        reference_right5 += label in expected[:5]
+        gained += ranked[0] == label != top
+        lost += ranked[0] != label == top
         if ranked[0] != top:
-            flips.append(Flip(f"{number}.png", top, ranked[0]))
-    known = [label for label in labels if label is not None]
+            guesses = (
+                tuple(Guess(c, row[c]) for c in order[:3]) for row, order in ((wanted, expected), (given, ranked))
+            )
+            flips.append(Flip(f"{number}.png", label, *guesses))
+        seen = classes.setdefault(top if label is None else label, [0, 0, 0, 0])
+        for place, counted in enumerate((True, ranked[0] == top, ranked[0] == label, top == label)):
+            seen[place] += counted
+    known = len([label for label in labels if label is not None])
+    both = right - gained
     return {
         "images": len(labels),
         "agreement": agreeing / len(labels),
+        "agreement_interval": wilson(agreeing, len(labels)),
         "top5": in_top5 / len(labels),
         "ties": ties / len(labels),
-        "accuracy": right / len(known) if known else None,
-        "reference_accuracy": reference_right / len(known) if known else None,
+        "labelled": known,
+        "accuracy": right / known if known else None,
+        "top5_accuracy": right5 / known if known else None,
+        "reference_accuracy": reference_right / known if known else None,
+        "reference_top5_accuracy": reference_right5 / known if known else None,
+        "gained": gained,
+        "lost": lost,
+        "change_interval": paired_difference(both, gained, lost, known - both - gained - lost) if known else None,
+        "mcnemar": mcnemar(gained, lost) if known else None,
+        "classes": tuple(ClassDrift(label, *seen) for label, seen in sorted(classes.items())),
         "flips": tuple(flips),
     }
+
+
+def softmax(row: list[float]) -> list[float]:
+    powers = [math.exp(value) for value in row]
+    return [power / sum(powers) for power in powers]
+
+
+def expected_probabilities(reference: list[list[float]], scores: list[list[float]]) -> tuple[float, float, float]:
+    """Mean and largest change of the winner's probability, and the mean divergence, from rows of probabilities.
+
+    One step of 256 more is spread over the classes first, in both, as 8 bits show nothing smaller.
+    """
+    changes, divergences = [], []
+    for wanted, given in zip(reference, scores, strict=True):
+        top = wanted.index(max(wanted))
+        changes.append(abs(given[top] - wanted[top]))
+        p, q = ([(value + 1 / 256 / len(row)) / (sum(row) + 1 / 256) for value in row] for row in (wanted, given))
+        divergences.append(sum(one * math.log(one / other) for one, other in zip(p, q, strict=True)))
+    return sum(changes) / len(changes), max(changes), sum(divergences) / len(divergences)
+
+
+def tallied(reference, scores, labels, kind: str | None = None, chunk: int = 16):
+    """The drift, counted a chunk at a time."""
+    tally = Tally(kind)
+    for start in range(0, len(scores), chunk):
+        part = slice(start, start + chunk)
+        tally.add(None if reference is None else reference[part], scores[part], named(labels)[part])
+    return tally.drift()
 
 
 def named(labels) -> tuple[Picture, ...]:
@@ -50,16 +102,18 @@ def test_shares_are_those_of_the_definition(classes, steps):
     scores = reference + rng.normal(0, 0.2, reference.shape).astype(np.float32)
     if steps:  # the fewer steps, the more ties
         scores = np.round(scores * steps) / np.float32(steps)
-    labels = rng.integers(classes, size=len(reference)).tolist()
-    tally = Tally()
-    for start in range(0, len(reference), 16):
-        part = slice(start, start + 16)
-        tally.add(reference[part], scores[part], named(labels)[part])
-    drift = tally.drift()
+    labels = [
+        int(row.argmax()) if rng.random() < 0.5 else int(rng.integers(classes)) if rng.random() < 0.7 else None
+        for row in reference
+    ]
+    drift = tallied(reference, scores, labels)
     expected = expected_drift(reference, scores, labels)
     assert {name: getattr(drift, name) for name in expected} == expected
     assert steps != 4 or expected["ties"] > 0
+    assert min(expected["gained"], expected["lost"]) > 0
+    assert 0 < expected["labelled"] < len(labels)
     assert drift.accuracy_change == expected["accuracy"] - expected["reference_accuracy"]
+    assert drift.probabilities is None  # these scores do not sum to 1, and nothing says what they are
 
 
 def test_the_lowest_index_wins_among_equals_and_ties_are_counted():
@@ -69,8 +123,73 @@ def test_the_lowest_index_wins_among_equals_and_ties_are_counted():
     tally.add(reference, scores, named([0, 1, 2]))
     drift = tally.drift()
     assert (drift.ties, drift.agreement) == (1.0, 2 / 3)
-    assert drift.flips == (Flip("2.png", 2, 0),)
+    (flip,) = drift.flips
+    assert (flip.file, flip.label) == ("2.png", 2)
+    assert [guess.label for guess in flip.reference] == [2, 1, 0]
+    assert [guess.label for guess in flip.variant] == [0, 2, 1]
     assert (drift.accuracy, drift.reference_accuracy) == (2 / 3, 1.0)
+    assert (drift.gained, drift.lost) == (0, 1)
+
+
+def test_of_two_classes_there_are_two_guesses():
+    drift = tallied(np.float32([[0.75, 0.25]]), np.float32([[0.25, 0.75]]), [None])
+    expected = (Guess(0, 0.75), Guess(1, 0.25)), (Guess(1, 0.75), Guess(0, 0.25))
+    assert drift.flips == (Flip("0.png", None, *expected),)
+
+
+def test_a_picture_without_a_class_counts_for_that_of_keras():
+    reference = np.eye(3, dtype=np.float32)[[2, 2, 1]]
+    scores = np.eye(3, dtype=np.float32)[[2, 0, 1]]
+    assert tallied(reference, scores, [None, None, 0]).classes == (ClassDrift(0, 1, 1, 0, 0), ClassDrift(2, 2, 1, 0, 0))
+
+
+@pytest.mark.parametrize("kind", ["softmax", "logits", None])
+@pytest.mark.parametrize("classes", [2, 7, 100])
+def test_probabilities_are_those_of_the_definition(classes, kind):
+    rng = np.random.default_rng(classes)
+    logits = rng.normal(0, 3, (50, classes)).astype(np.float32)
+    near = logits + rng.normal(0, 0.5, logits.shape).astype(np.float32)
+    given = [[softmax(row) for row in part.tolist()] for part in (logits, near)]
+    scores = (logits, near) if kind == "logits" else [np.float32(part) for part in given]
+    found = tallied(*scores, [None] * 50, kind).probabilities
+    # float32 probabilities are off by 6e-8 of theirs, and logits of up to 12 by 7e-7; the divergence sums such parts.
+    assert (found.winner, found.largest, found.kl) == pytest.approx(expected_probabilities(*given), rel=1e-5)
+    assert found.kl > 0.01
+
+
+def test_of_8_bit_probabilities_the_small_ones_are_0_and_the_divergence_stays_finite():
+    reference = np.float32([softmax(row) for row in np.random.default_rng(8).normal(0, 4, (40, 30)).tolist()])
+    scores = np.round(reference * 256) / np.float32(256)
+    assert (scores == 0).sum() > 400
+    found = tallied(reference, scores, [None] * 40, "softmax").probabilities
+    expected = expected_probabilities(reference.tolist(), scores.tolist())
+    assert (found.winner, found.largest, found.kl) == pytest.approx(expected, rel=1e-5)
+    assert found.largest <= 0.5 / 256 + 1e-7  # half a step, and what float32 leaves of it
+    assert 0 < found.kl < 0.01
+
+
+def test_of_the_same_scores_no_probability_changes():
+    scores = np.float32([softmax(row) for row in np.random.default_rng(9).normal(0, 4, (40, 30)).tolist()])
+    assert tallied(scores, scores, [None] * 40, "softmax").probabilities == Probabilities(0.0, 0.0, 0.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_8_bit_probabilities_that_are_all_0_diverge():
+    # Of 1,000 classes about as likely, each is less than half a step of 1/256. The other picture is as it should be.
+    reference = np.float32([[1 / 1_000] * 1_000, [0.5, 0.5] + [0] * 998])
+    scores = np.float32([[0] * 1_000, [0.25, 0.75] + [0] * 998])
+    found = tallied(reference, scores, [None] * 2, "softmax").probabilities
+    assert (found.winner, found.largest) == pytest.approx(((0.001 + 0.25) / 2, 0.25), rel=1e-6)
+    # The second picture's own part, (0.5 log 2 + 0.5 log (2 / 3)) / 2, to a tenth for the smoothing.
+    assert found.kl >= 0.9 * (0.5 * math.log(2) + 0.5 * math.log(2 / 3)) / 2
+
+
+def test_scores_that_are_no_probabilities_have_none():
+    scores = np.random.default_rng(10).random((20, 5), np.float32)
+    assert tallied(scores, scores, [0] * 20, "sigmoid").probabilities is None
+    assert tallied(scores, scores, [0] * 20, None).probabilities is None
+    assert tallied(scores - 1, scores - 1, [0] * 20, None).probabilities is None
+    assert tallied(None, scores / scores.sum(axis=1, keepdims=True), [0] * 20, "softmax").probabilities is None
 
 
 def test_a_tie_at_the_fifth_place_goes_to_the_lowest_index():
@@ -88,7 +207,9 @@ def test_without_labels_there_is_no_accuracy():
     tally.add(scores, scores, named([None] * 3))
     drift = tally.drift()
     assert (drift.accuracy, drift.reference_accuracy, drift.accuracy_change) == (None, None, None)
-    assert drift.agreement == 1.0
+    assert (drift.top5_accuracy, drift.reference_top5_accuracy) == (None, None)
+    assert (drift.labelled, drift.gained, drift.lost, drift.change_interval, drift.mcnemar) == (0, 0, 0, None, None)
+    assert (drift.agreement, drift.agreement_interval) == (1.0, wilson(3, 3))
 
 
 @pytest.mark.parametrize("labels", [[0, 2, 2, None], [None] * 4], ids=["labels", "no labels"])
@@ -101,8 +222,12 @@ def test_without_a_reference_there_are_accuracy_and_ties_alone(labels):
     assert (drift.images, drift.ties) == (4, 0.5)
     # The second picture's tie goes to class 0.
     assert drift.accuracy == (2 / 3 if labels[0] is not None else None)
+    assert drift.top5_accuracy == (1.0 if labels[0] is not None else None)
+    assert drift.labelled == (3 if labels[0] is not None else 0)
     assert (drift.agreement, drift.top5, drift.reference_accuracy, drift.accuracy_change) == (None,) * 4
-    assert drift.flips == ()
+    assert (drift.agreement_interval, drift.probabilities, drift.reference_top5_accuracy) == (None,) * 3
+    assert (drift.gained, drift.lost, drift.change_interval, drift.mcnemar) == (0, 0, None, None)
+    assert (drift.classes, drift.flips) == ((), ())
 
 
 def test_chunks_without_a_reference_are_evaluated():
@@ -150,6 +275,39 @@ def test_flips_keep_the_order_of_the_pictures_whatever_thread_is_slow():
     assert {name: getattr(found["a"], name) for name in expected} == expected
     assert len(expected["flips"]) > 40
     assert (found["b"].agreement, found["b"].flips) == (1.0, ())
+
+
+def test_pictures_that_flip_for_any_variant_go_to_the_gallery_by_how_sure_the_reference_was():
+    random = np.random.default_rng(12)
+    pixels = random.integers(0, 256, (8, 5, 6, 3), dtype=np.uint8)
+    reference = np.float32([[0.5 + number / 20, 0.5 - number / 20] for number in range(8)])
+    chunks = [Chunk(pixels[part], reference[part], named([None] * 8)[part]) for part in (slice(0, 4), slice(4, 8))]
+
+    def flipping(*places: int):
+        """A scorer that finds the reference's top class, but for these pictures, which it knows by their pixels."""
+
+        def score(seen: np.ndarray) -> np.ndarray:
+            numbers = [int((pixels == one).all(axis=(1, 2, 3)).argmax()) for one in seen]
+            return np.float32([reference[n][::-1] if n in places else reference[n] for n in numbers])
+
+        return score
+
+    gallery = Gallery()
+    found = evaluate(chunks, {"a": [flipping(1, 6)], "b": [flipping(6, 4)], "c": [flipping()]}, gallery=gallery)
+    assert {name: [flip.file for flip in drift.flips] for name, drift in found.items()} == {
+        "a": ["1.png", "6.png"],
+        "b": ["4.png", "6.png"],
+        "c": [],
+    }
+    assert list(gallery.thumbnails()) == ["6.png", "4.png", "1.png"]
+
+
+def test_what_the_scores_are_is_told_to_each_tally():
+    source = Source(5)
+    equal = {name: [lambda numbers: source.reference[numbers]] for name in ("a", "b")}
+    for kind, expected in (("logits", Probabilities(0.0, 0.0, 0.0)), ("sigmoid", None)):
+        found = evaluate(source, equal, scores=kind)
+        assert [drift.probabilities for drift in found.values()] == [expected] * 2
 
 
 @pytest.mark.parametrize("threads", [1, 3])

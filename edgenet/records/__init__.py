@@ -1,0 +1,54 @@
+"""What is passed between the stages: frozen dataclasses, and their JSON form."""
+
+from edgenet.records.bundle import Calibration, File, Finding, Manifest, Picture, Variant
+from edgenet.records.diagnosis import Diagnosis, Kept, LayerNoise
+from edgenet.records.drift import ClassDrift, Drift, Flip, Guess, Interval, Probabilities
+from edgenet.records.form import Record, from_json, to_json
+from edgenet.records.model import ALLOWED, DEFAULT_CLASSES, ModelSpec, Preprocessing
+from edgenet.records.results import (
+    KERAS,
+    Condition,
+    Delegation,
+    Latency,
+    LayerTime,
+    Machine,
+    Measurement,
+    Peak,
+    Results,
+    Start,
+)
+
+__all__ = [
+    "ALLOWED",
+    "DEFAULT_CLASSES",
+    "KERAS",
+    "Calibration",
+    "ClassDrift",
+    "Condition",
+    "Delegation",
+    "Diagnosis",
+    "Drift",
+    "File",
+    "Finding",
+    "Flip",
+    "Guess",
+    "Interval",
+    "Kept",
+    "Latency",
+    "LayerNoise",
+    "LayerTime",
+    "Machine",
+    "Manifest",
+    "Measurement",
+    "ModelSpec",
+    "Peak",
+    "Picture",
+    "Preprocessing",
+    "Probabilities",
+    "Record",
+    "Results",
+    "Start",
+    "Variant",
+    "from_json",
+    "to_json",
+]
