@@ -13,6 +13,8 @@ from edgenet.commands import (
     ablate,
     benchmark,
     calibrate,
+    check,
+    compare,
     doctor,
     export,
     model,
@@ -32,6 +34,8 @@ VERBS = {
     "pack": pack,
     "doctor": doctor,
     "benchmark": benchmark,
+    "check": check,
+    "compare": compare,
 }
 
 

@@ -56,6 +56,22 @@ def ratio_interval(base: Rounds, other: Rounds) -> Interval | None:
     return _interval(np.median(ratios[_draws(len(ratios))], axis=1), float(np.median(ratios)))
 
 
+def quotient_interval(base: Rounds, other: Rounds) -> Interval | None:
+    """How many times as fast `other` is as `base`, which was measured at another time: the ratio of their medians.
+
+    A percentile bootstrap over the rounds of each. What differs between two runs, and not between the rounds of one, is
+    not in it.
+    """
+    if min(len(base), len(other)) < FEWEST_ROUNDS:
+        return None
+    random = np.random.default_rng(0)
+    medians = [
+        np.array([np.median(samples[chosen]) for chosen in random.integers(0, len(samples), (DRAWS, len(samples)))])
+        for samples in map(np.asarray, (base, other))
+    ]
+    return _interval(medians[0] / medians[1], float(np.median(base) / np.median(other)))
+
+
 def _draws(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, count, (DRAWS, count))
 

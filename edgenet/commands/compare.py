@@ -1,0 +1,20 @@
+"""`edgenet compare`"""
+
+import argparse
+from pathlib import Path
+
+HELP = "compare results: one bundle on several devices, or several bundles on one"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "results", type=Path, nargs="+", metavar="RESULTS", help="files of results, or bundles: their newest results"
+    )
+    parser.add_argument("--no-latency", action="store_true", help="compare drift and size alone")
+
+
+def run(options: argparse.Namespace) -> None:
+    from edgenet.evidence import comparison, loading
+    from edgenet.report.comparison_table import comparison_table
+
+    print(comparison_table(comparison.compare(loading.load(options.results), not options.no_latency)))

@@ -1,0 +1,1 @@
+"""What results prove: verdicts, recommendations, comparisons."""

@@ -1,0 +1,119 @@
+"""Results as a benchmark would write them, made from counts and times."""
+
+from dataclasses import replace
+
+from edgenet.records import (
+    Condition,
+    Drift,
+    Flip,
+    Guess,
+    Interval,
+    Latency,
+    Machine,
+    Measurement,
+    Results,
+    Start,
+)
+from edgenet.runtime import latency, proportions
+
+GUESSES = (Guess(0, 0.6), Guess(1, 0.3), Guess(2, 0.1)), (Guess(1, 0.5), Guess(0, 0.4), Guess(2, 0.1))
+# Factors of rounds: their median is 1, and they differ by little.
+FACTORS = (1.0, 0.99, 1.01, 0.995, 1.005, 1.0, 0.998, 1.002, 0.992, 1.008)
+
+
+def drift_of(flipped: int, images: int, cells: tuple[int, int, int, int] | None = None, first: int = 0) -> Drift:
+    """Of so many flipped images, from number `first` on. cells: right in both, gained, lost and wrong in both."""
+    both, gained, lost, neither = cells or (0, 0, 0, 0)
+    labelled = both + gained + lost + neither
+    return Drift(
+        images=images,
+        agreement=1 - flipped / images,
+        agreement_interval=proportions.wilson(images - flipped, images),
+        top5=1.0,
+        ties=0.0,
+        probabilities=None,
+        labelled=labelled,
+        accuracy=(both + gained) / labelled if cells else None,
+        top5_accuracy=1.0 if cells else None,
+        reference_accuracy=(both + lost) / labelled if cells else None,
+        reference_top5_accuracy=1.0 if cells else None,
+        gained=gained,
+        lost=lost,
+        change_interval=proportions.paired_difference(*cells) if cells else None,
+        mcnemar=proportions.mcnemar(gained, lost) if cells else None,
+        classes=(),
+        flips=tuple(Flip(f"evaluation/{n}.png", None, *GUESSES) for n in range(first, first + flipped)),
+    )
+
+
+def alone(drift: Drift) -> Drift:
+    """What is left of a drift without a reference."""
+    nothing = ("agreement", "agreement_interval", "top5", "reference_accuracy", "reference_top5_accuracy")
+    return replace(
+        drift, gained=0, lost=0, flips=(), **dict.fromkeys((*nothing, "change_interval", "mcnemar", "probabilities"))
+    )
+
+
+def rounds_of(seconds: float, count: int = 10) -> tuple[tuple[float, ...], ...]:
+    """Rounds of five samples, with a median of `seconds`."""
+    factors = [FACTORS[number % len(FACTORS)] for number in range(count)]
+    return tuple(tuple(seconds * factor * one for one in (0.999, 1, 1, 1, 1.001)) for factor in factors)
+
+
+def timed(seconds: float, base: float | None = None, threads: int = 1, rounds: int = 10) -> Latency:
+    """What the benchmark makes of a variant that takes `seconds`, where the base takes `base`."""
+    return latency.summarize(threads, rounds_of(seconds, rounds), rounds_of(base, rounds) if base else None)
+
+
+def with_speed(value: float, low: float, high: float, threads: int = 1, rounds: int = 20) -> Latency:
+    return replace(timed(0.001, threads=threads, rounds=rounds), speed=Interval(value, low, high))
+
+
+def measured(name: str, times=(0.001,), drift: Drift | None = None, size: int = 1_000_000, **found) -> Measurement:
+    """times: of each number of threads, 1 first, seconds or a `Latency`."""
+    return Measurement(
+        **{
+            "name": name,
+            "bytes": size,
+            "starts": (Start(0.01, 0.01, 2_000_000, 1_000_000),),
+            "latency": tuple(
+                one if isinstance(one, Latency) else timed(one, threads=threads)
+                for threads, one in enumerate(times, start=1)
+            ),
+            "drift": drift,
+            "multiply_adds": None,
+            "delegation": None,
+            "layers": (),
+            **found,
+        }
+    )
+
+
+def results_of(*measurements: Measurement, cpu: str = "Raspberry Pi 4", grade: str = "good", **others) -> Results:
+    """With a digest of each image that may have flipped."""
+    reasons = () if grade == "good" else ("it ran on its battery; plug it in",)
+    return Results(
+        **{
+            "bundle": "tiny",
+            "reference": "keras",
+            "base": "float32" if any(one.name == "float32" for one in measurements) else None,
+            "api": "interpreter",
+            "created": "2025-01-31T12:00:00Z",
+            "machine": Machine(cpu, "aarch64", 4, None, None, "Debian 12", {"numpy": "2.1"}),
+            "batch": 1,
+            "measurements": measurements,
+            "condition": Condition(grade, reasons, (), None, None, None, None),
+            "peaks": (),
+            "labels": (),
+            "evaluation": "ab" * 32,
+            "thumbnails": {},
+            "calibration": (),
+            "command": "edgenet benchmark tiny",
+            "files": {
+                **{"float32.tflite": "cd" * 32, "int8.tflite": "ef" * 32},
+                **{f"evaluation/{number}.png": f"{number:064x}" for number in range(1_000)},
+            },
+            "notes": (),
+            **others,
+        }
+    )
