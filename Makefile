@@ -54,7 +54,7 @@ help: ## show this list
 export: $(VENV)/laptop $(FOLDER)/manifest.json ## make the .tflite files of the bundled model, in build/; or of MODEL=, WEIGHTS=
 
 benchmark: $(if $(BUNDLE),$(VENV)/device,export) ## measure latency and drift of the bundled model, or of BUNDLE=folder
-	@$(EDGENET) benchmark "$(or $(BUNDLE),$(FOLDER))" $(BENCHMARK_FLAGS)
+	@$(EDGENET) benchmark "$(or $(BUNDLE),$(FOLDER))" --report $(BENCHMARK_FLAGS)
 
 test: $(VENV)/laptop ## run the tests
 	@$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile

@@ -19,6 +19,7 @@ from edgenet.commands import (
     export,
     model,
     pack,
+    report,
     train,
     verify,
 )
@@ -34,6 +35,7 @@ VERBS = {
     "pack": pack,
     "doctor": doctor,
     "benchmark": benchmark,
+    "report": report,
     "check": check,
     "compare": compare,
 }

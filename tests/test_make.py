@@ -238,7 +238,7 @@ def test_the_device_side_installs_no_tensorflow(copy):
     assert done.returncode == 0, done.stderr
     log = copy.log()
     assert not any("requirements.lock" in line for line in log)
-    assert log[-1] == "edgenet benchmark my bundle --rounds 3"
+    assert log[-1] == "edgenet benchmark my bundle --report --rounds 3"
     installed = (copy.folder / ".venv/device.txt").read_text()
     pinned = set(re.findall(r"^([a-z0-9._-]+)==", installed, re.MULTILINE))
     assert {"ai-edge-litert", "numpy", "pillow"} <= pinned
@@ -290,7 +290,7 @@ def test_a_second_export_does_nothing(installed):
 
 def test_a_benchmark_after_it_only_measures(installed):
     assert installed.make("benchmark").returncode == 0
-    assert installed.log() == ["edgenet benchmark build/mobilenet_v1_0.5_96"]
+    assert installed.log() == ["edgenet benchmark build/mobilenet_v1_0.5_96 --report"]
 
 
 @pytest.mark.parametrize("changed", ["edgenet/model/a.py", "edgenet/images.py", "calibration_data/a.png"])
@@ -322,7 +322,7 @@ def test_other_places(copy):
     assert done.returncode == 0, done.stderr
     assert copy.log()[-2:] == [
         "edgenet export --out there/build/mobilenet_v1_0.5_96",
-        "edgenet benchmark there/build/mobilenet_v1_0.5_96",
+        "edgenet benchmark there/build/mobilenet_v1_0.5_96 --report",
     ]
     assert not (copy.folder / ".venv").exists()
     assert not (copy.folder / "build").exists()
@@ -387,12 +387,12 @@ def test_what_was_said_reaches_export_word_by_word(installed, variables, folder,
     installed.log()
     # Nothing of it is done again for a measurement, which is of that bundle.
     assert installed.make("benchmark", *said).returncode == 0
-    assert installed.log() == [f"edgenet benchmark {place}"]
+    assert installed.log() == [f"edgenet benchmark {place} --report"]
 
 
 def test_export_makes_a_model_of_ones_own_again_and_benchmark_does_not(installed):
     export = "edgenet export --out build/mine --model mine.keras"
-    benchmark = "edgenet benchmark build/mine"
+    benchmark = "edgenet benchmark build/mine --report"
     assert installed.make("benchmark", "MODEL=mine.keras").returncode == 0
     assert installed.log() == [export, benchmark]
     assert installed.make("benchmark", "MODEL=mine.keras").returncode == 0
@@ -407,7 +407,7 @@ def test_another_wish_for_the_same_bundle_makes_it_again(installed):
     assert installed.make("benchmark", "MODEL=b/mine.keras").returncode == 0
     assert installed.log()[2:] == [
         "edgenet export --out build/mine --model b/mine.keras",
-        "edgenet benchmark build/mine",
+        "edgenet benchmark build/mine --report",
     ]
     assert installed.make("benchmark", "MODEL=b/mine.keras", "CALIBRATION=photos").returncode == 0
     assert installed.log()[0] == "edgenet export --out build/mine --model b/mine.keras --calibration photos"
@@ -418,7 +418,7 @@ def test_a_model_of_ones_own_leaves_the_bundled_one_alone(installed):
     installed.log()
     assert installed.make("-q", "export").returncode == 0
     assert installed.make("benchmark").returncode == 0
-    assert installed.log() == ["edgenet benchmark build/mobilenet_v1_0.5_96"]
+    assert installed.log() == ["edgenet benchmark build/mobilenet_v1_0.5_96 --report"]
 
 
 def test_a_failed_export_of_a_model_of_ones_own_is_not_measured(installed):
@@ -443,7 +443,7 @@ def test_variables_of_the_environment_mean_nothing(installed, name):
     assert installed.make("benchmark", "MODEL=mine.keras", **{name: "0.5"}).returncode == 0
     assert installed.log() == [
         "edgenet export --out build/mine --model mine.keras",
-        "edgenet benchmark build/mine",
+        "edgenet benchmark build/mine --report",
     ]
 
 

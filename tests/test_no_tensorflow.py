@@ -46,10 +46,13 @@ def imported(*names: str) -> tuple[list[str], list[str]]:
 
 def test_the_device_side_does_not_import_tensorflow():
     heavy, own = imported(
-        *(f"edgenet.{name}" for name in ("runtime", "report", "cli", "images", "records", "files", "bundled"))
+        *(
+            f"edgenet.{name}"
+            for name in ("runtime", "evidence", "report", "cli", "images", "records", "files", "bundled")
+        )
     )
     assert heavy == []
-    assert {"edgenet.runtime.benchmark", "edgenet.runtime.runner", "edgenet.report.results_table"} <= set(own)
+    assert {"edgenet.runtime.benchmark", "edgenet.evidence.verdict", "edgenet.report.page"} <= set(own)
 
 
 def test_an_import_of_tensorflow_would_be_noticed():

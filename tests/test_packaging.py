@@ -77,6 +77,7 @@ def test_export_and_benchmark_in_any_folder(installed, tmp_path):
     assert Path(where.stdout.strip()).is_relative_to(installed)  # else the clone is what is tested
     before = tree(installed)
     assert "int8.tflite" in run(tmp_path, installed, "export")
-    assert "int8" in run(tmp_path, installed, "benchmark", "--rounds", "2", "--no-keras")
+    assert "int8" in run(tmp_path, installed, "benchmark", "--rounds", "2", "--no-keras", "--report")
     assert tree(installed) == before
     assert "build/mobilenet_v1_0.5_96/manifest.json" in tree(tmp_path)
+    assert len(list((tmp_path / "build/mobilenet_v1_0.5_96/results").glob("*.html"))) == 1

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenet.commands import default_bundle, names, open_bundle, require_tensorflow, source
+from edgenet.commands import default_bundle, names, open_bundle, report, require_tensorflow, source
 from edgenet.errors import EdgenetError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-keras", action="store_true", help="leave the latency of Keras out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the results (default: a new file in BUNDLE/results)")
 
+    parser.add_argument("--report", action="store_true", help="write a page beside the results, too")
     parser.add_argument("--api", metavar="NAME", default="interpreter", help="interpreter (default) or compiled")
     parser.add_argument("--layers", action="store_true", help="time each operator on its own, too")
     machine = parser.add_argument_group("the machine")
@@ -100,6 +101,8 @@ def run(options: argparse.Namespace) -> None:
     path = options.json or bundles.write_result(folder, data)
     print(results_table(results))
     print(f"\nresults: {path}")
+    if options.report:
+        print(report.beside(path))
 
 
 def _of_bundle(path: Path, options: argparse.Namespace, progress: "Progress") -> tuple[Path, "Subject"]:

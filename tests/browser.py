@@ -1,0 +1,122 @@
+"""A headless Chromium, driven through its DevTools protocol over a pipe: what a page says, asks for and looks like."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+# Seconds for one answer, on a machine that does much else.
+PATIENCE = 60
+
+
+class Browser:
+    """One page. events: all that the browser told, as (method, parameters)."""
+
+    def __init__(self, *options: str):
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        to_browser, from_browser = os.pipe(), os.pipe()
+        # Chromium reads its pipe at number 3 and writes to number 4.
+        script = f'exec "$0" "$@" 3<&{to_browser[0]} 4>&{from_browser[1]}'
+        command = [CHROMIUM, *OPTIONS, *options, f"--user-data-dir={self._folder.name}", "--remote-debugging-pipe"]
+        self._process = subprocess.Popen(
+            ["bash", "-c", script, *command, "about:blank"],
+            pass_fds=(to_browser[0], from_browser[1]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_browser[0])
+        os.close(from_browser[1])
+        self._out, self._in = os.fdopen(to_browser[1], "wb", buffering=0), from_browser[0]
+        os.set_blocking(self._in, False)
+        self._rest, self._number, self._session = b"", 0, None
+        self.events: list[tuple[str, dict]] = []
+        target = next(t for t in self("Target.getTargets")["targetInfos"] if t["type"] == "page")
+        self._session = self("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self(f"{domain}.enable")
+
+    def __call__(self, method: str, **parameters) -> dict:
+        """Do something, and wait for its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']}")
+                return answer["result"]
+
+    def _next(self) -> dict:
+        deadline = time.monotonic() + PATIENCE
+        while b"\0" not in self._rest:
+            try:
+                self._rest += os.read(self._in, 1 << 20)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError("the browser says nothing") from None
+                time.sleep(0.005)
+        message, self._rest = self._rest.split(b"\0", 1)
+        told = json.loads(message)
+        if "method" in told:
+            self.events.append((told["method"], told["params"]))
+        return told
+
+    def look(self, width: int, height: int, theme: str) -> None:
+        """theme: light or dark."""
+        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+
+    def open(self, url: str) -> None:
+        """Load a page to its end."""
+        self.events.clear()
+        self("Page.navigate", url=url)
+        while not any(method == "Page.loadEventFired" for method, _ in self.events):
+            self._next()
+        self("Runtime.evaluate", expression="1")
+
+    def ask(self, expression: str):
+        """The value of some JavaScript, which is waited for if it is a promise."""
+        found = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in found:
+            raise RuntimeError(found["exceptionDetails"])
+        return found["result"].get("value")
+
+    def screenshot(self, path: Path) -> None:
+        """The whole page, beyond the window, too."""
+        data = self("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def complaints(self) -> list[str]:
+        """What the console shows of errors and warnings, and exceptions that nothing caught."""
+        said = []
+        for method, told in self.events:
+            if method == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
+                said.append(told["entry"]["text"])
+            elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
+                said.append(str(told["args"]))
+            elif method == "Runtime.exceptionThrown":
+                said.append(str(told["exceptionDetails"]))
+        return said
+
+    def requests(self) -> list[str]:
+        """The addresses that the page asked for."""
+        return [told["request"]["url"] for method, told in self.events if method == "Network.requestWillBeSent"]
+
+    def close(self) -> None:
+        self._out.close()
+        self._process.terminate()
+        self._process.wait()
+        os.close(self._in)
+        self._folder.cleanup()
