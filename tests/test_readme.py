@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark")
+VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark", "diagnose")
+VERBS += ("report", "check", "compare")
 
 # What cannot run in a test, by its beginning.
 NOT_RUN = (
