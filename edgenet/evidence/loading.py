@@ -27,6 +27,9 @@ def load(paths: Sequence[Path]) -> list[Loaded]:
     """Read results, from files, or the newest ones of bundles. Raises EdgenetError when a path has none."""
     files = list(dict.fromkeys(newest(path) if path.is_dir() else path for path in paths))
     read = [records.from_json(Results, _bytes(file), str(file)) for file in files]
+    for file, one in zip(files, read, strict=True):
+        if not one.measurements or not all(measurement.latency for measurement in one.measurements):
+            raise EdgenetError(f"{file}: expected results with measurements, found none; measure again")
     return [Loaded(*loaded) for loaded in zip(files, _names(read), read, strict=True)]
 
 

@@ -176,3 +176,12 @@ def test_a_diagnosis_that_is_cut_off_is_said(tmp_path):
     (tmp_path / "diagnosis_int8.json").write_text("{")
     with pytest.raises(EdgenetError, match=r"diagnosis_int8\.json: expected an edgenet diagnosis, found no whole JSON"):
         diagnoses(load([path]))
+
+
+def test_results_without_measurements_are_none(tmp_path):
+    path = tmp_path / "empty.json"
+    path.write_bytes(records.to_json(results_of()))
+    with pytest.raises(
+        EdgenetError, match=r"empty\.json: expected results with measurements, found none; measure again"
+    ):
+        loading.load([path])

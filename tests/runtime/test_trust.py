@@ -466,3 +466,12 @@ def test_a_process_that_burns_a_core_is_found(tiny_bundle):
     assert any(re.fullmatch(r"other processes kept \d+\.\d cores busy; stop them", text) for text in found.reasons)
     # One worker runs at a time, and a scheduler is fair: on a single core both get half of it.
     assert 0.4 <= found.others <= os.cpu_count()
+
+
+def test_keras_lowers_no_grade_beside_files():
+    uneven = steady(*[1, 1.5] * 5)
+    assert condition([phase(rounds={"int8": uneven})]).grade == "poor"
+    found = condition([phase(rounds={"keras": uneven, "int8": steady()})])
+    assert found.grade == "good"
+    assert any(reason.startswith("keras on 1 thread: the rounds differ by ") for reason in found.reasons)
+    assert condition([phase(rounds={"keras": uneven})]).grade == "poor"
