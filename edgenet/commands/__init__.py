@@ -34,6 +34,17 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """The results that a command is about."""
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="*",
+        metavar="RESULTS",
+        help="files of results, or bundles: their newest (default: that of the bundled model)",
+    )
+
+
 def default_bundle() -> Path:
     """Where the bundle of the bundled model lies, if nothing else was said."""
     from edgenet.bundled import SPEC

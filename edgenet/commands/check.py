@@ -1,22 +1,15 @@
 """`edgenet check`"""
 
 import argparse
-from pathlib import Path
 
-from edgenet.commands import default_bundle, limits, names
+from edgenet.commands import add_results, default_bundle, limits, names
 from edgenet.errors import EdgenetError
 
 HELP = "judge variants by limits, for CI: exit code 0 (pass), 1 (fail, or an error) or 2 (undecided)"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "results",
-        type=Path,
-        nargs="*",
-        metavar="RESULTS",
-        help="files of results, or bundles: their newest (default: that of the bundled model)",
-    )
+    add_results(parser)
     parser.add_argument("--variants", type=names, metavar="NAMES", help="those that count (default all)")
     limits.add(parser)
 

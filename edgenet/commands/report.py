@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenet.commands import default_bundle, limits, names
+from edgenet.commands import add_results, default_bundle, limits, names
 from edgenet.errors import EdgenetError
 
 if TYPE_CHECKING:
@@ -22,13 +22,7 @@ NEEDED = ("jinja2", "matplotlib")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "results",
-        type=Path,
-        nargs="*",
-        metavar="RESULTS",
-        help="files of results, or bundles: their newest (default: that of the bundled model)",
-    )
+    add_results(parser)
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="a .html, .md or .csv (default: a page beside the first results)"
     )

@@ -19,6 +19,11 @@ class ClassRow:
         return sum(flips for flips, _ in self.variants)
 
 
+def class_name(results: Results, label: int) -> str:
+    """Its number, where the results have no name for it."""
+    return results.labels[label] if 0 <= label < len(results.labels) else str(label)
+
+
 def class_rows(results: Results) -> list[ClassRow]:
     """A row for each class that has images, those with the most flips first."""
     compared = [m.drift for m in results.measurements if m.drift and m.drift.classes]
@@ -28,10 +33,9 @@ def class_rows(results: Results) -> list[ClassRow]:
     rows = []
     for label, counts in by_label[0].items():
         found = [classes[label] for classes in by_label if label in classes]
-        name = results.labels[label] if 0 <= label < len(results.labels) else str(label)
         rows.append(
             ClassRow(
-                name=name,
+                name=class_name(results, label),
                 images=counts.images,
                 reference_right=counts.reference_right,
                 variants=tuple((one.images - one.agreeing, one.right) for one in found),

@@ -13,7 +13,7 @@ from edgenet.evidence.recommendation import recommend
 from edgenet.evidence.verdict import Limits, judge
 from edgenet.records import KERAS, Diagnosis, Flip, Measurement, Results
 from edgenet.report import plots
-from edgenet.report.classes import class_rows
+from edgenet.report.classes import class_name, class_rows
 from edgenet.report.rows import DIAGNOSED, MEANING, cost_table, diagnosed, drift_table
 from edgenet.terminal import quiet
 
@@ -145,7 +145,3 @@ def _card(results: Results, file: str, flips: Sequence[tuple[Measurement, Flip]]
 
 def _answer(results: Results, model: str, guesses) -> Answer:
     return Answer(model, tuple((class_name(results, guess.label), guess.score) for guess in guesses))
-
-
-def class_name(results: Results, label: int) -> str:
-    return results.labels[label] if 0 <= label < len(results.labels) else str(label)
