@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgenet.evidence.verdict import PASS, UNDECIDED, Limits, Verdict, judge
-from edgenet.records import KERAS, Interval, Latency, Measurement, Results
+from edgenet.records import Interval, Latency, Measurement, Results
+from edgenet.runtime.trust import threads
 
 # What is asked of a variant where no limit is given.
 USUAL = Limits(max_drift=0.02)
@@ -62,15 +63,14 @@ def _sentence(best: Measurement, verdict: Verdict, results: Results) -> Iterator
     base = next((m for m in results.measurements if m.name == results.base), None)
     latency, reasons = _fastest(best), []
     if latency.speed and base and best is not base:
-        threads = f"{latency.threads} thread{'s' * (latency.threads > 1)}"
         sure = "" if latency.speed.low > 1 or latency.speed.high < 1 else ", which may be no difference"
-        reasons.append(f"{_speed(latency.speed)} as fast as {base.name} on {threads}{sure}")
+        reasons.append(f"{_speed(latency.speed)} as fast as {base.name} on {threads(latency.threads)}{sure}")
     if base and best is not base:
         reasons.append(_size(best, base))
     if best.drift and best.drift.agreement is not None:
         share = best.drift.agreement_interval
         reasons.append(
-            f"with the same top class as {'Keras' if results.reference == KERAS else results.reference} on "
+            f"with the same top class as {results.reference_name} on "
             f"{share.value:.1%} of {best.drift.images:,} images (95 %: {share.low:.1%} to {share.high:.1%})"
         )
     yield f"Ship {best.name}: {', '.join(reasons) or 'it keeps the limits'}."

@@ -15,7 +15,7 @@ from itertools import count, takewhile
 from edgenet.errors import EdgenetError
 from edgenet.records import KERAS, Drift, Interval, Latency, Measurement, Results
 from edgenet.runtime.proportions import TAIL, Z, at_least, at_most, paired_difference, tango
-from edgenet.runtime.trust import FEWEST_ROUNDS
+from edgenet.runtime.trust import FEWEST_ROUNDS, threads
 
 PASS, UNDECIDED, FAIL = OUTCOMES = ("pass", "undecided", "fail")
 
@@ -139,7 +139,7 @@ def judge_accuracy(drift: Drift, limit: float) -> Reason:
 
 def judge_speed(latency: Latency, base: str, limit: float) -> Reason:
     """Whether a variant is `limit` times as fast as the base: by the interval of the ratios within the rounds."""
-    where = f"on {latency.threads} thread{'s' * (latency.threads > 1)}, at least {limit:.2f}x wanted"
+    where = f"on {threads(latency.threads)}, at least {limit:.2f}x wanted"
     speed, rounds = latency.speed, len(latency.rounds)
     if speed is None:
         return Reason(UNDECIDED, f"too few rounds, {rounds}; take {FEWEST_ROUNDS} or more ({where})")

@@ -150,3 +150,8 @@ class Results:
 
     KIND: ClassVar[str] = "edgenet results"
     FORMAT: ClassVar[int] = 4
+
+    @property
+    def reference_name(self) -> str:
+        """As people read it."""
+        return "Keras" if self.reference in (KERAS, None) else self.reference

@@ -40,7 +40,3 @@ def ends(interval: Interval | None, style: str) -> str:
 def probability(value: float | None) -> str:
     """A p-value: no more digits than it has meaning."""
     return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def threads(count: int) -> str:
-    return f"{count} thread{'s' * (count > 1)}"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from edgenet.evidence.loading import Loaded
 from edgenet.evidence.recommendation import recommend
 from edgenet.evidence.verdict import Limits, judge
-from edgenet.records import KERAS, Diagnosis, Flip, Measurement, Results
+from edgenet.records import Diagnosis, Flip, Measurement, Results
 from edgenet.report import plots
 from edgenet.report.classes import class_name, class_rows
 from edgenet.report.rows import DIAGNOSED, MEANING, cost_table, diagnosed, drift_table
@@ -100,7 +100,7 @@ def _part(place: int, one: Loaded, count: int, limits: Limits, variants: Sequenc
         "name": one.name,
         "path": one.path.name,
         "results": results,
-        "reference": reference_name(results),
+        "reference": results.reference_name,
         "recommendation": recommend(results, limits),
         "verdicts": judge(results, limits, variants, str(one.path)) if limits else [],
         "tables": [table for table in (cost_table(results), drift_table(results)) if table[1]],
@@ -112,10 +112,6 @@ def _part(place: int, one: Loaded, count: int, limits: Limits, variants: Sequenc
         "class_variants": [m.name for m in results.measurements if m.drift and m.drift.classes],
         "models": {path: digest for path, digest in results.files.items() if path.endswith(MODELS)},
     }
-
-
-def reference_name(results: Results) -> str:
-    return "Keras" if results.reference in (KERAS, None) else results.reference
 
 
 def _cards(results: Results, most: int) -> tuple[list[Card], int]:
@@ -138,7 +134,7 @@ def _card(results: Results, file: str, flips: Sequence[tuple[Measurement, Flip]]
         picture=f"data:image/jpeg;base64,{data}" if re.fullmatch("[A-Za-z0-9+/]+=*", data) else None,
         truth=None if first.label is None else class_name(results, first.label),
         sureness=first.reference[0].score,
-        reference=_answer(results, reference_name(results), first.reference),
+        reference=_answer(results, results.reference_name, first.reference),
         variants=tuple(_answer(results, measurement.name, flip.variant) for measurement, flip in flips),
     )
 

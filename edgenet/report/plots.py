@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgenet.records import Diagnosis, Interval, LayerNoise, Measurement, Results
-from edgenet.report.numbers import threads
 from edgenet.report.rows import layer_names
 from edgenet.runtime.proportions import wilson
+from edgenet.runtime.trust import threads
 
 # Readable on white and on black.
 COLOURS = ("#3b82c4", "#d9822b", "#3a9d5d", "#8b6fc0", "#cc4b4b", "#1f9fa8", "#a8861f", "#c25c9e")

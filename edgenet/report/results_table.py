@@ -14,9 +14,9 @@ from edgenet.report.numbers import (
     share,
     signed,
     speed,
-    threads,
     three_digits,
 )
+from edgenet.runtime.trust import threads
 
 FLOAT32 = "float32"
 # The arithmetic of each variant's convolutions.
@@ -83,8 +83,7 @@ def _legend(results: Results) -> list[str]:
         lines.append(f"ms: of one inference of {results.batch} images")
     if drift and results.reference:
         accuracy = "" if drift.reference_accuracy is None else f"; its accuracy there: {drift.reference_accuracy:.3f}"
-        reference = "Keras" if results.reference == KERAS else results.reference
-        lines.append(f"agrees: same top class as {reference}, of {drift.images:,} images{accuracy}")
+        lines.append(f"agrees: same top class as {results.reference_name}, of {drift.images:,} images{accuracy}")
     elif drift:
         lines.append(f"accuracy, ties: of {drift.images:,} images")
     lines.append(

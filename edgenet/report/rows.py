@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from edgenet.records import Diagnosis, Measurement, Results
-from edgenet.report.numbers import ends, megabytes, milliseconds, probability, share, signed, speed, threads
+from edgenet.report.numbers import ends, megabytes, milliseconds, probability, share, signed, speed
+from edgenet.runtime.trust import threads
 
 # The columns of the table of drift.
 DRIFT = (

@@ -113,7 +113,7 @@ def condition(phases: Sequence[Phase]) -> Condition:
         for name, rounds in phase.rounds.items():
             spared = name == KERAS and len(phase.rounds) > 1
             (of_keras if spared else reasons).extend(
-                Reason(reason.grade, f"{name} on {_threads(phase.threads)}: {reason.text}")
+                Reason(reason.grade, f"{name} on {threads(phase.threads)}: {reason.text}")
                 for reason in _samples(rounds)
             )
     grade = max((reason.grade for reason in reasons), key=GRADES.index, default=GOOD)
@@ -132,7 +132,8 @@ def condition(phases: Sequence[Phase]) -> Condition:
     )
 
 
-def _threads(count: int) -> str:
+def threads(count: int) -> str:
+    """1 thread, 2 threads."""
     return f"{count} thread{'s' * (count > 1)}"
 
 
