@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -119,9 +120,21 @@ def load(path: Path, recipe: Preprocessing) -> np.ndarray:
 
     Raises EdgenetError, with the file's name, when it is not a whole image, or has too many pixels for its bytes.
     """
+    with _reading(path), Image.open(path) as image:
+        return resize(_eight_bit(_upright(image), "RGB" if recipe.channels == 3 else "L"), recipe)
+
+
+def photo(path: Path) -> np.ndarray:
+    """Read one image file at its own size, upright, as uint8 RGB (height, width, 3). Raises as `load` does."""
+    with _reading(path), Image.open(path) as image:
+        return np.asarray(_eight_bit(_upright(image), "RGB"))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns what decoders raise into an error that names the file."""
     try:
-        with Image.open(path) as image:
-            return resize(_eight_bit(_upright(image), "RGB" if recipe.channels == 3 else "L"), recipe)
+        yield
     except Image.DecompressionBombError as error:
         most = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
         raise EdgenetError(

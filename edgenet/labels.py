@@ -1,6 +1,7 @@
 """Class names, and which class each picture is of."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,11 @@ def read(path: Path) -> list[str]:
 def imagenet() -> list[str]:
     """The names of ImageNet's classes. Two of them come twice: crane, maillot."""
     return [name for _, name in _imagenet()]
+
+
+def repeated(names: Sequence[str]) -> list[str]:
+    """The names that several classes have, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def of_pictures(

@@ -14,6 +14,8 @@ from edgenet.cli import main
 from edgenet.terminal import Progress, quiet
 
 SIZE = 32
+# Photos and weights for checking, where they are.
+IMAGENET = Path(__file__).parents[2] / "shared" / "imagenet"
 LABELS = ["ant", "bee", "cat", "sea urchin"]
 # 43 evaluation pictures: no multiple of a chunk (16) or of a batch of 4, so the last ones are shorter.
 SPLITS = {"calibration": (6, 6, 6, 6), "evaluation": (11, 11, 11, 10)}
@@ -145,4 +147,28 @@ def bundled_bundle(tmp_path_factory):
             name=bundled.SPEC.name,
             labels=labels,
             sets=sets.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
+        )
+
+
+@pytest.fixture(scope="session")
+def imagenet_bundle(tmp_path_factory):
+    """A bundle of Keras Applications' weights (alpha 0.75, 224 px): 100 photos calibrate, 300 are evaluated. Not to be
+    changed."""
+    if not IMAGENET.is_dir():
+        pytest.skip("needs ImageNet photos and weights in ../shared/imagenet")
+    with quiet():
+        from edgenet.export import sets
+        from edgenet.export.export import export
+        from edgenet.model import imagenet, keras_model, weights
+        from edgenet.model.weights import Wish
+
+        labels = class_names.imagenet()
+        model = weights.load(IMAGENET / "mobilenet_7_5_224_tf.h5", Wish(224, 0.75, 1000))
+        return export(
+            keras_model.of_keras(model, "imagenet", crop=imagenet.CROP),
+            tmp_path_factory.mktemp("imagenet") / "imagenet",
+            Progress(),
+            name="imagenet",
+            labels=labels,
+            sets=sets.choose(IMAGENET / "images", None, labels),
         )

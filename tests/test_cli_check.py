@@ -226,14 +226,14 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
 
     data = mine.read_bytes()
     (tmp_path / "cut.json").write_bytes(data[: len(data) // 2])
-    (tmp_path / "newer.json").write_text(json.dumps({**json.loads(data), "format": 5}))
+    (tmp_path / "newer.json").write_text(json.dumps({**json.loads(data), "format": 6}))
     (tmp_path / "foreign.json").write_text("{}")
     (tmp_path / "empty").mkdir()
     for path, error in (
         ("cut.json", "cut.json: expected an edgenet results, found no whole JSON; make it again"),
         (
             "newer.json",
-            "newer.json: expected format 4 of an edgenet results, found 5; use the edgenet that made it, or a "
+            "newer.json: expected format 5 of an edgenet results, found 6; use the edgenet that made it, or a "
             "newer one",
         ),
         ("foreign.json", "foreign.json: expected an edgenet results, found another kind of file"),

@@ -60,7 +60,7 @@ def test_bad_input(bundle, tmp_path, capsys):
         "cut.json": (good[: len(good) // 2], "expected an edgenet results, found no whole JSON; make it again"),
         "newer.json": (
             json.dumps({**body, "format": 99}).encode(),
-            "expected format 4 of an edgenet results, found 99; use the edgenet that made it, or a newer one",
+            "expected format 5 of an edgenet results, found 99; use the edgenet that made it, or a newer one",
         ),
         "other.json": (b'{"benchmarks": []}', "expected an edgenet results, found another kind of file"),
         "changed.json": (good.replace(b'"int8"', b'"int9"'), "found it changed; make it again"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from bare import bare
 from runtime.conftest import WRITE
 from test_cli import error_of, output_of, rows, run, tree
 
@@ -30,9 +31,10 @@ VARIANTS = ("float32", "float16", "dynamic", "int8")
 def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
     """A folder with .tflite files of `tiny_model` and others. Not to be changed.
 
-    float32, float16, dynamic, int8: of the bundle. int8_io, float_io: full integers behind another interface. unit: of
-    [0, 1]. free_batch: as the stock converter leaves it. padded: with a class for the background first. larger, more:
-    another input, and other classes. detector: two outputs. Those with a .keras beside them are made of it.
+    float32, float16, dynamic, int8: of the bundle, without metadata. int8_io, float_io: full integers behind another
+    interface. unit: of [0, 1]. free_batch: as the stock converter leaves it. padded: with a class for the background
+    first. larger, more: another input, and other classes. detector: two outputs. Those with a .keras beside them are
+    made of it.
     """
     folder = tmp_path_factory.mktemp("files")
     with quiet():
@@ -44,7 +46,7 @@ def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
         from edgenet.model import keras_model
 
         for variant in VARIANTS:
-            shutil.copy(tiny_bundle.file(f"{variant}.tflite"), folder)
+            (folder / f"{variant}.tflite").write_bytes(bare(tiny_bundle.file(f"{variant}.tflite").read_bytes()))
         shutil.copy(tiny_bundle.file("model.keras"), folder / "tiny.keras")
 
         recipe = tiny_bundle.manifest.preprocessing

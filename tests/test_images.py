@@ -174,6 +174,20 @@ def test_a_picture_is_turned_before_its_centre_is_cut_out(tmp_path, orientation)
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_photo_keeps_its_size_and_comes_upright(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned by 90 degrees, clockwise
+    stored = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    shown = images.photo(save(tmp_path / "a.png", stored, exif=exif))
+    assert np.array_equal(shown, grey(np.rot90(stored, -1)))
+
+
+def test_a_photo_that_is_damaged_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(EdgenetError, match=r"a\.png: expected a whole image, found an empty file"):
+        images.photo(tmp_path / "a.png")
+
+
 def test_damaged_exif_data_say_nothing(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -12,6 +12,7 @@ from edgenet.records import (
     Calibration,
     ClassDrift,
     Condition,
+    Conformance,
     Delegation,
     Diagnosis,
     Drift,
@@ -79,6 +80,10 @@ MANIFEST = Manifest(
     evaluation=(Picture("evaluation/ä.png", 3), Picture("evaluation/b.png", None)),
     calibration=Calibration(
         200, "ab" * 32, (Finding("warning", "a few are black"), Finding("note", "ä")), {"-1,1": 1 / 3, "0,255": 7.0}
+    ),
+    apps=(
+        Conformance("task library", "passed", "0.4.4", ("int8",), {"a": "grey"}, 150, 1, 0, 150, {"int8": 1 / 3}),
+        Conformance("mediapipe tasks", "not available on this platform", None, (), {}, 0, 0, 0, 0, {}),
     ),
     versions={"edgenet": "0.1"},
     files={"labels.txt": File("cd" * 32, 5_000_000_000)},
@@ -199,7 +204,7 @@ DIAGNOSIS = Diagnosis(
 
 EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results", Diagnosis: "edgenet diagnosis"}
-FORMATS = {Manifest: 3, Results: 4, Diagnosis: 1}
+FORMATS = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 
 def sealed(body: dict) -> bytes:

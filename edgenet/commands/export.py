@@ -35,6 +35,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         default="edgenet",
         help="who chooses 8-bit weights: edgenet (default) or the stock converter (stock)",
     )
+    told = parser.add_argument_group("what the files say of themselves, in their metadata")
+    told.add_argument("--author", metavar="TEXT", help="who made the model")
+    told.add_argument("--license", metavar="TEXT", help="under which licence it is given on")
+    told.add_argument("--description", metavar="TEXT", help="what it tells apart")
+    told.add_argument("--model-version", metavar="TEXT", help="its version (default 1)")
     parser.add_argument("--batch", type=int, default=1, help="images in one inference (default 1)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the bundle (default build/<model name>)")
 
@@ -42,11 +47,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from edgenet import files
     from edgenet.export.options import VARIANTS, Options
+    from edgenet.report.apps_table import apps_line
     from edgenet.runtime import bundle as bundles
     from edgenet.terminal import Progress, quiet
 
     variants = VARIANTS if options.variants is None else options.variants
     chosen = Options(variants, options.io, options.batch, options.quantizer)
+    credits = _credits(options)
     wanted = source.find(options)
     out = options.out or Path("build") / wanted.name
     bundles.check_replaceable(out)
@@ -59,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
             progress.step("loading TensorFlow")
             from edgenet.export import sets
             from edgenet.export.export import export
+            from edgenet.export.metadata import About
 
             classifier = wanted.load()
             labels = wanted.labels(classifier.classes)
@@ -67,13 +75,29 @@ def run(options: argparse.Namespace) -> None:
                 progress.note("the last layer is untrained: agreement and accuracy mean nothing")
             for note in pictures.notes:
                 progress.note(note)
-            bundle = export(classifier, out, progress, name=wanted.name, labels=labels, sets=pictures, options=chosen)
+            usual = {"description": f"Image classifier of {classifier.classes:,} classes"}
+            about = About(wanted.name, **{**usual, **wanted.credits, **credits})
+            bundle = export(
+                classifier, out, progress, name=wanted.name, labels=labels, sets=pictures, options=chosen, about=about
+            )
     finally:
         progress.close()
     for variant in bundle.manifest.variants:
         size = bundle.manifest.files[variant.file].bytes / 1e6
         agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f} of {variant.drift.images:,} images"
         print(f"{bundle.file(variant.file)}: {size:.2f} MB, {agreement}")
+    for library in bundle.manifest.apps:
+        print(apps_line(library))
+
+
+def _credits(options: argparse.Namespace) -> dict[str, str]:
+    """What was said of the model, by the fields of `metadata.About`. Raises EdgenetError for an empty text."""
+    said = {field: getattr(options, field) for field in ("author", "license", "description", "model_version")}
+    for field, text in said.items():
+        if text is not None and not text.strip():
+            raise EdgenetError(f"--{field.replace('_', '-')}: expected a text, found none; leave it out, or write one")
+    said["version"] = said.pop("model_version")
+    return {field: text for field, text in said.items() if text is not None}
 
 
 def _folders(options: argparse.Namespace, wanted: source.Source) -> tuple[Path, Path | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import edgenet
 from edgenet import bundled
 from edgenet import labels as class_names
 from edgenet.commands import in_range
@@ -100,6 +101,15 @@ class Source:
             model, published = weights.load(path, wish), bool(_PUBLISHED.fullmatch(path.name))
         crop = options.crop or (imagenet.CROP if published else 1.0)
         return keras_model.of_keras(model, self.name, declared=declared, order=order, crop=crop)
+
+    @property
+    def credits(self) -> dict[str, str]:
+        """What is known of the makers of a model that was not brought along, by the fields of `metadata.About`."""
+        if self.is_bundled:
+            return {"author": "edgenet", "license": "MIT", "version": edgenet.__version__}
+        if self.options.weights == IMAGENET:
+            return {"author": "Google; weights by way of Keras Applications", "license": "Apache-2.0"}
+        return {}
 
     def labels(self, classes: int) -> list[str]:
         """The names of the classes: those that were named, or the model's own.

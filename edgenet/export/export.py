@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+import edgenet
 from edgenet import files, images
+from edgenet import labels as class_names
+from edgenet.apps import conformance
 from edgenet.errors import EdgenetError
-from edgenet.export import calibration, inspection
+from edgenet.export import calibration, inspection, metadata
 from edgenet.export.convert import Converter, Pictures
+from edgenet.export.metadata import About
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8, VARIANTS, Options
 from edgenet.export.sets import Sets
 from edgenet.model.classifier import Classifier
@@ -36,8 +40,11 @@ def export(
     labels: Sequence[str],
     sets: Sets,
     options: Options = Options(),
+    about: About | None = None,
 ) -> Bundle:
     """Write the bundle of a classifier to the folder `out`, in the place of a bundle that is there.
+
+    about: what the files say of themselves.
 
     Raises EdgenetError, and leaves `out` as it was, when anything does not fit.
     """
@@ -45,6 +52,9 @@ def export(
         raise EdgenetError(
             f"{name}: expected a label for each of {classifier.classes:,} classes, found {len(labels):,}"
         )
+    if same := class_names.repeated(labels):
+        some = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
+        progress.note(f"labels: several classes have one name ({some}); nobody will tell them apart in an app")
     bundles.check_replaceable(out)
     recipe = classifier.recipe
 
@@ -72,6 +82,7 @@ def export(
         (folder / bundles.LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8")
         model = classifier.save(folder)
 
+        calibrated = sha256("".join(examination.digests).encode()).hexdigest()
         progress.step("converting")
         converter, variants = Converter(classifier, options.batch), []
         pictures = partial(images.load_all, sets.calibration, recipe)
@@ -87,6 +98,16 @@ def export(
                 parameters=classifier.weights,
                 pixels=recipe.range,
                 interface=options.interface,
+            )
+            if metadata.carried(data):
+                progress.note(f"{variant}: it has metadata already, which are replaced")
+            data = metadata.write(
+                data,
+                about or About(name, f"Image classifier of {classifier.classes:,} classes"),
+                recipe,
+                labels,
+                examination.scores,
+                _provenance(classifier, variant, calibrated),
             )
             path = folder / f"{variant}.tflite"
             path.write_bytes(data)
@@ -105,15 +126,18 @@ def export(
             evaluation=evaluated,
             calibration=Calibration(
                 images=len(sets.calibration),
-                sha256=sha256("".join(examination.digests).encode()).hexdigest(),
+                sha256=calibrated,
                 findings=examination.findings,
                 distances=examination.distances,
             ),
+            apps=(),
             versions=host.versions(),
             files={},
         )
         drifts = benchmark.measure_drift(Bundle(folder, manifest), variants, progress)
         manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in variants))
+        progress.step("asking the Task Library")
+        manifest = replace(manifest, apps=conformance.check(Bundle(folder, manifest)))
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
         if (out / bundles.RESULTS).is_dir():
@@ -132,6 +156,16 @@ def _conversions(
         INT8: lambda: (converter.stock_int8 if stock else converter.int8)(pictures, options.interface),
     }
     return ((variant, conversions[variant]) for variant in VARIANTS if variant in options.variants)
+
+
+def _provenance(classifier: Classifier, variant: str, calibrated: str) -> dict[str, str]:
+    """Where a file comes from: it stays with it when the bundle does not."""
+    found = {"edgenet": edgenet.__version__, "weights_sha256": classifier.digest}
+    if variant in (DYNAMIC, INT8):
+        found["calibration_sha256"] = calibrated
+    if classifier.recipe.order != "RGB":  # which TFLite Metadata has no word for
+        found["channel_order"] = classifier.recipe.order
+    return found
 
 
 def _pictures(paths: Sequence[Path], recipe: Preprocessing) -> Iterator[tuple[np.ndarray, Path]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,16 @@ class Classifier:
     def weights(self) -> int:
         """The number of weights in kernels, which no conversion may lose."""
         return sum(int(np.prod(v.shape)) for v in self._free.variables if len(v.shape) > 1 and v.dtype.is_floating)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weights, whatever file they came in: of each variable's shape and little-endian values."""
+        found = sha256()
+        for variable in self._free.variables:
+            values = variable.numpy()
+            found.update(str(values.shape).encode())
+            found.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
+        return found.hexdigest()
 
     def trace(self, batch: int | None) -> "tf.types.experimental.ConcreteFunction":
         """The graph for a fixed batch, or for any (None)."""

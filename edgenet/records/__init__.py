@@ -1,5 +1,6 @@
 """What is passed between the stages: frozen dataclasses, and their JSON form."""
 
+from edgenet.records.apps import Conformance
 from edgenet.records.bundle import Calibration, File, Finding, Manifest, Picture, Variant
 from edgenet.records.diagnosis import Diagnosis, Kept, LayerNoise
 from edgenet.records.drift import ClassDrift, Drift, Flip, Guess, Interval, Probabilities
@@ -7,6 +8,7 @@ from edgenet.records.form import Record, from_json, to_json
 from edgenet.records.model import ALLOWED, DEFAULT_CLASSES, ModelSpec, Preprocessing
 from edgenet.records.results import (
     KERAS,
+    LITERT_JS,
     Condition,
     Delegation,
     Latency,
@@ -22,9 +24,11 @@ __all__ = [
     "ALLOWED",
     "DEFAULT_CLASSES",
     "KERAS",
+    "LITERT_JS",
     "Calibration",
     "ClassDrift",
     "Condition",
+    "Conformance",
     "Delegation",
     "Diagnosis",
     "Drift",

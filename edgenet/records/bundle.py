@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgenet.records.apps import Conformance
 from edgenet.records.drift import Drift
 from edgenet.records.model import Preprocessing
 
@@ -65,8 +66,8 @@ class Manifest:
 
     classes: length of the scores. scores: what they are: softmax (probabilities that sum to 1), sigmoid (a probability
     for each class) or logits. model: the Keras model's file in the bundle, or the folder of a SavedModel. batch:
-    pictures in one inference. evaluation: in the order of the reference scores. files: every other file, by its path
-    in the bundle.
+    pictures in one inference. evaluation: in the order of the reference scores. apps: what mobile libraries made of
+    the variants on the exporting machine. files: every other file, by its path in the bundle.
     """
 
     name: str
@@ -78,8 +79,9 @@ class Manifest:
     variants: tuple[Variant, ...]
     evaluation: tuple[Picture, ...]
     calibration: Calibration
+    apps: tuple[Conformance, ...]
     versions: dict[str, str]
     files: dict[str, File]
 
     KIND: ClassVar[str] = "edgenet bundle"
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4

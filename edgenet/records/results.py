@@ -8,6 +8,8 @@ from edgenet.records.drift import Drift, Interval
 
 # The name of the Keras model among measurements, beside those of the variants.
 KERAS = "keras"
+# The interface that browsers are measured through.
+LITERT_JS = "LiteRT.js"
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Latency:
 class Start:
     """A fresh process: seconds to load the model and for its first inference, peak memory in bytes.
 
-    baseline_bytes: what the process held before it loaded the model (Python, numpy and the runtime).
+    baseline_bytes: what the process held before it loaded the model (Python, numpy and the runtime). Both are None
+    where the machine does not tell, as a browser.
     """
 
     load: float
     first: float
-    peak_bytes: int
-    baseline_bytes: int
+    peak_bytes: int | None
+    baseline_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,10 @@ class Results:
     """One run of the benchmark.
 
     bundle: the name of what was measured. reference: what drift is measured against, None for nothing. base: what
-    `Latency.speed` is a ratio to. api: LiteRT's interface that was timed. labels: the class names, in the order of the
-    scores; empty where there are none. evaluation: SHA-256 of the evaluation images' SHA-256s, sorted. thumbnails:
-    pictures that flipped, as the models saw them, by file: JPEG in base64. calibration: what the export found.
-    `files`: the SHA-256 of the files, by path; `created`: UTC, ISO 8601; `command`: what was typed.
+    `Latency.speed` is a ratio to. api: LiteRT's interface that was timed, or LiteRT.js. labels: the class names, in the
+    order of the scores; empty where there are none. evaluation: SHA-256 of the evaluation images' SHA-256s, sorted.
+    thumbnails: pictures that flipped, as the models saw them, by file: JPEG in base64. calibration: what the export
+    found. `files`: the SHA-256 of the files, by path; `created`: UTC, ISO 8601; `command`: what was typed.
     """
 
     bundle: str
@@ -149,7 +152,7 @@ class Results:
     notes: tuple[str, ...]
 
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5
 
     @property
     def reference_name(self) -> str:

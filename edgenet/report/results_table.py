@@ -68,10 +68,10 @@ def _row(measurement: Measurement, base: str | None) -> list[str]:
     else:
         cells += map(share, (drift.agreement, drift.top5, drift.accuracy))
         cells += [signed(drift.accuracy_change), share(drift.ties)]
-    load, first, peak = (
-        median(getattr(start, field) for start in measurement.starts) for field in ("load", "first", "peak_bytes")
-    )
-    return [*cells, milliseconds(load), milliseconds(first), megabytes(peak)]
+    for field, style in (("load", milliseconds), ("first", milliseconds), ("peak_bytes", megabytes)):
+        values = [getattr(start, field) for start in measurement.starts]
+        cells.append("-" if None in values else style(median(values)))
+    return cells
 
 
 def _legend(results: Results) -> list[str]:
@@ -86,10 +86,13 @@ def _legend(results: Results) -> list[str]:
         lines.append(f"agrees: same top class as {results.reference_name}, of {drift.images:,} images{accuracy}")
     elif drift:
         lines.append(f"accuracy, ties: of {drift.images:,} images")
+    starts = [start for m in results.measurements if m.name != KERAS for start in m.starts]
+    if any(start.baseline_bytes is None for start in starts):
+        return [*lines, "load, first: model ready and first inference", *results.notes]
     lines.append(
         "load, first: model ready and first inference in a fresh process, median; memory: that process' peak, of"
     )
-    baselines = [start.baseline_bytes for m in results.measurements if m.name != KERAS for start in m.starts]
+    baselines = [start.baseline_bytes for start in starts]
     runtime = f"{megabytes(median(baselines))} MB are Python and LiteRT" if baselines else "most is TensorFlow"
     lines.append(f"which {runtime} (Keras' load leaves TensorFlow's import out)")
     return lines + list(results.notes)

@@ -59,7 +59,7 @@ def _cost(measurement: Measurement, base: str | None) -> list[str]:
             ends(latency.speed, ".2f"),
         ]
     for field, style in (("load", milliseconds), ("first", milliseconds), ("peak_bytes", megabytes)):
-        values = [getattr(start, field) for start in measurement.starts]
+        values = [value for start in measurement.starts if (value := getattr(start, field)) is not None]
         cells.append(style(median(values)) if values else "-")
     return cells
 

@@ -11,7 +11,19 @@ from itertools import chain
 from pathlib import Path
 
 from edgenet import labels as class_names
-from edgenet.records import KERAS, Delegation, Drift, Finding, Measurement, Preprocessing, Results, Variant
+from edgenet.records import (
+    KERAS,
+    Condition,
+    Delegation,
+    Drift,
+    Finding,
+    Machine,
+    Measurement,
+    Peak,
+    Preprocessing,
+    Results,
+    Variant,
+)
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime import drift, host, latency, layers, peak, trust
 from edgenet.runtime.bundle import Bundle
@@ -172,24 +184,49 @@ def run(
         )
         for name in workers
     )
+    return record(
+        subject,
+        api=api,
+        machine=host.describe(),
+        measurements=measurements,
+        condition=trust.condition(phases),
+        peaks=peaks,
+        thumbnails=gallery.thumbnails(),
+        command=command,
+    )
+
+
+def record(
+    subject: Subject,
+    *,
+    api: str,
+    machine: Machine,
+    measurements: tuple[Measurement, ...],
+    condition: Condition,
+    peaks: tuple[Peak, ...],
+    thumbnails: dict[str, str],
+    command: str,
+    notes: tuple[str, ...] = (),
+) -> Results:
+    """What was measured of a subject now, with what is known of it. notes: beside the subject's own."""
     return Results(
         bundle=subject.name,
         reference=subject.reference,
         base=subject.base,
         api=api,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        machine=host.describe(),
+        machine=machine,
         batch=subject.batch,
         measurements=measurements,
-        condition=trust.condition(phases),
+        condition=condition,
         peaks=peaks,
         labels=subject.labels,
         evaluation=subject.evaluation,
-        thumbnails=gallery.thumbnails(),
+        thumbnails=thumbnails,
         calibration=subject.calibration,
         command=command,
         files=subject.files,
-        notes=subject.notes,
+        notes=(*subject.notes, *notes),
     )
 
 

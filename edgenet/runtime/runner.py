@@ -92,6 +92,18 @@ class Runner:
     def output_dtype(self) -> np.dtype:
         return np.dtype(self._output["dtype"])
 
+    @property
+    def output_quantization(self) -> tuple[float, int]:
+        """Scale and zero point; the scale is 0 for a float output."""
+        return self._output["quantization"]
+
+    @property
+    def table(self) -> np.ndarray:
+        """What the input tensor holds for each level of a pixel: (256, channels), in RGB, of the input's dtype."""
+        levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None], self.recipe.channels, axis=1)
+        values = as_input(levels, self.recipe, self.input_dtype, *self._input["quantization"])
+        return values[:, ::-1] if self.recipe.order == "BGR" else values
+
     def show(self, pixels: np.ndarray) -> np.ndarray:
         """Set the input: uint8 pictures (batch, height, width, channels). Returns the tensor."""
         values = as_input(pixels, self.recipe, self.input_dtype, *self._input["quantization"])

@@ -101,14 +101,15 @@ class Reason:
     text: str
 
 
-def condition(phases: Sequence[Phase]) -> Condition:
+def condition(phases: Sequence[Phase], known: Sequence[Reason] = ()) -> Condition:
     """The grade of what was measured in some phases, with the reasons, and what the machine told.
 
+    known: reasons that are none of the readings' and rounds'.
     Keras' own rounds, which vary on the quietest machine, lower no grade beside those of files.
     """
     readings = [reading for phase in phases for reading in phase.readings]
     others = _others(phases)
-    reasons, of_keras = [*_machine(readings), *_load(phases, others)], []
+    reasons, of_keras = [*known, *_machine(readings), *_load(phases, others)], []
     for phase in phases:
         for name, rounds in phase.rounds.items():
             spared = name == KERAS and len(phase.rounds) > 1

@@ -102,8 +102,8 @@ def test_a_file_that_is_cut_off(tmp_path, left):
 @pytest.mark.parametrize(("off", "hint"), [(1, "use the edgenet that made it, or a newer one"), (-1, "make it again")])
 def test_another_format(tmp_path, off, hint):
     path = written(tmp_path / "a.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 4 + off}))
-    text = rf"a\.json: expected format 4 of an edgenet results, found {4 + off}; {hint}$"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": Results.FORMAT + off}))
+    text = rf"a\.json: expected format {Results.FORMAT} of an edgenet results, found {Results.FORMAT + off}; {hint}$"
     with pytest.raises(EdgenetError, match=text):
         load([path])
 

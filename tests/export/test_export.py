@@ -17,6 +17,7 @@ from edgenet.errors import EdgenetError
 from edgenet.export.options import Options
 from edgenet.runtime import bundle as bundles
 from edgenet.terminal import quiet
+from edgenet.tflite.metadata import said
 
 TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
 
@@ -375,3 +376,11 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _names(folder: Path) -> set[str]:
     """What is in a folder, hidden temporary ones too."""
     return {path.name for path in folder.iterdir()}
+
+
+def test_labels_that_come_twice_are_kept_and_said(export, few):
+    notes = Listening()
+    names = ["crane", "wasp", "crane", "lynx"]
+    bundle = export(few / "calibration", few / "evaluation", labels=names, variants=("float32",), progress=notes)
+    assert notes.notes[0].startswith("labels: several classes have one name (crane); nobody will tell them apart")
+    assert said(bundle.file("float32.tflite"))[1] == names

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare import bare
 
 from edgenet import images
 
@@ -42,7 +43,9 @@ def with_metadata(tiny_bundle, tmp_path):
         (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
         out = tmp_path / "model.tflite"
         files = [str(tmp_path / "labels.txt")] if labels else []
-        arguments = json.dumps([str(tiny_bundle.file(f"{variant}.tflite")), mean, std, files, str(out)])
+        model = tmp_path / "bare.tflite"
+        model.write_bytes(bare(tiny_bundle.file(f"{variant}.tflite").read_bytes()))
+        arguments = json.dumps([str(model), mean, std, files, str(out)])
         done = subprocess.run([sys.executable, "-c", WRITE, arguments], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return out

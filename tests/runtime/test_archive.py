@@ -413,7 +413,7 @@ def test_a_manifest_of_a_newer_format(members, refused):
     changed = json.dumps({**json.loads(members[0][1]), "format": records.Manifest.FORMAT + 1}).encode()
     text = refused(zipped(with_manifest(members, changed)))
     assert text.endswith(
-        "made.tar.gz: manifest.json: expected format 3 of an edgenet bundle, found 4; "
+        "made.tar.gz: manifest.json: expected format 4 of an edgenet bundle, found 5; "
         "use the edgenet that made it, or a newer one"
     )
 

@@ -107,9 +107,9 @@ def test_a_changed_manifest_is_refused(folder):
 
 def test_a_newer_format_is_refused(folder):
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 4}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 5}))
     with pytest.raises(
-        EdgenetError, match="expected format 3 of an edgenet bundle, found 4; use the edgenet that made it"
+        EdgenetError, match="expected format 4 of an edgenet bundle, found 5; use the edgenet that made it"
     ):
         bundles.load(folder)
 
@@ -117,7 +117,7 @@ def test_a_newer_format_is_refused(folder):
 def test_an_older_format_is_refused_but_may_be_replaced(folder):
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    with pytest.raises(EdgenetError, match=r"expected format 3 of an edgenet bundle, found 1; make it again$"):
+    with pytest.raises(EdgenetError, match=r"expected format 4 of an edgenet bundle, found 1; make it again$"):
         bundles.load(folder)
     bundles.check_replaceable(folder)
 

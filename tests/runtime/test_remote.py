@@ -53,7 +53,7 @@ def wait_for(condition) -> bool:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_scores_are_those_of_a_runner_to_the_bit(tiny_bundle, pixels, variant):
+def test_scores_are_those_of_a_runner_to_the_bit(tiny_bundle, pixels, labels, variant):
     path = tiny_bundle.file(f"{variant}.tflite")
     runner = Runner(path)
     expected = runner.scores(pixels)
@@ -65,8 +65,8 @@ def test_scores_are_those_of_a_runner_to_the_bit(tiny_bundle, pixels, variant):
         np.testing.assert_array_equal(other.scores(pixels[7:9]), expected[7:9])
         about = other.about
     assert (about.recipe, about.batch, about.classes) == (runner.recipe, 1, 4)
-    assert (about.input_dtype, about.labels) == ("uint8" if variant == "int8" else "float32", None)
-    assert about.assumed == (variant != "int8")  # a float says nothing of its range
+    assert (about.input_dtype, about.labels) == ("uint8" if variant == "int8" else "float32", labels)
+    assert not about.assumed  # the file says its range
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

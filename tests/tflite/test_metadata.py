@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare import bare
 
+import edgenet
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange
-from edgenet.tflite.metadata import said
+from edgenet.tflite.metadata import provenance, said
 
 LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]
 
@@ -40,8 +42,21 @@ def test_without_labels(with_metadata):
 
 
 @pytest.mark.parametrize("variant", ["float32", "int8"])
-def test_a_file_without_metadata_says_nothing(tiny_bundle, variant):
-    assert said(tiny_bundle.file(f"{variant}.tflite")) == (None, None)
+def test_a_file_without_metadata_says_nothing(tiny_bundle, tmp_path, variant):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(bare(tiny_bundle.file(f"{variant}.tflite").read_bytes()))
+    assert said(path) == (None, None) and provenance(path) is None
+
+
+def test_an_exported_file_says_what_the_manifest_says(tiny_bundle, labels):
+    for variant in tiny_bundle.manifest.variants:
+        path = tiny_bundle.file(variant.file)
+        assert said(path) == (InputRange(), labels)
+        found = provenance(path)
+        assert found["edgenet"] == edgenet.__version__ and len(found["weights_sha256"]) == 64
+        calibrated = {"calibration_sha256": tiny_bundle.manifest.calibration.sha256}
+        assert found.items() >= (calibrated if variant.name in ("dynamic", "int8") else {}).items()
+        assert ("calibration_sha256" in found) == (variant.name in ("dynamic", "int8"))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +76,13 @@ def test_a_file_that_was_cut_off_says_nothing(tiny_bundle, tmp_path, kept):
     path = tmp_path / "model.tflite"
     path.write_bytes(data[: kept if kept >= 8 else int(kept * len(data))])
     assert said(path) == (None, None)
+
+
+def test_a_line_of_labels_ends_as_in_other_languages(with_metadata):
+    # In Python's `splitlines`, each of these ends a line; the C++ libraries split at the line feed alone.
+    labels = ["a\u2028b\u2029c", "a\x85b", "a\x0bb\x0cc\x1cd\x1de\x1ef", "sea urchin"]
+    assert said(with_metadata([127.5], [127.5], labels))[1] == labels
+    assert said(with_metadata([127.5], [127.5], [f"{label}\r" for label in labels]))[1] == labels
 
 
 # Damaged metadata

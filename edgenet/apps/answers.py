@@ -1,0 +1,66 @@
+"""The process that asks a library, from the inside: it reads a request, and writes an answer, both JSON."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from edgenet import images
+from edgenet.errors import first_line
+
+# A picture, uint8 RGB (height, width, 3), to the top class: its number, its name as the file's metadata has it, and
+# its score. None where the library finds no class.
+Classifier = Callable[[np.ndarray], tuple[int, str, float] | None]
+
+
+def serve(project: str, start: Callable[[], Callable[[Path], Classifier]]) -> None:
+    """Be such a process.
+
+    start: imports the library, and returns what makes a classifier of a file. The request, on stdin: `models`, files by
+    variant; `pixels`, an .npy of pictures at the models' size, uint8 (n, height, width, 3); `photos`, image files. The
+    answer, on stdout: `unavailable`, why the library cannot be used; or its `version`, and for each variant of `models`
+    either a `problem` or what it found, `pictures` and `photos`, each as a `Classifier` does.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
+    # Libraries print to stdout too; the answer goes where only it goes.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    request = json.load(sys.stdin)
+    try:
+        make = start()
+    except (ImportError, OSError) as error:  # of the library, or of what it needs of the system
+        answer = {"unavailable": first_line(error)}
+    else:
+        answer = {"version": metadata.version(project), "models": _ask(make, request)}
+    with out:
+        json.dump(answer, out)
+
+
+def _ask(make: Callable[[Path], Classifier], request: dict) -> dict[str, dict]:
+    pixels = np.load(request["pixels"], mmap_mode="r")
+    classifiers, found = {}, {}
+    for variant, path in request["models"].items():
+        try:
+            classifiers[variant] = classify = make(Path(path))
+            found[variant] = {"pictures": [classify(picture) for picture in pixels], "photos": []}
+        except Exception as error:  # each library has exceptions of its own for what it does not take
+            found[variant] = {"problem": first_line(error).rstrip(".")}
+    for path in request["photos"]:
+        picture = images.photo(Path(path))
+        for variant, answer in found.items():
+            if "photos" in answer:
+                answer["photos"].append(_or_none(classifiers[variant], picture))
+    return found
+
+
+def _or_none(classify: Classifier, photo: np.ndarray) -> tuple[int, str, float] | None:
+    """A photo of a shape that the library refuses is one on which it finds nothing."""
+    try:
+        return classify(photo)
+    except Exception:
+        return None

@@ -1,0 +1,59 @@
+"""TFLite Metadata: names and numbers of what edgenet reads and writes.
+
+The schema is metadata_schema.fbs of tflite-support, version 1.5.0. Its tables are known here by the numbers of their
+fields, since no package that a device needs brings the classes.
+"""
+
+# What holds the metadata in a .tflite file, and what they say that they are, in their bytes 4 to 8.
+ENTRY = b"TFLITE_METADATA"
+IDENTIFIER = b"M001"
+# edgenet's own: where the model comes from, as JSON.
+PROVENANCE = b"EDGENET_PROVENANCE"
+# The converter's: the first TensorFlow Lite that can run the model.
+RUNTIME = b"min_runtime_version"
+
+
+class ModelMetadata:
+    NAME, DESCRIPTION, VERSION, SUBGRAPHS, AUTHOR, LICENSE = range(6)
+    MIN_PARSER_VERSION = 7
+
+
+class SubGraphMetadata:
+    INPUTS, OUTPUTS = 2, 3
+
+
+class TensorMetadata:
+    NAME, DESCRIPTION = 0, 1
+    CONTENT, UNITS, STATS, FILES = range(3, 7)
+
+
+class Content:
+    KIND, PROPERTIES = 0, 1
+    # Kinds.
+    FEATURE, IMAGE = 1, 2
+
+
+class ImageProperties:
+    COLOR_SPACE = 0
+    # Colour spaces.
+    UNKNOWN, RGB, GRAYSCALE = range(3)
+
+
+class ProcessUnit:
+    KIND, OPTIONS = 0, 1
+    # A kind.
+    NORMALIZATION = 1
+
+
+class NormalizationOptions:
+    MEAN, STD = 0, 1
+
+
+class Stats:
+    MAX, MIN = 0, 1
+
+
+class AssociatedFile:
+    NAME, DESCRIPTION, TYPE = range(3)
+    # A type.
+    AXIS_LABELS = 2

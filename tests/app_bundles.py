@@ -1,0 +1,45 @@
+"""Bundles whose files have metadata, right or wrong."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgenet import labels as class_names
+from edgenet.export import metadata
+from edgenet.records import Preprocessing
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.bundle import Bundle
+from edgenet.tflite import flatbuffer
+
+
+def with_metadata(
+    bundle: Bundle, folder: Path, labels: Sequence[str] | None = None, recipe: Preprocessing | None = None
+) -> Bundle:
+    """A copy of a bundle whose files say these labels and this recipe of themselves; by default, what is so."""
+    labels = labels or class_names.read(bundle.file(bundles.LABELS))
+    about, kind = metadata.About("tiny", "for tests"), bundle.manifest.scores
+    return changed(
+        bundle,
+        folder,
+        lambda data: metadata.write(data, about, recipe or bundle.manifest.preprocessing, labels, kind, {}),
+    )
+
+
+def without_metadata(bundle: Bundle, folder: Path) -> Bundle:
+    """A copy of a bundle whose files say nothing of themselves."""
+
+    def strip(data: bytes) -> bytes:
+        model = flatbuffer.read(data)
+        model.metadata = []
+        return flatbuffer.write(model)
+
+    return changed(bundle, folder, strip)
+
+
+def changed(bundle: Bundle, folder: Path, change: Callable[[bytes], bytes]) -> Bundle:
+    """A copy of a bundle, with every .tflite file changed, sealed."""
+    shutil.copytree(bundle.folder, folder)
+    for variant in bundle.manifest.variants:
+        path = folder / variant.file
+        path.write_bytes(change(path.read_bytes()))
+    return bundles.seal(folder, bundle.manifest)
