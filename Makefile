@@ -38,7 +38,7 @@ NAME := $(if $(OWN),$(shell \
 	elif [ "$$weights" = imagenet ]; then echo "mobilenet_v1_$(or $(ALPHA),1)_$(or $(SIZE),224)"; \
 	else basename "$$weights" | sed 's/\..*$$//'; fi | tr -c 'A-Za-z0-9._\n-' _),mobilenet_v1_0.5_96)
 FOLDER := $(BUILD)/$(NAME)
-SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -path 'edgenet/commands/*' ! -name cli.py)
+SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -path 'edgenet/commands/*' ! -path 'edgenet/web/*' ! -name cli.py)
 
 # Asked for now, and not what was asked for when it was made: make it again.
 OTHER_PYTHON := $(if $(PYTHON),$(shell test "$$(cat $(VENV)/python 2>/dev/null)" = "$(PYTHON)" || echo FORCE))
@@ -46,7 +46,7 @@ OTHER_FLAGS := $(shell test "$$(cat $(FOLDER).flags 2>/dev/null)" = $(call quote
 # Nobody knows what an own model's files depend on: `make export` makes them again, `make benchmark` does not.
 AGAIN := $(if $(OWN),$(if $(filter export,$(MAKECMDGOALS)),FORCE))
 
-.PHONY: help export benchmark test train lint lock clean FORCE
+.PHONY: help export benchmark test web train lint lock clean FORCE
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -58,6 +58,9 @@ benchmark: $(if $(BUNDLE),$(VENV)/device,export) ## measure latency and drift of
 
 test: $(VENV)/laptop ## run the tests
 	@$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
+
+web: $(or $(wildcard $(VENV)/laptop),$(VENV)/device) ## install LiteRT.js, for `edgenet serve` (needs npm)
+	@.ci/web
 
 train: $(VENV)/laptop ## train the bundled model again, into build/train (under 90 minutes)
 	@$(EDGENET) train --out $(BUILD)/train $(TRAIN_FLAGS)

@@ -21,6 +21,7 @@ from edgenet.commands import (
     model,
     pack,
     report,
+    serve,
     train,
     verify,
 )
@@ -36,6 +37,7 @@ VERBS = {
     "pack": pack,
     "doctor": doctor,
     "benchmark": benchmark,
+    "serve": serve,
     "diagnose": diagnose,
     "report": report,
     "check": check,

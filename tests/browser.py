@@ -19,7 +19,7 @@ PATIENCE = 60
 
 
 class Browser:
-    """One page. events: all that the browser told, as (method, parameters)."""
+    """One page, and the workers that it starts. events: all that the browser told, as (method, parameters)."""
 
     def __init__(self, *options: str):
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -43,20 +43,25 @@ class Browser:
         self._session = self("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self(f"{domain}.enable")
+        self("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
 
     def __call__(self, method: str, **parameters) -> dict:
         """Do something, and wait for its result."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        self._out.write(json.dumps(message).encode() + b"\0")
+        number = self._send(method, parameters, self._session)
         while True:
             answer = self._next()
-            if answer.get("id") == self._number:
+            if answer.get("id") == number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
+
+    def _send(self, method: str, parameters: dict, session: str | None) -> int:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        return self._number
 
     def _next(self) -> dict:
         deadline = time.monotonic() + PATIENCE
@@ -69,7 +74,10 @@ class Browser:
                 time.sleep(0.005)
         message, self._rest = self._rest.split(b"\0", 1)
         told = json.loads(message)
-        if "method" in told:
+        if told.get("method") == "Target.attachedToTarget" and told.get("sessionId"):  # a worker, which waits
+            for domain in ("Runtime.enable", "Log.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"):
+                self._send(domain, {}, told["params"]["sessionId"])
+        elif "method" in told:
             self.events.append((told["method"], told["params"]))
         return told
 

@@ -10,7 +10,7 @@ import pytest
 from edgenet import records
 from edgenet.records import Results
 
-HEAVY = ("tensorflow", "keras", "tflite_support")
+HEAVY = ("tensorflow", "keras", "tflite_support", "mediapipe")
 
 IMPORTED = f"""
 import importlib, json, pkgutil, sys
@@ -48,11 +48,17 @@ def test_the_device_side_does_not_import_tensorflow():
     heavy, own = imported(
         *(
             f"edgenet.{name}"
-            for name in ("runtime", "evidence", "report", "cli", "images", "records", "files", "bundled")
+            for name in ("runtime", "apps", "web", "evidence", "report", "cli", "images", "records", "files", "bundled")
         )
     )
     assert heavy == []
-    assert {"edgenet.runtime.benchmark", "edgenet.evidence.verdict", "edgenet.report.page"} <= set(own)
+    assert {
+        "edgenet.runtime.benchmark",
+        "edgenet.apps.task_library",
+        "edgenet.web.service",
+        "edgenet.evidence.verdict",
+        "edgenet.report.page",
+    } <= set(own)
 
 
 def test_an_import_of_tensorflow_would_be_noticed():

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark", "diagnose")
-VERBS += ("report", "check", "compare")
+VERBS += ("report", "check", "compare", "serve")
 
 # What cannot run in a test, by its beginning.
 NOT_RUN = (
@@ -21,6 +21,8 @@ NOT_RUN = (
     "cd ",
     "make test",  # this is the test
     "make train",  # over an hour
+    "make web",  # needs npm
+    "edgenet serve",  # waits for a phone
     "make clean",  # would take the ground from under the test
     "scp ",  # to a Raspberry Pi
     "rsync ",

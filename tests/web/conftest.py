@@ -1,0 +1,56 @@
+"""A served bundle."""
+
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from edgenet.runtime.bundle import Bundle
+from edgenet.web.access import Doors
+from edgenet.web.server import Server
+from edgenet.web.service import Service
+
+
+@pytest.fixture(scope="session")
+def litert(tmp_path_factory):
+    """A folder like that of LiteRT.js."""
+    folder = tmp_path_factory.mktemp("litertjs")
+    for part in ("core/dist", "core/wasm", "wasm-utils/dist"):
+        (folder / part).mkdir(parents=True)
+    (folder / "core/dist/index.js").write_text('import { createWasmLib } from "@litertjs/wasm-utils";\n')
+    (folder / "core/package.json").write_text('{"version": "2.5.3"}')
+    (folder / "wasm-utils/dist/index.js").write_text("export {};\n")
+    (folder / "core/wasm/litert_wasm_internal.wasm").write_bytes(b"\0asm")
+    return folder
+
+
+@pytest.fixture
+def serve(litert):
+    """Serve a bundle until the block ends: the server, and what it told and finished."""
+
+    @contextmanager
+    def serving(bundle: Bundle, guarded: bool = False, names: tuple[str, ...] | None = None, **tls):
+        told, finished, tokens = [], [], []
+        doors = Doors(guarded)
+        service = Service(
+            bundle,
+            names,
+            doors,
+            rounds=6,
+            seconds=0.01,
+            command="edgenet serve",
+            tell=told.append,
+            finished=lambda path, results: finished.append((path, results)),
+            litert=litert,
+        )
+        doors.show(tokens.append)
+        with Server("127.0.0.1", 0, service, **tls) as server:
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            try:
+                yield SimpleNamespace(server=server, told=told, finished=finished, tokens=tokens)
+            finally:
+                server.shutdown()
+        assert told == []  # no fault of ours
+
+    return serving
