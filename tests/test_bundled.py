@@ -14,6 +14,8 @@ from edgenet import bundled, images
 from edgenet import labels as class_names
 from edgenet.terminal import quiet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pixels(bundled_bundle) -> np.ndarray:

@@ -4,6 +4,7 @@ A command runs as a process of its own. Only errors that are found after TensorF
 process, which has loaded it already: a process for each of them would cost seconds.
 """
 
+import io
 import json
 import os
 import re
@@ -12,12 +13,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import edgenet
+from edgenet import bundled
 
 VERBS = ("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor", "benchmark")
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
@@ -266,16 +269,34 @@ def test_train_without_its_data(tmp_path):
 def exported(tmp_path_factory):
     """What `edgenet export --variants int8` says, and the folder that it ran in."""
     folder = tmp_path_factory.mktemp("exported")
-    return run(folder, "export", "--variants", "int8"), folder
+    return run(folder, "export", "--variants", "int8", "--author", "Zoë, 蟻", "--model-version", "7b"), folder
 
 
 def test_export_prints_a_line_for_each_variant(exported):
     done, _ = exported
-    (line,) = output_of(done)
+    variant, library = output_of(done)
     assert re.fullmatch(
         r"build/mobilenet_v1_0\.5_96/int8\.tflite: \d\.\d\d MB, top-1 agreement with Keras [01]\.\d{3} of 1,000 images",
-        line,
+        variant,
     )
+    assert re.fullmatch(
+        r"task library: (not available on this platform|passed, top class and label of 200 images \(int8\); "
+        r"of the same as they are, which it scales itself, \d\d\.\d% agree)",
+        library,
+    )
+
+
+def test_the_file_says_who_made_the_model(exported):
+    _, folder = exported
+    data = (folder / "build/mobilenet_v1_0.5_96/int8.tflite").read_bytes()
+    for text in ("Zoë, 蟻", "7b", "MIT", "mobilenet_v1_0.5_96", "Image classifier of 10 classes"):
+        assert f"{text}\0".encode() in data  # a string of a flatbuffer ends with a zero
+    assert zipfile.ZipFile(io.BytesIO(data)).read("labels.txt") == bundled.LABELS.read_bytes()
+
+
+def test_an_author_is_not_empty(run_here):
+    done = run_here("export", "--author", " ")
+    assert error_of(done) == "--author: expected a text, found none; leave it out, or write one"
 
 
 def test_export_shows_its_progress_on_stderr(exported):
@@ -308,7 +329,8 @@ def test_verify_takes_the_bundled_model_by_default(exported):
 def test_export_of_a_model_of_ones_own(tmp_path, own):
     lines = output_of(run(tmp_path, "export", *own, "--batch", "3", "--io", "int8"))
     assert [line.split(":")[0] for line in lines] == [
-        f"build/tiny/{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")
+        *(f"build/tiny/{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")),
+        "task library",
     ]
     manifest = json.loads((tmp_path / "build/tiny/manifest.json").read_bytes())
     assert (manifest["name"], manifest["batch"], manifest["classes"]) == ("tiny", 3, 4)

@@ -209,6 +209,7 @@ def test_layers_are_timed_one_by_one(measured):
     assert [row[1] for row in rows] == [kind.lower() for kind in kinds]
 
 
+@pytest.mark.slow
 def test_layers_of_every_variant(device):
     options = ("--variants", "float32,float16,dynamic,int8", "--threads", "1", "--layers")
     results = results_of(device, *options)

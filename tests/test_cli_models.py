@@ -524,6 +524,7 @@ def test_imagenet_weights_as_make_asks_for_them(tmp_path):
 # calibrate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [[], ["check"]])
 def test_the_bundled_images_fit_the_bundled_model(tmp_path, run_here, words):
     lines = output_of(run_here("calibrate", *words))

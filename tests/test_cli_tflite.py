@@ -388,6 +388,7 @@ def test_metadata_tell_the_range_and_the_classes(with_metadata, pictures, measur
     assert not any("does not say" in note for note in results.notes)
 
 
+@pytest.mark.slow
 def test_options_go_before_metadata(with_metadata, by_number, measure):
     _, results = measure(with_metadata, "--images", by_number)
     assert first(results).drift.accuracy == 1.0
@@ -395,6 +396,7 @@ def test_options_go_before_metadata(with_metadata, by_number, measure):
     assert first(results).drift.accuracy < 1.0
 
 
+@pytest.mark.slow
 def test_the_order_of_the_channels_leaves_the_range_as_it_is(with_metadata, by_number, measure):
     order = ("--images", by_number, "--channel-order", "BGR")
     _, alone = measure(with_metadata, *order)

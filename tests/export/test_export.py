@@ -162,12 +162,14 @@ def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converte
     assert bundle.file("dynamic.tflite").read_bytes() == dynamic
 
 
+@pytest.mark.slow
 def test_interface_and_batch_reach_the_manifest(export, few):
     bundle = export(few / "calibration", few / "evaluation", variants=("int8",), interface="int8", batch=4)
     (variant,) = bundle.manifest.variants
     assert (variant.input_dtype, variant.output_dtype, bundle.manifest.batch) == ("int8", "int8", 4)
 
 
+@pytest.mark.slow
 def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
     flat = few / "flat"
     flat.mkdir()
@@ -266,6 +268,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused_and_untouched(export, few,
     assert (tmp_path / "out").read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_an_earlier_bundle_is_replaced_and_its_results_kept(export, earlier, few, tmp_path):
     bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
     assert bundle.folder == earlier
@@ -363,6 +366,7 @@ def test_what_is_wrong_with_the_calibration_pictures_is_told_and_kept(export, ti
     assert bundle.manifest.calibration.distances["--input-range -1,1"] < 1
 
 
+@pytest.mark.slow
 def test_the_manifest_tells_calibration_apart(export, few, tiny_bundle):
     bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
     assert (tiny_bundle.manifest.calibration.images, bundle.manifest.calibration.images) == (24, 8)

@@ -195,6 +195,7 @@ def test_what_input_and_output_are_changes_little(net, net_files, converter, see
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 if interface == "int8" else 1.0)
 
 
+@pytest.mark.slow
 def test_the_pictures_that_fill_the_last_batch_do_not_count(tiny_model, converter, seen, pixels, tiny_noises):
     made = converter(tiny_model, 4)
     files = Files(made.float32(), made.int8(lambda: seen), exporting.RECIPE)
@@ -238,6 +239,7 @@ def test_a_model_without_softmax_is_judged_by_its_output(converter, settle, seen
 # What it brings to keep one
 
 
+@pytest.mark.slow
 def test_a_damaged_layer_is_the_worst_and_the_one_to_keep(tiny_bundle, tmp_path, progress, hasty):
     float32, int8 = read(tiny_bundle)
     files = Files(float32, int8, exporting.RECIPE)

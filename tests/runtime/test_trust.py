@@ -68,6 +68,7 @@ def phase(
 # Intervals
 
 
+@pytest.mark.slow
 def test_an_interval_of_a_median_covers_the_true_one():
     # Of the mean of 20 rounds, a percentile bootstrap of 95 % covers P(|t19| < 1.96 sqrt(19 / 20)) = 92.9 %; 2.5
     # standard deviations of a share of 500 draws, each 1.15 %, below that are 90 %.

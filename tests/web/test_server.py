@@ -76,15 +76,14 @@ def test_a_phone_is_one_more_device_for_compare(phone, bundle, progress):
     run = begin(phone)
     phone.score_all(run)
     answer = json.loads(phone.post(f"/runs/{run}/finish", json.dumps(report(NAMES)).encode()).data)
-    here = benchmark.run(
-        benchmark.of_bundle(bundle, bundle.variants(), keras=False), progress, threads=[1], rounds=5, seconds=0.001
-    )
+    some = bundle.variants(("float32", "int8"))
+    here = benchmark.run(benchmark.of_bundle(bundle, some, keras=False), progress, threads=[1], rounds=5, seconds=0.001)
     # What another machine's noise would refuse is not this test's subject.
     here = replace(here, condition=replace(here.condition, grade="fair"))
     (bundle.folder / "here.json").write_bytes(records.to_json(here))
     compared = comparison.compare(loading.load([bundle.folder / "here.json", bundle.folder / answer["file"]]))
     assert compared.same == "bundle" and compared.threads == (1,)
-    assert {row.variant for row in compared.rows} == set(NAMES)
+    assert {row.variant for row in compared.rows} == {"float32", "int8"}
     assert all(row.agreement.value == 0 for row in compared.rows)
 
 
