@@ -41,6 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     told.add_argument("--description", metavar="TEXT", help="what it tells apart")
     told.add_argument("--model-version", metavar="TEXT", help="its version (default 1)")
     parser.add_argument("--batch", type=int, default=1, help="images in one inference (default 1)")
+    parser.add_argument(
+        "--no-apps", action="store_true", help="do not ask the Task Library of mobile apps what it finds"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the bundle (default build/<model name>)")
 
 
@@ -52,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.terminal import Progress, quiet
 
     variants = VARIANTS if options.variants is None else options.variants
-    chosen = Options(variants, options.io, options.batch, options.quantizer)
+    chosen = Options(variants, options.io, options.batch, options.quantizer, not options.no_apps)
     credits = _credits(options)
     wanted = source.find(options)
     out = options.out or Path("build") / wanted.name

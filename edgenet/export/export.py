@@ -136,8 +136,9 @@ def export(
         )
         drifts = benchmark.measure_drift(Bundle(folder, manifest), variants, progress)
         manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in variants))
-        progress.step("asking the Task Library")
-        manifest = replace(manifest, apps=conformance.check(Bundle(folder, manifest)))
+        if options.apps:
+            progress.step("asking the Task Library")
+            manifest = replace(manifest, apps=conformance.check(Bundle(folder, manifest)))
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
         if (out / bundles.RESULTS).is_dir():

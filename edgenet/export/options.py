@@ -14,6 +14,7 @@ QUANTIZERS = ("edgenet", "stock")
 @dataclass(frozen=True)
 class Options:
     """What to export. interface: dtype of the int8 variant's input and output. batch: pictures in one inference.
+    apps: whether to ask the Task Library what it finds.
 
     Raises EdgenetError when a value is out of its range.
     """
@@ -22,6 +23,7 @@ class Options:
     interface: str = "uint8"
     batch: int = 1
     quantizer: str = "edgenet"
+    apps: bool = True
 
     def __post_init__(self):
         names = ", ".join(VARIANTS)

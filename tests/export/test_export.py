@@ -13,7 +13,9 @@ from recipes import square
 
 from edgenet import images
 from edgenet import labels as class_names
+from edgenet.apps.libraries import TASK_LIBRARY
 from edgenet.errors import EdgenetError
+from edgenet.export import metadata
 from edgenet.export.options import Options
 from edgenet.runtime import bundle as bundles
 from edgenet.terminal import quiet
@@ -380,6 +382,28 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def _names(folder: Path) -> set[str]:
     """What is in a folder, hidden temporary ones too."""
     return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("apps", [True, False])
+def test_the_manifest_tells_what_the_task_library_found(export, few, apps):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",), apps=apps)
+    found = [(one.library, one.outcome) for one in bundle.manifest.apps]
+    outcome = "not available on this platform" if TASK_LIBRARY.missing() else "passed"
+    assert found == ([("task library", outcome)] if apps else [])
+
+
+def test_a_file_that_the_task_library_reads_otherwise_is_not_exported(export, few, tmp_path, monkeypatch):
+    if TASK_LIBRARY.missing():
+        pytest.skip(TASK_LIBRARY.missing())
+    write = metadata.write
+
+    def shifted(data, about, recipe, names, *rest):
+        return write(data, about, recipe, [*names[1:], names[0]], *rest)
+
+    monkeypatch.setattr(metadata, "write", shifted)
+    with pytest.raises(EdgenetError, match=r"^float32, task library: .*: expected the label .*; --no-apps exports it"):
+        export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert _names(tmp_path) == {"few"}
 
 
 def test_labels_that_come_twice_are_kept_and_said(export, few):
