@@ -9,8 +9,6 @@ import numpy as np
 from edgenet.apps import answers
 from edgenet.apps.libraries import MEDIAPIPE_TASKS
 
-# Apps of models that give logits set it, too: without, classes below 0 may be dropped.
-LOWEST = -3e38
 # What it imports to draw with, and nothing here needs; OpenCV's wheel lacks libGL on a machine without a screen.
 DRAWING = ("cv2", "matplotlib", "matplotlib.pyplot")
 
@@ -27,9 +25,7 @@ def start():
     load_raw_library()  # now, so that what the system lacks is not taken for a fault of a model
 
     def make(path: Path) -> answers.Classifier:
-        options = ImageClassifierOptions(
-            BaseOptions(model_asset_path=str(path.absolute())), max_results=1, score_threshold=LOWEST
-        )
+        options = ImageClassifierOptions(BaseOptions(model_asset_path=str(path.absolute())), max_results=1)
         classifier = ImageClassifier.create_from_options(options)
 
         def classify(picture: np.ndarray) -> tuple[int, str | None, float] | None:

@@ -10,9 +10,6 @@ import numpy as np
 from edgenet.apps import answers
 from edgenet.apps.libraries import TASK_LIBRARY
 
-# Apps of models that give logits set it, too: without, classes below 0 are dropped.
-LOWEST = -3e38
-
 
 def start():
     # It cannot be loaded beside TensorFlow, which its metadata module imports by itself.
@@ -27,7 +24,7 @@ def start():
         classifier = vision.ImageClassifier.create_from_options(
             vision.ImageClassifierOptions(
                 core.BaseOptions(file_name=str(path), num_threads=1),
-                processor.ClassificationOptions(max_results=1, score_threshold=LOWEST),
+                processor.ClassificationOptions(max_results=1),
             )
         )
 

@@ -30,6 +30,7 @@ from edgenet.tflite.metadata_schema import (
     ModelMetadata,
     NormalizationOptions,
     ProcessUnit,
+    ScoreThresholdingOptions,
     Stats,
     SubGraphMetadata,
     TensorMetadata,
@@ -38,13 +39,16 @@ from edgenet.tflite.metadata_schema import (
 LABELS = "labels.txt"
 # Nothing that is written here came after the schema's first version: metadata_version.cc of tflite-support.
 MIN_PARSER_VERSION = "1.0.0"
+# Of scores that have no end, the least that is worth telling.
+LOWEST = -1e30
 # Bytes that the converter keeps for the version of the runtime, filled up with zeros.
 RUNTIME_BYTES = 16
 # The ends of integers, which do not depend on the normalization: as in metadata_info.py of tflite-support, which has
 # those of uint8 and writes none for int8.
 _ENDS = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}
 
-# A table of the schema: by the numbers of its fields, an int of 8 bits, a string, floats, another table, or tables.
+# A table of the schema: by the numbers of its fields, an int of 8 bits, a float, a string, floats, another table, or
+# tables.
 _Table = dict[int, Any]
 
 
@@ -141,7 +145,11 @@ def _scores(kind: str, dtype: str) -> _Table:
             }
         ],
     }
-    if kind != "logits":
+    if kind == "logits":
+        # Without, the Task Library gives no class below 0.
+        lowest = {ScoreThresholdingOptions.GLOBAL: LOWEST}
+        table[TensorMetadata.UNITS] = [{ProcessUnit.KIND: ProcessUnit.THRESHOLD, ProcessUnit.OPTIONS: lowest}]
+    else:
         low, high = _ENDS.get(dtype, (0.0, 1.0))
         table[TensorMetadata.STATS] = {Stats.MAX: [high], Stats.MIN: [low]}
     return table
@@ -168,11 +176,15 @@ def _add(builder: flatbuffers.Builder, value: str | Sequence[float] | _Table | S
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, dict):
-        places = {field: part if isinstance(part, int) else _add(builder, part) for field, part in value.items()}
+        places = {
+            field: part if isinstance(part, int | float) else _add(builder, part) for field, part in value.items()
+        }
         builder.StartObject(max(value, default=-1) + 1)
         for field, place in places.items():
             if isinstance(value[field], int):
                 builder.PrependInt8Slot(field, place, 0)
+            elif isinstance(value[field], float):
+                builder.PrependFloat32Slot(field, place, 0.0)
             else:
                 builder.PrependUOffsetTRelativeSlot(field, place, 0)
         return builder.EndObject()

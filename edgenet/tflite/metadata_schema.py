@@ -41,12 +41,16 @@ class ImageProperties:
 
 class ProcessUnit:
     KIND, OPTIONS = 0, 1
-    # A kind.
-    NORMALIZATION = 1
+    # Kinds.
+    NORMALIZATION, THRESHOLD = 1, 3
 
 
 class NormalizationOptions:
     MEAN, STD = 0, 1
+
+
+class ScoreThresholdingOptions:
+    GLOBAL = 0
 
 
 class Stats:

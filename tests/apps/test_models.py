@@ -65,6 +65,25 @@ def refused(tiny_model, pictures, labels, tmp_path_factory) -> dict[str, tuple[B
     return made
 
 
+def test_classes_below_0_are_given_too(library, pictures, labels, tmp_path):
+    with quiet():
+        import keras
+
+        far_below = keras.initializers.Constant(-50.0)
+        layers = [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(4, bias_initializer=far_below)]
+        model = keras.Sequential(layers)
+    bundle = exported(model, tmp_path, labels, sets.choose(pictures / "calibration", pictures / "evaluation", labels))
+    assert bundle.manifest.scores == "logits"
+    (examined,) = examine(bundle, libraries=[library])
+    assert examined.problems == {}
+    assert {"float32", "float16", "int8"} <= {*examined.passed}
+    # The Task Library is older than the operator that the current converter makes of a dense layer.
+    why = {asked.variant: asked.impossible for asked in examined.asked if asked.impossible}
+    assert all(
+        name == "dynamic" and "an operator that this library is too old for" in text for name, text in why.items()
+    )
+
+
 # How the problem begins, in the words of both libraries.
 REFUSALS = {
     "batch": "The input tensor should have dimensions 1 x height x width x ",

@@ -197,6 +197,9 @@ def test_logits_have_no_ends(shown):
         scores = tensors(shown[name][0])[1]
         assert scores["name"] == "logits"
         assert "stats" not in scores
+        (unit,) = scores["process_units"]
+        assert unit["options_type"] == "ScoreThresholdingOptions"
+        assert unit["options"]["global_score_threshold"] == pytest.approx(-1e30)
 
 
 def test_the_order_bgr_is_no_rgb(shown):
