@@ -34,6 +34,17 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+def add_bundle(parser: argparse.ArgumentParser) -> None:
+    """The bundle that a command is about."""
+    parser.add_argument(
+        "bundle",
+        type=Path,
+        nargs="?",
+        metavar="BUNDLE",
+        help="a bundle, packed or not (default: the bundle of the bundled model)",
+    )
+
+
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The results that a command is about."""
     parser.add_argument(

@@ -1,21 +1,14 @@
 """`edgenet diagnose`"""
 
 import argparse
-from pathlib import Path
 
-from edgenet.commands import default_bundle, open_bundle
+from edgenet.commands import add_bundle, default_bundle, open_bundle
 
 HELP = "say which layers of an int8 file are to blame for its drift, and what keeping one in float would bring"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "bundle",
-        type=Path,
-        nargs="?",
-        metavar="BUNDLE",
-        help="a bundle, packed or not (default: the bundle of the bundled model)",
-    )
+    add_bundle(parser)
     parser.add_argument("--variant", default="int8", metavar="NAME", help="the integer variant (default int8)")
     parser.add_argument("--images", type=int, default=200, metavar="COUNT", help="evaluation images (default 200)")
 

@@ -4,7 +4,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from edgenet.commands import default_bundle, names, open_bundle
+from edgenet.commands import add_bundle, default_bundle, names, open_bundle
 from edgenet.errors import EdgenetError
 
 HELP = "benchmark a phone, or any browser, with a page that this machine serves"
@@ -14,13 +14,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "bundle",
-        type=Path,
-        nargs="?",
-        metavar="BUNDLE",
-        help="a bundle, packed or not (default: the bundle of the bundled model)",
-    )
+    add_bundle(parser)
     parser.add_argument("--variants", type=names, metavar="NAMES", help="those to measure (default all)")
     parser.add_argument(
         "--lan",

@@ -1,21 +1,14 @@
 """`edgenet verify`"""
 
 import argparse
-from pathlib import Path
 
-from edgenet.commands import default_bundle, open_bundle
+from edgenet.commands import add_bundle, default_bundle, open_bundle
 
 HELP = "check every file of a bundle against its manifest"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "bundle",
-        type=Path,
-        nargs="?",
-        metavar="BUNDLE",
-        help="a folder or a packed file (default: the folder of the bundled model)",
-    )
+    add_bundle(parser)
 
 
 def run(options: argparse.Namespace) -> None:
