@@ -76,9 +76,7 @@ def check(
     examined = examine(bundle, variants, libraries, pictures)
     for examination in examined:
         for variant, problem in examination.problems.items():
-            raise EdgenetError(
-                f"{variant}, {examination.library.name}: {problem}; do not ship it; --no-apps exports it all the same"
-            )
+            raise EdgenetError(f"{variant}, {examination.library.name}: {problem}; --no-apps exports it all the same")
     return tuple(examination.record() for examination in examined)
 
 

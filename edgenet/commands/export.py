@@ -78,8 +78,7 @@ def run(options: argparse.Namespace) -> None:
                 progress.note("the last layer is untrained: agreement and accuracy mean nothing")
             for note in pictures.notes:
                 progress.note(note)
-            usual = {"description": f"Image classifier of {classifier.classes:,} classes"}
-            about = About(wanted.name, **{**usual, **wanted.credits, **credits})
+            about = About(wanted.name, **{**wanted.credits, **credits})
             bundle = export(
                 classifier, out, progress, name=wanted.name, labels=labels, sets=pictures, options=chosen, about=about
             )

@@ -103,7 +103,7 @@ def export(
                 progress.note(f"{variant}: it has metadata already, which are replaced")
             data = metadata.write(
                 data,
-                about or About(name, f"Image classifier of {classifier.classes:,} classes"),
+                about or About(name),
                 recipe,
                 labels,
                 examination.scores,

@@ -57,7 +57,7 @@ class About:
     """What a model says of itself to people. What is empty is left out."""
 
     name: str
-    description: str
+    description: str = "Image classifier"
     version: str = "1"
     author: str = "not stated"
     license: str = "not stated"
