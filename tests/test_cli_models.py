@@ -99,7 +99,7 @@ def manifest(folder: Path) -> dict:
     ("name", "copied"), [("tiny.keras", "model.keras"), ("tiny.h5", "model.keras"), ("tiny_saved", "saved_model")]
 )
 def test_a_model_in_each_form(tmp_path, run_here, made, data, tiny_bundle, name, copied):
-    (line,) = output_of(run_here("export", "--model", made / name, *data, "--variants", "float32"))
+    line, _ = output_of(run_here("export", "--model", made / name, *data, "--variants", "float32"))
     folder = tmp_path / "build" / Path(name).stem
     assert line.startswith(f"build/{folder.name}/float32.tflite: ")
     assert manifest(folder)["model"] == copied
@@ -158,7 +158,7 @@ def test_a_model_of_another_size(tmp_path, run_here, made, data):
     ],
 )
 def test_weights_of_ones_own(tmp_path, run_here, made, data, tiny_bundle, name, options):
-    (line,) = output_of(run_here("export", "--weights", made / name, *options, *data, "--variants", "float32"))
+    line, _ = output_of(run_here("export", "--weights", made / name, *options, *data, "--variants", "float32"))
     folder = tmp_path / "build" / name.split(".")[0]
     assert line.startswith(f"build/{folder.name}/float32.tflite: ")
     expected, found = (np.load(place / "reference.npz")["scores"] for place in (tiny_bundle.folder, folder))
@@ -463,7 +463,7 @@ def test_imagenet_weights_from_the_cache(tmp_path, monkeypatch, run_here, cache,
     monkeypatch.setenv("KERAS_HOME", str(cache))
     before = tree(cache)
     done = run_here("export", *SMALLEST, "--calibration", flat, "--variants", "float32")
-    (line,) = output_of(done)
+    line, _ = output_of(done)
     assert line.startswith("build/mobilenet_v1_0.25_128/float32.tflite: ")
     found = manifest(tmp_path / "build/mobilenet_v1_0.25_128")
     assert (found["classes"], found["preprocessing"]["crop"]) == (1000, 0.875)
@@ -508,11 +508,13 @@ def test_imagenet_weights_as_make_asks_for_them(tmp_path):
     options = ("--weights", "imagenet", "--alpha", "0.75", "--size", "224", "--calibration", IMAGENET / "images")
     done = run(tmp_path, "export", "--out", "build/mine", *options, environment={"KERAS_HOME": str(IMAGENET)})
     assert [line.split(":")[0] for line in output_of(done)] == [
-        f"build/mine/{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")
+        *(f"build/mine/{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")),
+        "task library",
     ]
     assert notes_of(done) == [
         f"{IMAGENET / 'images'}: 100 of 400 images calibrate, the others are evaluated; to choose yourself, name "
-        "another folder with --evaluation"
+        "another folder with --evaluation",
+        "labels: several classes have one name (crane, maillot); nobody will tell them apart in an app",
     ]
     found = manifest(tmp_path / "build/mine")
     assert (found["name"], found["classes"]) == ("mobilenet_v1_0.75_224", 1000)

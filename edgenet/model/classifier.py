@@ -40,13 +40,14 @@ class Classifier:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the weights, whatever file they came in: of each variable's shape and little-endian values."""
-        found = sha256()
+        """SHA-256 of the weights, whatever file they came in: of the sorted digests of the variables, each of its shape
+        and little-endian values. A trace has them in an order of its own."""
+        digests = []
         for variable in self._free.variables:
             values = variable.numpy()
-            found.update(str(values.shape).encode())
-            found.update(values.astype(values.dtype.newbyteorder("<")).tobytes())
-        return found.hexdigest()
+            data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+            digests.append(sha256(str(values.shape).encode() + data).hexdigest())
+        return sha256("".join(sorted(digests)).encode()).hexdigest()
 
     def trace(self, batch: int | None) -> "tf.types.experimental.ConcreteFunction":
         """The graph for a fixed batch, or for any (None)."""

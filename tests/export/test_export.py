@@ -19,7 +19,7 @@ from edgenet.export import metadata
 from edgenet.export.options import Options
 from edgenet.runtime import bundle as bundles
 from edgenet.terminal import quiet
-from edgenet.tflite.metadata import said
+from edgenet.tflite.metadata import provenance, said
 
 TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
 
@@ -154,14 +154,17 @@ def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pi
 
 
 @pytest.mark.slow  # seconds
-def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converter, few):
+def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converter, few, labels):
     bundle = export(few / "calibration", few / "evaluation", variants=("dynamic", "int8"), quantizer="stock")
-    paths, made = images.find(few / "calibration").paths, converter(tiny_model)
+    paths, stock = images.find(few / "calibration").paths, converter(tiny_model)
     with quiet():
-        int8 = made.stock_int8(lambda: images.load_all(paths, square(32)))
-        dynamic = made.stock_dynamic()
-    assert bundle.file("int8.tflite").read_bytes() == int8
-    assert bundle.file("dynamic.tflite").read_bytes() == dynamic
+        int8 = stock.stock_int8(lambda: images.load_all(paths, square(32)))
+        dynamic = stock.stock_dynamic()
+    manifest = bundle.manifest
+    for name, made in (("int8", int8), ("dynamic", dynamic)):
+        path = bundle.file(f"{name}.tflite")
+        told = (manifest.preprocessing, labels, manifest.scores, provenance(path))
+        assert path.read_bytes() == metadata.write(made, metadata.About("tiny"), *told)
 
 
 @pytest.mark.slow
