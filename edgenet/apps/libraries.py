@@ -34,7 +34,7 @@ MEDIAPIPE_TASKS = Library(
     module="edgenet.apps.mediapipe_tasks",
     package="mediapipe",
     project="mediapipe",
-    install="pip install 'edgenet[apps]'",
+    install="pip install --no-deps mediapipe==1.2.2",
     system="on Debian: apt install libegl1 libgles2",
 )
 LIBRARIES = (TASK_LIBRARY, MEDIAPIPE_TASKS)

@@ -57,7 +57,10 @@ def test_a_library_that_is_not_there_is_said(tiny_bundle, run_here, monkeypatch)
     monkeypatch.setattr("edgenet.apps.libraries.find_spec", lambda name: name == there.package)
     done = run_here("check", "--apps", tiny_bundle.folder, "--variants", "int8")
     assert done.returncode == 0
-    assert f"\n{missing.name}: not available: mediapipe is not installed; pip install 'edgenet[apps]'\n" in done.stdout
+    assert (
+        f"\n{missing.name}: not available: mediapipe is not installed; pip install --no-deps mediapipe==1.2.2\n"
+        in done.stdout
+    )
 
 
 @needs_one
@@ -76,7 +79,7 @@ def test_no_library_at_all(tiny_bundle, run_here, monkeypatch):
     assert error_of(run_here("check", "--apps", tiny_bundle.folder)) == (
         "check: expected a library of apps for --apps, found none: task library: tflite-support is not installed; "
         "pip install 'edgenet[export]', on Linux, x86-64, with Python 3.10 or 3.11; "
-        "mediapipe tasks: mediapipe is not installed; pip install 'edgenet[apps]'"
+        "mediapipe tasks: mediapipe is not installed; pip install --no-deps mediapipe==1.2.2"
     )
 
 
