@@ -350,8 +350,10 @@ def test_the_runtime_is_that_which_the_converter_found(files, name):
     assert written > ""
 
 
-def test_the_converter_writes_an_entry_for_int8_that_is_empty(files):
-    assert sorted(runtimes(files["int8"])) == ["", "1.14.0"]
+def test_the_converter_tells_the_runtime_of_int8_and_may_add_an_empty_entry(files):
+    # TensorFlow 2.19 adds one, 2.21 does not.
+    assert sorted(runtimes(files["int8"])) in (["", "1.14.0"], ["1.14.0"])
+    assert runtimes(made(files["int8"])) == ["1.14.0"]
 
 
 @pytest.mark.slow
