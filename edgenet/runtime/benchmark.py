@@ -77,8 +77,11 @@ def evaluation_digest(digests: Iterable[str]) -> str:
     return sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
-def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -> Subject:
-    """Some variants of a verified bundle, and its Keras model where TensorFlow is installed."""
+def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True, drift_here: bool = True) -> Subject:
+    """Some variants of a verified bundle, and its Keras model where TensorFlow is installed.
+
+    drift_here: whether drift is to be measured on this machine, for which each variant is loaded once for each core.
+    """
     notes = ()
     if keras and not find_spec("tensorflow"):
         keras = False
@@ -92,7 +95,7 @@ def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True) -
         batch=manifest.batch,
         base=FLOAT32 if any(variant.name == FLOAT32 for variant in variants) else None,
         reference=KERAS,
-        scorers=_scorers(bundle, variants),
+        scorers=_scorers(bundle, variants) if drift_here else {},
         chunks=bundles.chunks(bundle),
         pictures=len(manifest.evaluation),
         files={name: file.sha256 for name, file in manifest.files.items()},

@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
@@ -56,7 +57,7 @@ class Service:
         variants = bundle.variants(names)
         self.doors, self.tell = doors, tell
         self._bundle, self._command, self._finished = bundle, command, finished
-        self._subject = benchmark.of_bundle(bundle, variants, keras=False)
+        self._subject = benchmark.of_bundle(bundle, variants, keras=False, drift_here=False)
         self._runners = {
             name: Runner(path, bundle.manifest.preprocessing) for name, path in self._subject.models.items()
         }
@@ -127,8 +128,7 @@ class Service:
         return self._run(name).bytes_of(variant, number)
 
     def scores(self, name: str, variant: str, number: int, data: bytes) -> dict:
-        counted = self._run(name).add(variant, number, data)
-        return {"images": counted.images, "agreeing": counted.agreeing}
+        return asdict(self._run(name).add(variant, number, data))
 
     def finish(self, name: str, data: bytes) -> dict:
         """Write the results of a run, whole, and say what they are."""
@@ -166,8 +166,7 @@ def _summary(results: Results) -> dict:
                         "median": latency.median,
                         "p90": latency.p90,
                         "p99": latency.p99,
-                        "speed": latency.speed
-                        and {"value": latency.speed.value, "low": latency.speed.low, "high": latency.speed.high},
+                        "speed": latency.speed and asdict(latency.speed),
                     }
                     for latency in measured.latency
                 ],
