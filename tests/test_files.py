@@ -1,8 +1,11 @@
 """Files and folders that appear whole or not at all."""
 
+import errno
 import hashlib
 import os
+import signal
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,99 @@ def test_write_whole_over_a_folder(tmp_path):
     assert tree(tmp_path) == {"folder": None}
 
 
+# write_new, without what some file systems lack
+
+
+def refused(*_, **__):
+    raise OSError(95, "Operation not supported")
+
+
+@pytest.mark.parametrize("missing", ["link", "chmod", "symlink"])
+def test_write_new_needs_neither_hard_links_nor_permissions(tmp_path, monkeypatch, missing):
+    """FAT, exFAT and network drives have neither, and bundles reach a Pi on them."""
+    monkeypatch.setattr(os, missing, refused)
+    assert files.write_new(tmp_path / "new.json", b"first")
+    assert not files.write_new(tmp_path / "new.json", b"second")
+    files.write_whole(tmp_path / "whole.json", b"whole")
+    with files.whole_folder(tmp_path / "folder") as fresh:
+        (fresh / "file").write_bytes(b"in it")
+    assert tree(tmp_path) == {
+        "new.json": b"first",
+        "whole.json": b"whole",
+        "folder": None,
+        "folder/file": b"in it",
+    }
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_bring_a_file_to_the_disk_at_once_is_written(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", failing(os.fsync, 1, OSError(number, "not here")))
+    assert files.write_new(tmp_path / "new.json", b"first")
+    assert tree(tmp_path) == {"new.json": b"first"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_write_new_that_is_stopped_leaves_nothing(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(os, "fsync", failing(os.fsync, 1, error))
+    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else EdgenetError):
+        files.write_new(tmp_path / "new.json", b"new")
+    assert tree(tmp_path) == {}
+
+
+def test_of_many_who_write_a_new_file_one_does(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(lambda n: files.write_new(tmp_path / "new.json", str(n).encode()), range(200)))
+    assert outcomes.count(True) == 1
+    assert tree(tmp_path) == {"new.json": str(outcomes.index(True)).encode()}
+
+
+# Permissions
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o077, 0o600, 0o700), (0o022, 0o644, 0o755), (0o002, 0o664, 0o775)]
+)
+def test_permissions_are_those_that_the_umask_leaves(tmp_path, umask, file, folder):
+    before = os.umask(umask)
+    try:
+        files.write_whole(tmp_path / "a" / "whole", b"")
+        files.write_new(tmp_path / "a" / "new", b"")
+        with files.whole_folder(tmp_path / "a" / "made") as fresh:
+            (fresh / "in it").write_bytes(b"")
+        files.copy_tree(tmp_path / "a" / "made", tmp_path / "a" / "copied")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (folder if path.is_dir() else file), path
+
+
+# What a process that died has left
+
+
+def test_temporaries_are_noted_and_can_be_removed(tmp_path, monkeypatch):
+    journal = tmp_path / "journal"
+    monkeypatch.setattr(files, "journal", journal)
+    with files.whole_folder(tmp_path / "out") as fresh, files.written(tmp_path / "file") as file:
+        (fresh / "half").write_bytes(b"half")
+        file.flush()
+        files.remove_temporaries(journal)
+        assert set(tree(tmp_path)) == {"journal"}
+        fresh.mkdir()  # so that the end of the block finds what it expects
+        Path(file.name).write_bytes(b"")
+    files.remove_temporaries(journal)  # what is finished is no temporary any more
+    assert {"out", "file"} <= set(tree(tmp_path))
+    files.remove_temporaries(tmp_path / "nowhere")
+
+
+def test_another_file_that_fails_meanwhile_is_the_one_that_is_named(tmp_path):
+    with (
+        pytest.raises(EdgenetError, match=r"^\S*/gone\.png: No such file or directory$"),
+        files.whole_folder(tmp_path / "out"),
+    ):
+        (tmp_path / "gone.png").read_bytes()
+
+
 # check_writable
 
 
@@ -139,11 +235,48 @@ def test_whole_folder_appears_at_the_end(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
-def test_whole_folder_takes_the_place_of_the_old_one(old):
-    with files.whole_folder(old) as fresh:
+def test_whole_folder_takes_the_place_of_what_it_replaces(old):
+    with files.whole_folder(old, ["old.txt", "sub/older.txt", "not/there.txt"]) as fresh:
         (fresh / "new.txt").write_bytes(b"new")
         assert {name: data for name, data in tree(old.parent).items() if name in OLD} == OLD
     assert tree(old.parent) == {"out": None, "out/new.txt": b"new"}
+
+
+def test_whole_folder_leaves_what_it_does_not_replace(old):
+    (old / "sub" / "link").symlink_to("older.txt")
+    (old / "sub" / "folder link").symlink_to(old.parent)
+    (old / "empty").mkdir()
+    with files.whole_folder(old, ["old.txt"]) as fresh:
+        (fresh / "sub").mkdir()
+        (fresh / "sub" / "new.txt").write_bytes(b"new")
+    assert (old / "sub" / "link").readlink() == Path("older.txt")
+    assert (old / "sub" / "folder link").readlink() == old.parent
+    found = {name for name in tree(old.parent) if not name.startswith("out/sub/folder link/")}
+    assert found == {"out", "out/sub", "out/sub/new.txt", "out/sub/older.txt", "out/sub/link", "out/sub/folder link"}
+
+
+@pytest.mark.parametrize("new", ["old.txt", "sub", "sub/older.txt/deeper", "old.txt/deeper"])
+def test_whole_folder_replaces_nothing_else(old, new):
+    text = r"(old|older)\.txt: this file is in the way of a new one; move it to another folder$"
+    with pytest.raises(EdgenetError, match=text), files.whole_folder(old, []) as fresh:
+        (fresh / new).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / new).write_bytes(b"new")
+    assert tree(old.parent) == OLD
+
+
+def test_an_interrupt_waits_until_all_files_are_in_their_place(old, monkeypatch):
+    rename, calls = os.rename, []
+
+    def interrupted(*arguments) -> None:
+        rename(*arguments)
+        calls.append(arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.whole_folder(old, ["old.txt"]) as fresh:
+        (fresh / "new.txt").write_bytes(b"new")
+    assert len(calls) == 3
+    assert tree(old.parent) == {"out": None, "out/new.txt": b"new", "out/sub": None, "out/sub/older.txt": b"older"}
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, EdgenetError, SystemExit])
@@ -192,6 +325,31 @@ def test_whole_folder_below_a_file(tmp_path):
     with pytest.raises(EdgenetError, match=IN_THE_WAY), files.whole_folder(tmp_path / "file" / "out"):
         pytest.fail("the work began")
     assert tree(tmp_path) == {"file": b"in the way"}
+
+
+# read
+
+
+def test_read_up_to_a_limit(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert files.read(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(EdgenetError, match=r"file: larger than 0 MB, which no such file is; name another$"):
+        files.read(tmp_path / "file", 4)
+    for path, error in ((tmp_path / "nowhere", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error):
+            files.read(path, 5)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have a name")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_has_no_end_is_not_read(tmp_path, kind):
+    path = tmp_path / "file"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(EdgenetError, match=r"file: not a regular file; name another$"):
+        files.read(path, 5)
 
 
 # sha256
