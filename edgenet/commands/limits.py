@@ -4,33 +4,71 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from edgenet.errors import EdgenetError
-
 if TYPE_CHECKING:
     from edgenet.evidence.verdict import Limits
 
+# A decimal number, with a unit behind it.
+NUMBER = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?P<unit>[%x]?)", re.ASCII | re.IGNORECASE)
 UNITS = {"": 1e6, "b": 1, "kb": 1e3, "mb": 1e6, "kib": 2**10, "mib": 2**20}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what a variant must keep")
-    group.add_argument("--max-drift", type=float, metavar="SHARE", help="images that flip, for instance 0.02")
-    group.add_argument("--max-accuracy-drop", type=float, metavar="SHARE", help="against Keras, for instance 0.01")
-    group.add_argument("--min-speedup", type=float, metavar="TIMES", help="against float32, on every number of threads")
-    group.add_argument("--max-size", type=_bytes, metavar="MB", help="of the file, for instance 1.5, or 900kB")
+    group.add_argument(
+        "--max-drift",
+        type=fraction,
+        metavar="FRACTION",
+        help="images whose top class may differ from Keras': 2%% or 0.02; with 0 none may (default: no limit)",
+    )
+    group.add_argument(
+        "--max-accuracy-drop",
+        type=fraction,
+        metavar="FRACTION",
+        help="how far accuracy may fall below Keras': 1%% or 0.01; 0 passes where no image is newly wrong "
+        "(default: no limit)",
+    )
+    group.add_argument(
+        "--min-speedup",
+        type=speedup,
+        metavar="TIMES",
+        help="times as fast as float32, on every number of threads measured: 1.5 or 1.5x (default: no limit)",
+    )
+    group.add_argument(
+        "--max-size", type=_bytes, metavar="MB", help="size of the file: 1.5 (MB) or 900kB (default: no limit)"
+    )
 
 
 def of(options: argparse.Namespace) -> "Limits":
-    """The limits that were typed. Raises EdgenetError when one is out of its range."""
+    """The limits that were typed."""
     from edgenet.evidence.verdict import Limits
 
-    for name in ("max_drift", "max_accuracy_drop"):
-        value = getattr(options, name)
-        if value is not None and not 0 <= value < 1:
-            raise EdgenetError(f"--{name.replace('_', '-')}: expected a share from 0 to below 1, found {value:g}")
-    if options.min_speedup is not None and not 0 < options.min_speedup < 1e6:
-        raise EdgenetError(f"--min-speedup: expected a number above 0, for instance 1.5, found {options.min_speedup:g}")
     return Limits(options.max_drift, options.max_accuracy_drop, options.min_speedup, options.max_size)
+
+
+def fraction(text: str) -> float:
+    """A fraction from 0 to below 1, typed as a percentage or as a number: "2%", "2 %" or "0.02".
+
+    Raises argparse.ArgumentTypeError for anything else.
+    """
+    found = NUMBER.fullmatch(text.strip())
+    if not found or found["unit"] not in ("", "%"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fraction; give it as 2% or 0.02, for example")
+    value = float(found["number"])
+    if found["unit"] != "%" and 1 <= value < 100:
+        typed = found["number"]
+        raise argparse.ArgumentTypeError(f"{typed} is not below 1; did you mean {typed}% or {value / 100:g}?")
+    value = value / 100 if found["unit"] == "%" else value
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to below 1 (100%)")
+    return abs(value)  # -0 is 0
+
+
+def speedup(text: str) -> float:
+    """A number of times above 0: "1.5" or "1.5x". Raises argparse.ArgumentTypeError for anything else."""
+    found = NUMBER.fullmatch(text.strip())
+    if not found or found["unit"].lower() not in ("", "x") or not 0 < float(found["number"]) < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of times above 0; give 1.5 or 1.5x, for example")
+    return float(found["number"])
 
 
 def _bytes(text: str) -> int:

@@ -7,9 +7,10 @@ import numpy as np
 
 from edgenet.errors import EdgenetError
 from edgenet.evidence.loading import Loaded
-from edgenet.records import KERAS, LITERT_JS, Interval, Measurement, Results
+from edgenet.records import KERAS, LITERT_JS, Flip, Interval, Measurement, Results
+from edgenet.runtime.bundle import REFERENCE
 from edgenet.runtime.proportions import paired_difference
-from edgenet.runtime.trust import GOOD, POOR, SPREAD, quotient_interval
+from edgenet.runtime.trust import GOOD, SPREAD, doubt, quotient_interval
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Row:
     """A variant in results, against the same variant in the first ones.
 
     speed: by number of threads, how many times as fast, with what two runs of this grade differ by in the interval.
-    size: in multiples. agreement, accuracy: difference of the shares.
+    size: in multiples. agreement, accuracy: difference of the shares. accuracy_interval: of that difference, image by
+    image; None where the two were not compared with the same reference scores, which is what tells them.
     """
 
     variant: str
@@ -26,6 +28,7 @@ class Row:
     size: float
     agreement: Interval | None
     accuracy: float | None
+    accuracy_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,9 @@ def _check_reference(first: Loaded, other: Loaded) -> None:
 
 
 def _check_latency(first: Loaded, one: Loaded) -> None:
-    condition = one.results.condition
-    if condition.grade == POOR:
+    if why := doubt(one.results.condition):
         raise EdgenetError(
-            f"{one.path}: expected latencies that can be trusted, found them poor ({condition.reasons[0]}); "
+            f"{one.path}: expected latencies that can be trusted, found them poor ({why}); "
             "measure again, or compare drift and size alone: --no-latency"
         )
     # A browser has an interface of its own, and nothing else: a phone is compared by that.
@@ -149,6 +151,7 @@ def _row(variant: str, first: Loaded, other: Loaded, threads: Sequence[int]) -> 
         size=after.bytes / before.bytes,
         agreement=_agreement(first.results, other.results, variant),
         accuracy=_accuracy(before, after),
+        accuracy_interval=_accuracy_interval(first.results, other.results, variant),
     )
 
 
@@ -170,6 +173,37 @@ def _accuracy(before: Measurement, after: Measurement) -> float | None:
     if not before.drift or not after.drift or before.drift.accuracy is None or after.drift.accuracy is None:
         return None
     return after.drift.accuracy - before.drift.accuracy
+
+
+def _accuracy_interval(first: Results, other: Results, variant: str) -> Interval | None:
+    """The change of accuracy with its interval, paired by image.
+
+    An image that flipped in neither run has the reference's class in both, so only flipped ones can differ. That needs
+    the same reference scores in both: results of bundles have the digest of theirs.
+    """
+    before, after = (_measurement(results, variant).drift for results in (first, other))
+    same = first.files.get(REFERENCE) is not None and first.files.get(REFERENCE) == other.files.get(REFERENCE)
+    if not same or variant == KERAS or not before or not after or None in (before.accuracy, after.accuracy):
+        return None
+    flips = [
+        {results.files.get(flip.file): flip for flip in drift.flips if flip.label is not None}
+        for results, drift in ((first, before), (other, after))
+    ]
+    if any(None in digests for digests in flips) or before.labelled != after.labelled:
+        return None
+    gained = lost = 0
+    for digest in flips[0].keys() | flips[1].keys():
+        was, is_now = (_is_right(some.get(digest), flips[1 - place].get(digest)) for place, some in enumerate(flips))
+        gained, lost = gained + (is_now and not was), lost + (was and not is_now)
+    both = round(before.accuracy * before.labelled) - lost
+    return paired_difference(both, gained, lost, before.labelled - both - gained - lost)
+
+
+def _is_right(flip: Flip | None, elsewhere: Flip | None) -> bool:
+    """Whether a variant has an image right. flip: what it made of it; None for the reference's class, which the flip in
+    the other run tells."""
+    guess = flip.variant[0] if flip else elsewhere.reference[0]
+    return guess.label == (flip or elsewhere).label
 
 
 def _agreement(first: Results, other: Results, variant: str) -> Interval | None:

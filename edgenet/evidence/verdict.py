@@ -5,6 +5,9 @@ A verdict is made to be wrong in at most 2.5 % of cases on either side. Drift is
 whose error is never larger; Wilson's interval, which the tables show, can be too narrow for a few flips. The change of
 accuracy is judged by two tests that must agree, Newcombe's interval and Tango's score, since with a few changed images
 the first passes too often and the second fails too often; together they are wrong in less than 3 % of cases.
+
+A limit of 0 is a statement about the images themselves, which no number of them could prove of all others. Drift of at
+most 0: no evaluation image flips. Accuracy drop of at most 0: no image that the reference has right is wrong.
 """
 
 import math
@@ -15,7 +18,7 @@ from itertools import count, takewhile
 from edgenet.errors import EdgenetError
 from edgenet.records import KERAS, Drift, Interval, Latency, Measurement, Results
 from edgenet.runtime.proportions import TAIL, Z, at_least, at_most, paired_difference, tango
-from edgenet.runtime.trust import FEWEST_ROUNDS, threads
+from edgenet.runtime.trust import FEWEST_ROUNDS, doubt, threads
 
 PASS, UNDECIDED, FAIL = OUTCOMES = ("pass", "undecided", "fail")
 
@@ -27,8 +30,9 @@ MOST_IMAGES = 1_000_000
 class Limits:
     """What a variant must keep; None: anything.
 
-    max_drift: share of images whose top class is not Keras'. max_accuracy_drop: of accuracy against Keras', as a share.
-    min_speedup: times as fast as the base, on every number of threads that was measured. max_size: bytes.
+    max_drift: share of images whose top class is not Keras'; 0: no image may flip. max_accuracy_drop: of accuracy
+    against Keras', as a share; 0: passes where no image is newly wrong, or a gain is proven, and fails where a drop is
+    proven. min_speedup: times as fast as the base, on every number of threads that was measured. max_size: bytes.
     """
 
     max_drift: float | None = None
@@ -96,7 +100,7 @@ def _reasons(measured: Measurement, results: Results, limits: Limits, where: str
         if results.base is None or not measured.latency:
             raise _missing(where, "min-speedup", "a ratio to float32", "float32 with the others")
         for latency in measured.latency:
-            yield judge_speed(latency, results.base, limits.min_speedup)
+            yield judge_speed(latency, results.base, limits.min_speedup, doubt(results.condition))
     if limits.max_size is not None:
         outcome = PASS if measured.bytes <= limits.max_size else FAIL
         yield Reason(outcome, f"{_size(measured.bytes)}, at most {_size(limits.max_size)} wanted")
@@ -107,7 +111,13 @@ def _missing(where: str, limit: str, expected: str, mend: str) -> EdgenetError:
 
 
 def judge_drift(flips: int, images: int, limit: float) -> Reason:
-    """Whether a variant that flipped so many of so many images drifts by at most `limit`: exact binomial tests."""
+    """Whether a variant that flipped so many of so many images drifts by at most `limit`: exact binomial tests.
+
+    With a limit of 0, whether none of these images flips.
+    """
+    if limit == 0:
+        verb = "flips" if flips == 1 else "flip"
+        return Reason(FAIL if flips else PASS, f"{flips:,} of {images:,} images {verb}; none allowed")
 
     def decided(total: int) -> str | None:
         count = round(flips / images * total)
@@ -115,12 +125,17 @@ def judge_drift(flips: int, images: int, limit: float) -> Reason:
             return FAIL
         return PASS if at_most(count, total, limit) <= TAIL else None
 
-    said = f"drift {flips / images:.2%} of {images:,} images, at most {limit:.2%} wanted"
+    said = f"drift {flips / images:.2%} of {images:,} images, at most {_percent(limit)} wanted"
     return _reason(decided, images, said)
 
 
 def judge_accuracy(drift: Drift, limit: float) -> Reason:
-    """Whether accuracy fell by at most `limit`: by the paired interval of its change, and by the score test."""
+    """Whether accuracy fell by at most `limit`: by the paired interval of its change, and by the score test.
+
+    With a limit of 0, it also passes where no image is newly wrong.
+    """
+    if limit == 0 and not drift.lost:
+        return Reason(PASS, f"0 of {drift.labelled:,} labelled images are newly wrong; no drop of accuracy allowed")
     both = round(drift.accuracy * drift.labelled) - drift.gained
     cells = (both, drift.gained, drift.lost, drift.labelled - both - drift.gained - drift.lost)
 
@@ -133,17 +148,23 @@ def judge_accuracy(drift: Drift, limit: float) -> Reason:
         return PASS if change.low >= -limit and score >= Z else None
 
     change = drift.change_interval
-    said = f"accuracy {change.value:+.2%} ({change.low:+.2%} to {change.high:+.2%}), at least {-limit:+.2%} wanted"
+    interval = f"{change.low:+.2%} to {change.high:+.2%}"
+    said = f"accuracy {change.value:+.2%} ({interval}), at least {_percent(-limit, '+')} wanted"
     return _reason(decided, drift.labelled, said)
 
 
-def judge_speed(latency: Latency, base: str, limit: float) -> Reason:
-    """Whether a variant is `limit` times as fast as the base: by the interval of the ratios within the rounds."""
+def judge_speed(latency: Latency, base: str, limit: float, doubtful: str | None = None) -> Reason:
+    """Whether a variant is `limit` times as fast as the base: by the interval of the ratios within the rounds.
+
+    doubtful: why the latencies prove nothing (`trust.doubt`), which leaves it undecided.
+    """
     where = f"on {threads(latency.threads)}, at least {limit:.2f}x wanted"
     speed, rounds = latency.speed, len(latency.rounds)
     if speed is None:
         return Reason(UNDECIDED, f"too few rounds, {rounds}; take {FEWEST_ROUNDS} or more ({where})")
     said = f"{speed.value:.2f}x {base} ({speed.low:.2f}x to {speed.high:.2f}x) {where}"
+    if doubtful:
+        return Reason(UNDECIDED, f"the measurement quality is poor: {doubtful}; then measure again ({said})")
     if speed.low >= limit:
         return Reason(PASS, said)
     if speed.high < limit:
@@ -184,6 +205,12 @@ def _about(more: int | None, what: str) -> str:
     if more is None:
         return f"no number of {what}s that one can measure would decide it"
     return f"about {more:,} more {what}{'s' * (more > 1)} would decide it"
+
+
+def _percent(share: float, sign: str = "") -> str:
+    """Two decimals, or one digit that counts where two decimals would show 0."""
+    tiny = share and abs(share) < 0.000_05
+    return f"{100 * share:{sign}.1g}%" if tiny else f"{share:{sign}.2%}"
 
 
 def _size(count: int) -> str:

@@ -70,7 +70,7 @@ class Measurement:
     """All that was measured of one variant, or of Keras (whose drift is nothing, and whose file is model.keras).
 
     starts: one for each fresh process. multiply_adds: of one inference. layers: empty unless asked for. None and empty
-    for Keras.
+    for Keras. arithmetic: the dtype of most multiply-adds, float32 or int8; None where it is another, or not known.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Measurement:
     multiply_adds: int | None
     delegation: Delegation | None
     layers: tuple[LayerTime, ...]
+    arithmetic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Results:
     notes: tuple[str, ...]
 
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 5
+    FORMAT: ClassVar[int] = 6
 
     @property
     def reference_name(self) -> str:

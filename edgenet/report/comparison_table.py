@@ -1,6 +1,6 @@
 """A comparison of results, for the terminal."""
 
-from edgenet.evidence.comparison import Comparison, is_real
+from edgenet.evidence.comparison import Comparison, Row, is_real
 from edgenet.records import Interval
 from edgenet.report.columns import columns
 
@@ -17,7 +17,7 @@ def comparison_table(comparison: Comparison) -> str:
         for speed in row.speed.values():
             cells += _cells(speed, 1.0, "{:.2f}x", "{:.2f} to {:.2f}")
         cells += [f"{row.size:.2f}x", *_cells(row.agreement, 0.0, "{:+.3f}", "{:+.3f} to {:+.3f}")]
-        cells.append("-" if row.accuracy is None else f"{row.accuracy:+.3f}")
+        cells.append(_accuracy(row))
         rows.append(cells)
     lines = [
         f"against {comparison.names[0]}; the same {comparison.same}",
@@ -33,6 +33,13 @@ def comparison_table(comparison: Comparison) -> str:
     if comparison.missing:
         lines.append(f"Not in all of them: {', '.join(comparison.missing)}.")
     return "\n".join(lines)
+
+
+def _accuracy(row: Row) -> str:
+    if row.accuracy is None:
+        return "-"
+    known = row.accuracy_interval is None or is_real(row.accuracy_interval, 0.0)
+    return f"{row.accuracy:+.3f}" if known else f"({row.accuracy:+.3f})"
 
 
 def _cells(interval: Interval | None, nothing: float, value: str, ends: str) -> list[str]:

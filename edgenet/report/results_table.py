@@ -13,13 +13,13 @@ from edgenet.report.numbers import (
     probability,
     share,
     signed,
-    speed,
     three_digits,
 )
-from edgenet.runtime.trust import threads
+from edgenet.report.rows import proven_speed
+from edgenet.runtime.trust import doubt, threads
 
 FLOAT32 = "float32"
-# The arithmetic of each variant's convolutions.
+# The arithmetic of each variant's convolutions, for results from before it was recorded.
 ARITHMETIC = {"float32": FLOAT32, "float16": FLOAT32, "dynamic": "int8", "int8": "int8"}
 # What is said of a grade on the terminal; the results have all.
 MOST_REASONS = 5
@@ -30,7 +30,7 @@ def results_table(results: Results) -> str:
     measured = sorted(results.measurements, key=lambda m: m.latency[0].median)
     parts = [
         _title(results),
-        columns(_header(measured[0]), [_row(measurement, results.base) for measurement in measured]),
+        columns(_header(measured[0]), [_row(measurement, results) for measurement in measured]),
         "\n".join(_legend(results)),
         _drift(results),
         _limits(results, measured),
@@ -57,11 +57,11 @@ def _header(measurement: Measurement) -> list[list[str]]:
     return [list(line) for line in zip(*cells, strict=True)]
 
 
-def _row(measurement: Measurement, base: str | None) -> list[str]:
+def _row(measurement: Measurement, results: Results) -> list[str]:
     cells = [measurement.name, megabytes(measurement.bytes)]
     for latency in measurement.latency:
         cells += [milliseconds(latency.median), milliseconds(latency.p90)]
-        cells.append("1.00x" if measurement.name == base else speed(latency.speed))
+        cells.append("1.00x" if measurement.name == results.base else proven_speed(latency.speed, results.condition))
     drift = measurement.drift
     if drift is None:
         cells += ["-"] * 5
@@ -131,15 +131,19 @@ def _drift(results: Results) -> str | None:
 def _limits(results: Results, measured: Sequence[Measurement]) -> str | None:
     """How much of the machine each variant uses: the roofline's ceiling, and what the delegate took."""
     peaks = {(peak.arithmetic, peak.threads): peak.multiply_adds for peak in results.peaks}
-    rows = []
+    rows, disturbed = [], set()
     for measurement in measured:
         if measurement.multiply_adds is None:
             continue
         delegation = measurement.delegation
         cells = [measurement.name, f"{delegation.delegated} of {delegation.operators}"]
         for latency in measurement.latency:
-            rate = measurement.multiply_adds / latency.median
-            peak = peaks.get((ARITHMETIC.get(measurement.name, FLOAT32), latency.threads))
+            rate, kind = measurement.multiply_adds / latency.median, measurement.arithmetic
+            kind = kind or ARITHMETIC.get(measurement.name)
+            peak = peaks.get((kind, latency.threads))
+            if peak and rate > peak:
+                disturbed.add(f"{kind} on {latency.threads}")
+                peak = None
             cells += [three_digits(rate / 1e9), f"{rate / peak:.0%}" if peak else "-"]
         rows.append(cells)
     if not rows:
@@ -151,11 +155,16 @@ def _limits(results: Results, measured: Sequence[Measurement]) -> str | None:
         f"{three_digits(peak.multiply_adds / 1e9)} in {peak.arithmetic} on {peak.threads}" for peak in results.peaks
     )
     legend = f"peak: of one large pointwise convolution, 1e9 multiply-adds a second: {peaks_said}"
-    return "\n\n".join((columns([list(line) for line in zip(*header, strict=True)], rows), legend, _sweep(measured)))
+    if disturbed:  # a peak is a ceiling: something else ran while it was measured
+        legend += f"\nnot used, being below what a variant reached: {', '.join(sorted(disturbed))}; measure again"
+    table = columns([list(line) for line in zip(*header, strict=True)], rows)
+    return "\n\n".join((table, legend, _sweep(results, measured)))
 
 
-def _sweep(measured: Sequence[Measurement]) -> str:
-    """The best number of threads for each variant, and where more are slower for sure."""
+def _sweep(results: Results, measured: Sequence[Measurement]) -> str:
+    """The best number of threads for each variant, and where more are slower for sure; nothing of poor latencies."""
+    if doubt(results.condition):
+        return "The latencies are poor: they do not show which number of threads is best."
     lines = []
     for measurement in measured:
         best = min(measurement.latency, key=lambda latency: latency.median)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from statistics import median
 
-from edgenet.records import Diagnosis, Measurement, Results
+from edgenet.records import Condition, Diagnosis, Interval, Measurement, Results
 from edgenet.report.numbers import ends, megabytes, milliseconds, probability, share, signed, speed
-from edgenet.runtime.trust import threads
+from edgenet.runtime.trust import doubt, threads
 
 # The columns of the table of drift.
 DRIFT = (
@@ -44,10 +44,16 @@ def cost_table(results: Results) -> tuple[list[str], list[list[str]]]:
     for latency in measured[0].latency:
         header += [f"{threads(latency.threads)}, ms", "95 % interval", "p90", "speed", "95 % interval"]
     header += ["load, ms", "first, ms", "memory, MB"]
-    return header, [_cost(measurement, results.base) for measurement in measured]
+    return header, [_cost(measurement, results) for measurement in measured]
 
 
-def _cost(measurement: Measurement, base: str | None) -> list[str]:
+def proven_speed(interval: Interval | None, condition: Condition) -> str:
+    """A ratio; in brackets where no difference is sure, as none is where the latencies are poor."""
+    text = speed(interval)
+    return f"({text})" if doubt(condition) and interval and not text.startswith("(") else text
+
+
+def _cost(measurement: Measurement, results: Results) -> list[str]:
     cells = [measurement.name, megabytes(measurement.bytes)]
     for latency in measurement.latency:
         interval = latency.interval
@@ -55,7 +61,7 @@ def _cost(measurement: Measurement, base: str | None) -> list[str]:
             milliseconds(latency.median),
             f"{milliseconds(interval.low)} to {milliseconds(interval.high)}" if interval else "-",
             milliseconds(latency.p90),
-            "1.00x" if measurement.name == base else speed(latency.speed),
+            "1.00x" if measurement.name == results.base else proven_speed(latency.speed, results.condition),
             ends(latency.speed, ".2f"),
         ]
     for field, style in (("load", milliseconds), ("first", milliseconds), ("peak_bytes", megabytes)):

@@ -41,6 +41,7 @@ class Tally:
     """Sums over the pictures seen so far; it divides once, at the end. Of the pictures, only flipped ones are kept.
 
     scores: what the scores are, as `Manifest.scores` has it. None: probabilities, if the reference's sum to 1.
+    model, reference: names of the variant and of what it is compared with, and labels: the class names, all for errors.
     """
 
     scores: str | None = None
@@ -57,15 +58,17 @@ class Tally:
     largest: float = 0.0
     kl: float = 0.0
     flips: list[Flip] = field(default_factory=list)
+    model: str = "the model"
+    reference: str = "the reference"
+    labels: Sequence[str] = ()
 
     def add(self, reference: np.ndarray | None, scores: np.ndarray, pictures: tuple[Picture, ...]) -> tuple[int, ...]:
         """Count pictures: `reference` and `scores` are float32 (n, classes). Among equal scores the lowest index wins.
 
-        Returns the places of those that flipped. Raises EdgenetError when a score is not a number.
+        Returns the places of those that flipped. Raises EdgenetError when a score of either is NaN or infinite, or when
+        the two do not have the same number of classes.
         """
-        if not np.isfinite(scores).all():
-            broken = pictures[int(np.argmin(np.isfinite(scores).all(axis=1)))]
-            raise EdgenetError(f"{broken.file}: expected finite scores, found NaN or infinity; export the model again")
+        self._check(reference, scores, pictures)
         ranked = _ranked(scores)
         expected = None if reference is None else _ranked(reference)
         labels = np.array([-1 if picture.label is None else picture.label for picture in pictures])
@@ -87,6 +90,17 @@ class Tally:
             self.flips.append(Flip(pictures[place].file, pictures[place].label, *guesses))
         return tuple(flipped)
 
+    def _check(self, reference: np.ndarray | None, scores: np.ndarray, pictures: tuple[Picture, ...]) -> None:
+        names = [picture.file for picture in pictures]
+        if reference is not None:
+            check_finite(reference, self.reference, names, self.labels)
+            if reference.shape != scores.shape:
+                raise EdgenetError(
+                    f"{self.model} has {scores.shape[1]:,} classes, but {self.reference} has {reference.shape[1]:,}; "
+                    "compare models with the same classes"
+                )
+        check_finite(scores, self.model, names, self.labels)
+
     def _count_outcomes(self, labels: np.ndarray, found: np.ndarray, expected: np.ndarray) -> None:
         for label, given, wanted in zip(labels.tolist(), found.tolist(), expected.tolist(), strict=True):
             if label >= 0:
@@ -102,7 +116,9 @@ class Tally:
 
     def _add_probabilities(self, reference: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> None:
         if self.scores is None:
-            sums = bool((reference >= 0).all() and np.allclose(reference.sum(axis=1), 1, atol=1e-3))
+            # In double precision: the sum of legal float32 scores can overflow in their own.
+            totals = reference.sum(axis=1, dtype=np.float64)
+            sums = bool((reference >= 0).all() and np.allclose(totals, 1, atol=1e-3))
             self.scores = "softmax" if sums else "unknown"
         if self.scores not in ("softmax", "logits"):
             return
@@ -118,7 +134,12 @@ class Tally:
         self.kl += float((before * np.log(before / after)).sum())
 
     def drift(self) -> Drift:
-        """The shares. Accuracy counts the pictures whose class is known."""
+        """The shares. Accuracy counts the pictures whose class is known.
+
+        Raises EdgenetError when no pictures were counted.
+        """
+        if not self.images:
+            raise EdgenetError(f"{self.model}: there are no evaluation images; give at least one")
         labelled = self.outcomes.total()
         both, gained, lost, neither = (
             self.outcomes[one, other] for one, other in ((True, True), (True, False), (False, True), (False, False))
@@ -149,6 +170,25 @@ class Tally:
         )
 
 
+def check_finite(scores: np.ndarray, model: str, images: Sequence[str], labels: Sequence[str] = ()) -> None:
+    """Check that every score is a finite number: NaN and infinity cannot be ranked, so nothing can be said of them.
+
+    scores: float (n, classes). model: its name. images: the names of the n images. labels: the class names, if known.
+
+    Raises EdgenetError with the model, and the first such image and class.
+    """
+    finite = np.isfinite(scores)
+    if finite.all():
+        return
+    image, label = np.unravel_index(int(np.argmin(finite)), scores.shape)
+    value = "NaN" if np.isnan(scores[image, label]) else "infinite"
+    named = f" ({labels[label]})" if label < len(labels) else ""
+    raise EdgenetError(
+        f"{model}: the score of class {label}{named} is {value} for {images[image]}; "
+        "check the model's weights and its input range"
+    )
+
+
 def _ranked(scores: np.ndarray) -> np.ndarray:
     """The five best classes of each row, the best first; among equals the lowest index."""
     return np.argsort(-scores, axis=1, kind="stable")[:, :5]
@@ -176,12 +216,16 @@ def evaluate(
     *,
     scores: str | None = None,
     gallery: Gallery | None = None,
+    reference: str | None = None,
+    labels: Sequence[str] = (),
 ) -> dict[str, Drift]:
     """Drift of each variant over all pictures, on as many threads as there are scorers of it.
 
     scorers: for each variant, functions that do the same; each serves one thread at a time, as interpreters must.
-    counted: told the number of pictures done. scores: of `Tally`. gallery: gets the pictures that flip. Only a few
-    chunks are held at a time.
+    counted: told the number of pictures done. scores, labels: of `Tally`. reference: the name of the reference, for
+    errors. gallery: gets the pictures that flip. Only a few chunks are held at a time.
+
+    Raises EdgenetError as `Tally` does.
     """
     threads = len(next(iter(scorers.values())))
     free = {name: SimpleQueue() for name in scorers}
@@ -196,7 +240,8 @@ def evaluate(
         finally:
             free[name].put(scorer)
 
-    tallies = {name: Tally(scores) for name in scorers}
+    known = {"labels": labels, **({"reference": reference} if reference else {})}
+    tallies = {name: Tally(scores, model=name, **known) for name in scorers}
     with ThreadPoolExecutor(threads) as pool:
         begun = ((chunk, {name: pool.submit(score, name, chunk) for name in scorers}) for chunk in chunks)
         try:

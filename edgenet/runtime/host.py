@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import edgenet
+from edgenet.cores import available
 from edgenet.records import Machine
 from edgenet.runtime.sensors import Sensors, output
 
@@ -26,8 +27,13 @@ def describe() -> Machine:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: `edgenet.cores.available`."""
+    return available()
+
+
+def identity() -> tuple[str, str]:
+    """What tells this machine from others in results: its processor, and the architecture of that."""
+    return _cpu(), platform.machine()
 
 
 def versions() -> dict[str, str]:

@@ -4,10 +4,12 @@ An operator alone starts with its input in no cache and its neighbours unfused, 
 shares tell where the time goes.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError, first_line
 from edgenet.records import Delegation, LayerTime
@@ -16,14 +18,17 @@ from edgenet.runtime.delegate import operators, ready
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph, Operator
 
 ROUNDS, SECONDS = 5, 0.005
+# What is multiplied with int8 instructions.
+_INT8 = (schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.INT4)
 
 
 def total(path: Path, shape: tuple[int, int, int] | None = None) -> int:
     """The multiply-adds of one inference. shape: height, width and channels where the file leaves them free."""
     graph, interpreter = Graph(path.read_bytes()), ready(path, shape, delegate=False)
+    shapes = {details["index"]: details["shape"] for details in interpreter.get_tensor_details()}
     for op in graph.operators:
         number = int(op.outputs[0])
-        graph.tensor(number).shape = interpreter._get_tensor_details(number, 0)["shape"]
+        graph.tensor(number).shape = shapes[number]
     return sum(multiply_adds(graph))
 
 
@@ -36,6 +41,29 @@ def delegation(path: Path, shape: tuple[int, int, int] | None = None) -> Delegat
 def multiply_adds(graph: Graph) -> list[int]:
     """Of each operator: those of convolutions and fully connected layers; the others have none to speak of."""
     return [_multiply_adds(graph, op) for op in graph.operators]
+
+
+def arithmetic(graph: Graph) -> str | None:
+    """The dtype in which most multiply-adds of a file are done: float32 or int8.
+
+    int8 activations, and float ones that meet int8 weights (the runtime quantizes them as they come), are multiplied as
+    int8; float16 weights become float32. None for a file without multiply-adds, or where most are done in another
+    dtype, such as int16 activations.
+    """
+    done = Counter()
+    for op, count in zip(graph.operators, multiply_adds(graph), strict=True):
+        if graph.kind(op) in CHANNEL_AXIS:
+            # Free dimensions are -1: the sign says nothing.
+            done[_arithmetic(*(graph.tensor(int(number)).type for number in op.inputs[:2]))] += abs(count)
+    return done.most_common(1)[0][0] if done else None
+
+
+def _arithmetic(activations: int, weights: int) -> str | None:
+    if activations in _INT8:
+        return "int8"
+    if activations != schema.TensorType.FLOAT32:
+        return None
+    return "int8" if weights in _INT8 else "float32"
 
 
 def time_layers(

@@ -50,7 +50,7 @@ def ratio_interval(base: Rounds, other: Rounds) -> Interval | None:
 
     Both met the same conditions in a round, which the ratio drops. A percentile bootstrap over the rounds.
     """
-    if len(base) < FEWEST_ROUNDS:
+    if len(base) < FEWEST_ROUNDS or len(base) != len(other):
         return None
     ratios = np.array([np.median(slow) / np.median(fast) for slow, fast in zip(base, other, strict=True)])
     return _interval(np.median(ratios[_draws(len(ratios))], axis=1), float(np.median(ratios)))
@@ -131,6 +131,17 @@ def condition(phases: Sequence[Phase], known: Sequence[Reason] = ()) -> Conditio
         celsius=_ends([reading.celsius for reading in readings if reading.celsius is not None]),
         governor=next((reading.governor for reading in readings if reading.governor), None),
     )
+
+
+def doubt(condition: Condition) -> str | None:
+    """The worst reason why latencies measured in such a condition prove nothing about speed; None where they can.
+
+    The one rule for every verdict, comparison, report and recommendation: poor latencies prove neither that a variant
+    is fast enough nor that it is not.
+    """
+    if condition.grade != POOR:
+        return None
+    return next(iter(condition.reasons), "the results do not say why")
 
 
 def threads(count: int) -> str:

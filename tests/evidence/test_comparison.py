@@ -10,7 +10,7 @@ from measured import drift_of, measured, results_of, timed
 from edgenet.errors import EdgenetError
 from edgenet.evidence.comparison import compare, is_real
 from edgenet.evidence.loading import Loaded
-from edgenet.records import Interval, Results
+from edgenet.records import Flip, Guess, Interval, Results
 from edgenet.runtime.proportions import paired_difference
 
 MODELS = {"float32.tflite": "cd" * 32, "int8.tflite": "ef" * 32}
@@ -156,6 +156,43 @@ def test_accuracy_is_compared():
     found = compare(loaded(run(drift=drift_of(0, 100, (80, 0, 0, 20))), run(drift=drift_of(9, 100, (70, 3, 10, 17)))))
     assert found.rows[0].accuracy == pytest.approx(0.73 - 0.80)
     assert compare(loaded(run(), run(drift=drift_of(1, 100)))).rows[0].accuracy is None
+
+
+SCORES = {"reference.npz": "aa" * 32}
+
+
+def flip(number: int, label: int, reference: int, variant: int) -> Flip:
+    return Flip(f"evaluation/{number}.png", label, (Guess(reference, 0.9),), (Guess(variant, 0.9),))
+
+
+def labelled(flips: list[Flip], right: int = 80):
+    """Of a reference that has `right` of 100 images right, and a variant with these flips."""
+    gained = sum(one.variant[0].label == one.label for one in flips)
+    lost = sum(one.reference[0].label == one.label for one in flips)
+    cells = (right - lost, gained, lost, 100 - right - gained)
+    return replace(drift_of(len(flips), 100, cells), flips=tuple(flips))
+
+
+def test_accuracy_on_the_same_images_is_compared_image_by_image():
+    # Images 0 to 2 are lost in both; 3 was lost before only, 4 gained before only; 5 and 6 are lost now, 7 gained now;
+    # 8 flips in both, wrong before and right now; 9 flips from a wrong class to another.
+    both = [flip(number, 0, 0, 1) for number in range(3)]
+    before = labelled([*both, flip(3, 0, 0, 1), flip(4, 0, 1, 0), flip(8, 0, 1, 2), flip(9, 0, 1, 2)])
+    after = labelled([*both, flip(5, 0, 0, 1), flip(6, 0, 0, 1), flip(7, 0, 1, 0), flip(8, 0, 1, 0), flip(9, 0, 1, 3)])
+    files = {**MODELS, **IMAGES, **SCORES}
+    row = compare(loaded(run(drift=before, files=files), run(drift=after, files=files))).rows[0]
+    # Gained since then: 3, 7, 8. Lost: 4, 5, 6.
+    assert row.accuracy_interval == paired_difference(both=74, gained=3, lost=3, neither=20)
+    assert row.accuracy_interval.value == pytest.approx(row.accuracy, abs=1e-12)
+    assert before.accuracy == 0.77
+
+
+@pytest.mark.parametrize("other", [{}, {"reference.npz": "bb" * 32}])
+def test_accuracy_against_other_reference_scores_is_not_paired(other):
+    drift = labelled([flip(1, 0, 0, 1)])
+    runs = [run(drift=drift, files={**MODELS, **IMAGES, **scores}) for scores in (SCORES, other)]
+    row = compare(loaded(*runs)).rows[0]
+    assert (row.accuracy, row.accuracy_interval) == (0.0, None)
 
 
 def test_without_latency_anything_may_have_been_timed():

@@ -54,7 +54,10 @@ ALL = results_of(
         (0, 1_000, 0.02, PASS, "drift 0.00% of 1,000 images, at most 2.00% wanted"),
         (100, 1_000, 0.02, FAIL, "drift 10.00% of 1,000 images, at most 2.00% wanted"),
         (15, 10_000, 0.005, PASS, "drift 0.15% of 10,000 images, at most 0.50% wanted"),
-        (1, 43, 0.0, FAIL, "drift 2.33% of 43 images, at most 0.00% wanted"),  # one is more than none
+        (0, 1_000, 0.0, PASS, "0 of 1,000 images flip; none allowed"),
+        (1, 43, 0.0, FAIL, "1 of 43 images flips; none allowed"),
+        (2, 43, 0.0, FAIL, "2 of 43 images flip; none allowed"),
+        (0, 10_000_000, 0.000_001, PASS, "drift 0.00% of 10,000,000 images, at most 0.0001% wanted"),
         (43, 43, 0.9, FAIL, "drift 100.00% of 43 images, at most 90.00% wanted"),  # 0.9^43 is 1.1 %
     ],
 )
@@ -106,9 +109,7 @@ def test_as_many_more_images_decide_on_drift_and_a_fifth_fewer_do_not(flips, ima
         assert judge_drift(round(flips / images * total), total, limit).outcome == expected, part
 
 
-@pytest.mark.parametrize(
-    ("flips", "images", "limit"), [(0, 43, 0.0), (20, 1_000, 0.02), (1, 50, 0.02), (1_200, 60_000, 0.02)]
-)
+@pytest.mark.parametrize(("flips", "images", "limit"), [(20, 1_000, 0.02), (1, 50, 0.02), (1_200, 60_000, 0.02)])
 def test_drift_that_is_the_limit_is_never_decided(flips, images, limit, monkeypatch):
     monkeypatch.setattr(verdict, "MOST_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
     said = f"drift {flips / images:.2%} of {images:,} images, at most {limit:.2%} wanted"
@@ -205,14 +206,29 @@ def test_as_many_more_images_decide_on_accuracy_and_a_fifth_fewer_do_not(cells, 
         assert judge_accuracy(drift_of(0, sum(scaled), scaled), limit).outcome == expected, part
 
 
-@pytest.mark.parametrize(
-    ("cells", "limit"), [((40, 0, 0, 3), 0.0), ((80, 0, 10, 10), 0.1), ((48_000, 0, 6_000, 6_000), 0.1)]
-)
+@pytest.mark.parametrize(("cells", "limit"), [((80, 0, 10, 10), 0.1), ((48_000, 0, 6_000, 6_000), 0.1)])
 def test_an_accuracy_that_fell_by_the_limit_is_never_decided(cells, limit, monkeypatch):
     monkeypatch.setattr(verdict, "MOST_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
     found = judge_accuracy(drift_of(0, sum(cells), cells), limit)
     assert found.outcome == UNDECIDED
     assert found.text.startswith(f"{NEVER} (accuracy ")
+
+
+@pytest.mark.parametrize(
+    ("cells", "outcome"),
+    [
+        ((40, 0, 0, 3), PASS),
+        ((40, 2, 0, 3), PASS),
+        ((800, 1, 1, 198), UNDECIDED),  # as many gained as lost
+        ((700, 10, 120, 170), FAIL),  # a fall of 11 %
+        ((700, 120, 10, 170), PASS),  # a proven gain, although ten are lost
+    ],
+)
+def test_without_any_drop_allowed_no_image_may_be_newly_wrong(cells, outcome):
+    found = judge_accuracy(drift_of(0, sum(cells), cells), 0.0)
+    assert found.outcome == outcome
+    if not cells[2]:
+        assert found.text == f"0 of {sum(cells)} labelled images are newly wrong; no drop of accuracy allowed"
 
 
 def test_only_labelled_images_count_for_accuracy():
@@ -297,6 +313,24 @@ def test_every_number_of_threads_counts():
     one = measured("int8", (with_speed(2.0, 1.9, 2.1), with_speed(1.2, 1.1, 1.3, threads=2)))
     found = outcomes(results_of(measured("float32"), one), Limits(min_speedup=1.5))
     assert found == {"float32": [], "int8": [PASS, FAIL]}
+
+
+@pytest.mark.parametrize("speed", [(2.0, 1.9, 2.1), (1.2, 1.1, 1.4), (1.6, 1.4, 1.9)], ids=["pass", "fail", "open"])
+def test_poor_latencies_prove_no_speed(speed):
+    found = results_of(measured("float32"), measured("int8", (with_speed(*speed),)), grade="poor")
+    (reason,) = judge(found, Limits(min_speedup=1.5), ("int8",))[0].reasons
+    assert reason.outcome == UNDECIDED
+    assert reason.text.startswith(
+        "the measurement quality is poor: it ran on its battery; plug it in; then measure again "
+        f"({speed[0]:.2f}x float32 "
+    )
+    assert outcomes(found, Limits(max_size=10**9)) == {"float32": [PASS], "int8": [PASS]}  # sizes need no clock
+
+
+@pytest.mark.parametrize("grade", ["good", "fair"])
+def test_good_and_fair_latencies_prove_one(grade):
+    found = results_of(measured("float32"), measured("int8", (with_speed(2.0, 1.9, 2.1),)), grade=grade)
+    assert outcomes(found, Limits(min_speedup=1.5))["int8"] == [PASS]
 
 
 # Size

@@ -375,6 +375,42 @@ def test_a_peak_that_was_not_measured_is_a_dash():
     assert rows(text, 1)["int8"] == "29 of 31 10.0 - 16.0 -"
 
 
+def test_a_single_file_is_held_against_the_peak_of_what_it_computes():
+    one = measurement("foo.tflite", (0.0024, 0.0015), multiply_adds=24_000_000, delegation=Delegation(31, 29))
+    found = {
+        arithmetic: rows(results_table(replace(LIMITED, measurements=(replace(one, arithmetic=arithmetic),))), 1)
+        for arithmetic in ("int8", "float32", None)
+    }
+    assert found["int8"]["foo.tflite"] == "29 of 31 10.0 25% 16.0 80%"
+    assert found["float32"]["foo.tflite"] == "29 of 31 10.0 62% 16.0 1%"
+    assert found[None]["foo.tflite"] == "29 of 31 10.0 - 16.0 -"  # not known: no percentage rather than a wrong one
+
+
+def test_what_a_file_computes_counts_and_not_its_name():
+    named = replace(LIMITED.measurements[0], arithmetic="int8")  # float32
+    assert rows(results_table(replace(LIMITED, measurements=(named,))), 1)["float32"] == "31 of 31 4.00 10% 8.00 40%"
+
+
+def test_a_peak_below_what_a_variant_reached_is_not_used():
+    low = (Peak("int8", 1, 8e9), Peak("int8", 4, 20e9))
+    text = results_table(replace(LIMITED, measurements=LIMITED.measurements[1:2], peaks=low))
+    assert rows(text, 1)["int8"] == "29 of 31 10.0 - 16.0 80%"
+    assert "not used, being below what a variant reached: int8 on 1; measure again" in text
+
+
+def test_poor_latencies_prove_no_speed_and_no_number_of_threads():
+    for grade, cell, best in (
+        ("good", " 2.50x ", "int8: best on 4 threads"),
+        ("poor", " (2.50x) ", "are poor: they do"),
+    ):
+        condition = replace(LIMITED.condition, grade=grade, reasons=("hot",))
+        sure = replace(LIMITED.measurements[1].latency[0], speed=Interval(2.5, 2.4, 2.6))
+        one = replace(LIMITED.measurements[1], latency=(sure, LIMITED.measurements[1].latency[1]))
+        text = results_table(replace(LIMITED, measurements=(LIMITED.measurements[0], one), condition=condition))
+        assert cell in text
+        assert best in text
+
+
 def test_without_a_count_of_multiply_adds_there_are_no_limits():
     text = results_table(ALL)
     assert "XNNPACK" not in text

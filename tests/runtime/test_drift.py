@@ -237,12 +237,61 @@ def test_chunks_without_a_reference_are_evaluated():
     assert (drift.images, drift.agreement, drift.accuracy, drift.ties) == (40, None, None, 0.0)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_score_that_is_no_number_is_refused_with_its_picture(bad):
-    scores = np.full((5, 3), 0.3, np.float32)
-    scores[3, 1] = bad
-    with pytest.raises(EdgenetError, match=r"^3\.png: expected finite scores, found NaN or infinity"):
-        Tally().add(np.eye(5, 3, dtype=np.float32), scores, named([0] * 5))
+@pytest.mark.parametrize(("bad", "said"), [(np.nan, "NaN"), (np.inf, "infinite"), (-np.inf, "infinite")])
+@pytest.mark.parametrize("side", ["variant", "reference"])
+def test_a_score_that_is_not_finite_is_an_error_that_names_model_image_and_class(side, bad, said):
+    good, broken = np.full((5, 3), 0.3, np.float32), np.full((5, 3), 0.3, np.float32)
+    broken[3, 1] = broken[4, 0] = bad  # the first one is named
+    tally = Tally(model="int8", reference="Keras", labels=("cat", "dog", "eel"))
+    name = "int8" if side == "variant" else "Keras"
+    expected = rf"^{name}: the score of class 1 \(dog\) is {said} for 3\.png; check the model's weights and "
+    with pytest.raises(EdgenetError, match=expected):
+        tally.add(*((good, broken) if side == "variant" else (broken, good)), named([0] * 5))
+
+
+def test_a_reference_that_is_not_finite_is_refused_wherever_drift_is_evaluated():
+    source = Source(3)
+    source.reference[6, 2] = np.nan
+    score = {"int8": [lambda numbers: np.ones((len(numbers), 6), np.float32)]}
+    with pytest.raises(EdgenetError, match=r"^Keras: the score of class 2 is NaN for 6\.png; "):
+        evaluate(source, score, reference="Keras")
+
+
+def test_a_variant_that_is_not_finite_is_named_where_there_is_no_reference():
+    chunks = [Chunk(np.zeros((1, 1, 1, 3), np.uint8), None, named([None]))]
+    with pytest.raises(EdgenetError, match=r"^b: the score of class 0 \(cat\) is NaN for 0\.png; "):
+        evaluate(chunks, {"b": [lambda pixels: np.float32([[np.nan, 1]])]}, labels=["cat"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid", "logits", None])
+@pytest.mark.parametrize("values", [[1e30, -1e30, 0], [-1e30] * 3, [3e38, 3e38, 3e38], [0.0] * 3, [1e-45, 0, 0]])
+def test_extreme_scores_that_are_finite_have_a_finite_drift(values, kind):
+    extreme, usual = np.float32([values] * 2), np.float32([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]])
+    for reference, scores in ((extreme, usual), (usual, extreme), (extreme, extreme)):
+        drift = tallied(reference, scores, [0, 1], kind)
+        assert 0 <= drift.agreement <= 1
+        if drift.probabilities:
+            assert np.isfinite([drift.probabilities.winner, drift.probabilities.largest, drift.probabilities.kl]).all()
+        if reference is scores:
+            assert (drift.agreement, drift.probabilities and drift.probabilities.kl) in ((1.0, 0.0), (1.0, None))
+
+
+def test_a_model_of_one_class_agrees_with_itself():
+    scores = np.float32([[0.2], [0.9]])
+    drift = tallied(scores, scores, [None] * 2)
+    assert (drift.agreement, drift.top5, drift.ties, len(drift.classes)) == (1.0, 1.0, 0.0, 1)
+
+
+def test_models_with_other_numbers_of_classes_are_not_compared():
+    tally = Tally(model="int8", reference="other.tflite")
+    with pytest.raises(EdgenetError, match=r"^int8 has 2 classes, but other\.tflite has 3; compare models with "):
+        tally.add(np.eye(3, dtype=np.float32), np.eye(3, 2, dtype=np.float32), named([None] * 3))
+
+
+def test_without_an_image_there_is_no_drift():
+    with pytest.raises(EdgenetError, match=r"^a: there are no evaluation images; give at least one$"):
+        evaluate([], {"a": [lambda pixels: pixels]})
 
 
 class Source:

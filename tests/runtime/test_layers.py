@@ -144,7 +144,7 @@ def test_a_file_of_before_2020_is_counted_too(tiny_bundle, tmp_path):
 
 
 def test_a_file_of_any_size_is_counted_at_the_size_that_was_named(free_size):
-    worker = Worker("edgenet.runtime.worker", str(free_size), "33", "47", "3", "interpreter", "1")
+    worker = Worker(path=str(free_size), shape=(33, 47, 3), api="interpreter", threads=1)
     try:
         # 16 x 23 places of a 3 x 3 kernel with stride 2, and the 8 x 4 weights behind them.
         assert worker.ask(ABOUT)["multiply_adds"] == 3 * 3 * 3 * 8 * 16 * 23 + 8 * 4
@@ -211,7 +211,7 @@ def test_nothing_of_it_reaches_the_terminal(tiny_bundle, capfd):
 
 def test_a_file_of_any_size_can_be_asked(free_size):
     """What there is to say of a model is asked of every file that is measured."""
-    worker = Worker("edgenet.runtime.worker", str(free_size), "32", "32", "3", "interpreter", "1")
+    worker = Worker(path=str(free_size), shape=(32, 32, 3), api="interpreter", threads=1)
     try:
         count = len(operators(free_size))
         assert worker.ask(ABOUT)["delegation"]["operators"] == count
@@ -277,3 +277,40 @@ def test_an_operator_alone_takes_as_long_as_a_model_of_it(tmp_path):
     assert layer.multiply_adds == peak.MULTIPLY_ADDS
     # Seconds, and no thousandths of them: a busy machine may well run at half its speed for one of both.
     assert 1 / 3 < layer.seconds / float(np.median(samples)) < 3
+
+
+# What a file computes in
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"), [("float32", "float32"), ("float16", "float32"), ("dynamic", "int8"), ("int8", "int8")]
+)
+def test_the_arithmetic_of_a_file_is_told_by_the_file(tiny_bundle, variant, expected):
+    assert layers.arithmetic(Graph(tiny_bundle.file(f"{variant}.tflite").read_bytes())) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_the_arithmetic_of_the_peak_is_its_own(dtype):
+    assert layers.arithmetic(Graph(peak.convolution(dtype))) == dtype
+
+
+@pytest.mark.parametrize("largest_is_int8", [True, False])
+def test_the_arithmetic_of_a_mix_is_that_of_most_multiply_adds(tiny_bundle, largest_is_int8):
+    graph = Graph(tiny_bundle.file("float32.tflite").read_bytes())
+    costs = layers.multiply_adds(graph)
+    # The layers in the order of their cost: those that have half of all multiply-adds, or the others.
+    order, done = sorted(range(len(costs)), key=lambda number: -costs[number]), 0
+    for number in order:
+        if costs[number] and (done * 2 <= sum(costs)) is largest_is_int8:
+            graph.tensor(int(graph.operators[number].inputs[1])).type = schema.TensorType.INT8
+        done += costs[number]
+    assert layers.arithmetic(graph) == ("int8" if largest_is_int8 else "float32")
+
+
+def test_other_arithmetic_is_not_taken_for_one_of_the_two():
+    graph = Graph(peak.convolution("int8"))
+    assert layers.arithmetic(graph) == "int8"
+    graph.tensor(int(graph.operators[0].inputs[0])).type = schema.TensorType.INT16
+    assert layers.arithmetic(graph) is None
+    graph.operators.clear()
+    assert layers.arithmetic(graph) is None
