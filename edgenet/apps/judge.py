@@ -26,6 +26,7 @@ import numpy as np
 from edgenet import labels as class_names
 from edgenet.apps.process import Said, Top
 from edgenet.records import Variant
+from edgenet.records.apps import TOO_NEW
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.delegate import ready
@@ -72,7 +73,7 @@ class Judge:
     def __call__(self, said: Said) -> Asked:
         name = self._variant.name
         if said.problem and _TOO_NEW.search(said.problem):
-            return Asked(name, f"it has an operator that this library is too old for ({said.problem})")
+            return Asked(name, f"{TOO_NEW} ({said.problem})")
         if said.problem:
             return Asked(name, problem=f"expected that it loads the file, found: {said.problem}")
         best, tops = self._scores.argmax(axis=1), said.pictures

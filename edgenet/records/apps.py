@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+# How the reason begins why a library that was asked does not load a file.
+TOO_NEW = "it has an operator that this library is too old for"
 PASSED, UNAVAILABLE, IMPOSSIBLE = "passed", "not available on this platform", "not possible"
 
 
