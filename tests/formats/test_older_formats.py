@@ -1,0 +1,166 @@
+"""Real files of each older format, as the code of their time wrote them: they are read, and do what new ones do.
+
+bundle_4.json, results_5.json and diagnosis_1.json are of commit 4d6b180: the bundled model, exported with 21 evaluation
+images, benchmarked and diagnosed. When a format gets a new number, a file of the last one comes here.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgenet import records
+from edgenet.errors import EdgenetError
+from edgenet.evidence import comparison, loading
+from edgenet.evidence.recommendation import recommend
+from edgenet.evidence.verdict import Limits, judge
+from edgenet.records import Diagnosis, Manifest, Results, upgrade
+from edgenet.report.comparison_table import comparison_table
+from edgenet.report.diagnosis_table import diagnosis_table
+from edgenet.report.markdown import markdown
+from edgenet.report.results_table import results_table
+from edgenet.report.spreadsheet import spreadsheet
+from edgenet.runtime import bundle as bundles
+
+FOLDER = Path(__file__).parent
+FILES = {
+    "bundle_4.json": Manifest,
+    "results_5.json": Results,
+    "diagnosis_1.json": Diagnosis,
+}
+EACH = pytest.mark.parametrize(("name", "kind"), FILES.items(), ids=FILES)
+
+
+def read(name: str):
+    return records.from_json(FILES[name], (FOLDER / name).read_bytes(), name)
+
+
+def test_there_is_a_file_of_each_readable_format():
+    # The newest format has none as long as it is that of the code.
+    formats = {(kind, int(name.rpartition("_")[2].removesuffix(".json"))) for name, kind in FILES.items()}
+    older = {(kind, n) for kind, oldest in upgrade.OLDEST.items() for n in range(oldest, kind.FORMAT)}
+    assert older <= formats
+    for kind, oldest in upgrade.OLDEST.items():
+        assert upgrade.STEPS[kind].keys() == set(range(oldest, kind.FORMAT))
+
+
+@EACH
+def test_the_file_is_of_the_format_in_its_name(name, kind):
+    body = json.loads((FOLDER / name).read_bytes())
+    assert body["kind"] == kind.KIND and f"_{body['format']}." in name
+    digest = body.pop("digest")
+    assert hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest() == digest
+
+
+@EACH
+def test_it_is_read_and_can_be_written_in_the_newest_format(name, kind):
+    record = read(name)
+    data = records.to_json(record)
+    assert json.loads(data)["format"] == kind.FORMAT
+    assert records.from_json(kind, data, "here") == record
+
+
+@EACH
+def test_a_change_of_an_older_file_is_found(name, kind):
+    data = (FOLDER / name).read_bytes()
+    at = data.index(b"edgenet benchmark fashion" if kind is Results else b"mobilenet_v1")
+    with pytest.raises(EdgenetError, match="as it was written, found it changed"):
+        records.from_json(kind, data[:at] + b"E" + data[at + 1 :], "here")
+
+
+def test_the_numbers_are_those_of_the_file():
+    results, body = read("results_5.json"), json.loads((FOLDER / "results_5.json").read_bytes())
+    assert [m.name for m in results.measurements] == ["float32", "float16", "dynamic", "int8", "keras"]
+    for measured, written in zip(results.measurements, body["measurements"], strict=True):
+        assert [latency.median for latency in measured.latency] == [one["median"] for one in written["latency"]]
+    int8 = results.measurements[3]
+    assert (int8.drift.images, len(int8.drift.flips), int8.drift.agreement) == (21, 1, 20 / 21)
+    assert int8.arithmetic is None  # what format 6 adds
+    manifest = read("bundle_4.json")
+    assert [(v.name, v.drift.images) for v in manifest.variants] == [(m.name, 21) for m in results.measurements[:4]]
+    diagnosis = read("diagnosis_1.json")
+    assert (diagnosis.images, diagnosis.agreeing, diagnosis.variant) == (21, 20, "int8")
+
+
+def test_a_bundle_of_that_time_is_loaded(tmp_path):
+    (tmp_path / "manifest.json").write_bytes((FOLDER / "bundle_4.json").read_bytes())
+    bundle = bundles.load(tmp_path)
+    assert [variant.name for variant in bundle.variants()] == ["float32", "float16", "dynamic", "int8"]
+
+
+@pytest.fixture
+def loaded():
+    return loading.load([FOLDER / "results_5.json"])
+
+
+def test_results_are_judged(loaded):
+    # 1 flip of 21: between 0.1 % and 24 % by the exact binomial interval of 95 %.
+    outcomes = {
+        limit: {verdict.variant: verdict.outcome for verdict in judge(loaded[0].results, Limits(max_drift=limit))}
+        for limit in (0.5, 0.02, 0.0001)
+    }
+    assert [outcomes[limit]["int8"] for limit in outcomes] == ["pass", "undecided", "fail"]
+    assert judge(loaded[0].results, Limits(max_size=2_000_000))[0].outcome == "fail"  # float32 has 3.3 MB
+
+
+def test_results_are_reported(loaded):
+    results = loaded[0].results
+    diagnosis = read("diagnosis_1.json")
+    assert "int8" in results_table(results) and "AMD EPYC" in results_table(results)
+    text = markdown(loaded, [diagnosis], Limits(max_drift=0.5))
+    assert recommend(results, Limits(max_drift=0.5)).sentence.split(":")[0] in text
+    assert "## Layers of int8" in text and diagnosis.layers[0].kind.lower() in diagnosis_table(diagnosis)
+    # A line for each variant and Keras, on 1 and 2 threads, and the header.
+    assert len(spreadsheet(loaded, Limits()).splitlines()) == 1 + 5 * 2
+
+
+def test_a_page_is_made(loaded):
+    pytest.importorskip("matplotlib")
+    from edgenet.report.page import page
+
+    made = page(loaded, [read("diagnosis_1.json")], Limits(max_drift=0.5))
+    assert "data:image/jpeg;base64," in made and "t10k_00536.png" in made
+
+
+def test_results_are_compared_with_new_ones(loaded, tmp_path):
+    new = replace(loaded[0].results, created="2027-01-31T12:00:00Z")
+    (tmp_path / "new.json").write_bytes(records.to_json(new))
+    both = loading.load([FOLDER / "results_5.json", tmp_path / "new.json"])
+    compared = comparison.compare(both, latency=False)
+    assert compared.same == "bundle and machine"
+    assert all(row.size == 1 for row in compared.rows)
+    assert "int8" in comparison_table(compared)
+
+
+def test_steps_are_taken_one_after_the_other_on_the_real_file(monkeypatch):
+    """With two more formats, the first of which renames a field, and the second of which changes a unit."""
+
+    def renamed(body):
+        body = dict(body)
+        return {**body, "command": f"{body.pop('command')} (renamed)"}
+
+    def milliseconds(body):
+        changed = [{**measured, "bytes": 1_000 * measured["bytes"]} for measured in body["measurements"]]
+        return {**body, "measurements": changed}
+
+    old, newest = read("results_5.json"), Results.FORMAT
+    monkeypatch.setattr(Results, "FORMAT", newest + 2)
+    steps = {**upgrade.STEPS[Results], newest: renamed, newest + 1: milliseconds}
+    monkeypatch.setitem(upgrade.STEPS, Results, steps)
+    new = read("results_5.json")
+    assert new.command == f"{old.command} (renamed)"
+    assert [m.bytes for m in new.measurements] == [1_000 * m.bytes for m in old.measurements]
+    assert json.loads(records.to_json(new))["format"] == newest + 2
+    # The code of today refuses what that one writes.
+    monkeypatch.undo()
+    data = records.to_json(old).replace(b'"format": %d' % newest, b'"format": %d' % (newest + 2))
+    with pytest.raises(EdgenetError, match=rf"format 5 to {newest} of .*, found {newest + 2}; use the edgenet that"):
+        records.from_json(Results, data, "here")
+
+
+def test_older_than_the_oldest_must_be_made_again():
+    data = (FOLDER / "results_5.json").read_bytes().replace(b'"format": 5', b'"format": 4')
+    with pytest.raises(EdgenetError, match=r"expected format 5 to \d+ of an edgenet results, found 4; make it again"):
+        records.from_json(Results, data, "here")

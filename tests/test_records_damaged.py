@@ -1,0 +1,247 @@
+"""JSON that is no record, or one of nonsense: one line, in little memory, whatever its digest is."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from example_records import DIAGNOSIS, MANIFEST, RESULTS, sealed
+
+from edgenet import records
+from edgenet.errors import EdgenetError
+from edgenet.records import Diagnosis, Manifest, Results, form
+
+NEWEST = b'{"kind": "edgenet results", "format": %d, ' % Results.FORMAT
+
+
+def refused(kind: type, data: bytes) -> str:
+    with pytest.raises(EdgenetError) as caught:
+        records.from_json(kind, data, "here")
+    line = str(caught.value)
+    assert line.startswith("here: expected an ") and "\n" not in line
+    line.encode()  # no surrogates: a terminal can show it
+    return line
+
+
+def changed(record, path: str, value) -> bytes:
+    """The record, well sealed, with another value at a path like measurements.0.bytes."""
+    body = json.loads(records.to_json(record))
+    *above, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    inner = body
+    for part in above:
+        inner = inner[part]
+    inner[last] = value
+    return sealed(body)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json(number):
+    data = records.to_json(RESULTS).replace(b'"batch": 1', b'"batch": ' + number.encode())
+    assert refused(Results, data).endswith(f"found {number} for a number; make it again")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400, "1" + "0" * 5_000])
+def test_numbers_that_are_too_large(number):
+    value = float(number) if "e" in number else 10**400
+    data = changed(RESULTS, "condition.others", value)  # as any JSON of Python's has it, and with its digest
+    data = data.replace(json.dumps(value).encode(), number.encode())
+    line = refused(Results, data)
+    if len(number) < 1_000:  # Python reads no longer ones
+        assert "(condition.others: a number that is too large)" in line
+
+
+@pytest.mark.parametrize("place", ['"kind": "edgenet results"', '"batch": 1', '"grade": "poor"'])
+def test_a_field_that_occurs_twice(place):
+    data = records.to_json(RESULTS).replace(place.encode(), f"{place}, {place}".encode())
+    assert refused(Results, data).endswith("found a field that occurs twice in one object; make it again")
+
+
+def test_text_that_no_terminal_can_show():
+    for path in ("bundle", "machine.cpu", "labels.0", "measurements.0.drift.flips.0.file"):
+        line = refused(Results, changed(RESULTS, path, "\ud800"))
+        assert line.endswith(f"found fields that do not fit ({path}: text that is not Unicode); make it again")
+    body = json.loads(records.to_json(RESULTS))
+    assert "text that is not Unicode" in refused(Results, sealed({**body, "files": {"\udc80": "ab"}}))
+
+
+@pytest.mark.parametrize("depth", [100, 600, 900, 990, 5_000, 1_000_000])
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a":', b"}")], ids=["lists", "objects"])
+def test_deep_nesting(depth, begin, end):
+    inner = begin * depth + b"1" + end * depth
+    refused(Results, inner)
+    refused(Results, NEWEST + b'"deep": ' + inner + b"}")
+
+
+@pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis])
+def test_what_is_too_large_is_not_parsed(kind, monkeypatch):
+    monkeypatch.setattr(form.json, "loads", lambda *_, **__: pytest.fail("parsed"))
+    size = form.MAX_BYTES[kind]
+    assert refused(kind, b" " * (size + 1)).endswith(f"found more than {size:,} bytes; use another file")
+    assert "objects and lists; use another file" in refused(kind, b"[{}]" * 2_000_000)
+    assert "values; use another file" in refused(kind, b"1," * 5_000_000)
+
+
+# What fits least into memory: for each byte of the file as many as possible.
+HUNGRY = {
+    "objects": "b'[' + b'{\"a\":{}},' * 740_000 + b'1]'",
+    "keys": "b'{' + b','.join(b'\"%x\":1.5' % n for n in range(3_900_000)) + b'}'",
+    "text": "b'\"' + '😀'.encode() * 15_900_000 + b'\"'",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HUNGRY)
+def test_memory_is_bounded(name):
+    code = (
+        "import hashlib, json, os, resource, sys\n"
+        "from edgenet import records\n"
+        "from edgenet.errors import EdgenetError\n"
+        f"head = {NEWEST!r} + b'\"x\": ' + {HUNGRY[name]}\n"
+        "reader, writer = os.pipe()\n"
+        "if not os.fork():\n"  # in a process of its own, whose memory does not count
+        "    text = json.dumps(json.loads(head + b'}'), sort_keys=True)\n"
+        "    os.write(writer, hashlib.sha256(text.encode()).hexdigest().encode())\n"
+        "    os._exit(0)\n"
+        "data = head + b', \"digest\": \"' + os.read(reader, 64) + b'\"}'\n"
+        "try:\n"
+        "    records.from_json(records.Results, data, 'here')\n"
+        "except EdgenetError as error:\n"
+        "    print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    line, kilobytes = done.stdout.splitlines()
+    assert line == "here: expected an edgenet results, found fields that do not fit (no bundle); make it again"
+    assert int(kilobytes) * (1 if sys.platform == "darwin" else 1_024) < 2_000_000_000
+
+
+NONSENSE = [
+    (RESULTS, "batch", 0),
+    (RESULTS, "machine.cores", 0),
+    (RESULTS, "measurements.0.bytes", 0),
+    (RESULTS, "measurements.0.bytes", -1),
+    (RESULTS, "measurements.0.starts", []),
+    (RESULTS, "measurements.0.starts.0.load", -0.1),
+    (RESULTS, "measurements.0.multiply_adds", -1),
+    (RESULTS, "measurements.0.multiply_adds", None),
+    (RESULTS, "measurements.0.delegation", None),
+    (RESULTS, "measurements.0.delegation.delegated", 32),
+    (RESULTS, "measurements.0.layers.0.seconds", 0.0),
+    (RESULTS, "measurements.1.name", "float32"),
+    (RESULTS, "measurements.0.latency.0.threads", 0),
+    (RESULTS, "measurements.0.latency.0.threads", 2),
+    (RESULTS, "measurements.0.latency.0.median", 0.0),
+    (RESULTS, "measurements.0.latency.0.median", -0.1),
+    (RESULTS, "measurements.0.latency.0.rounds", []),
+    (RESULTS, "measurements.0.latency.0.rounds", [[], []]),
+    (RESULTS, "measurements.0.latency.0.rounds", [[0.1, 0.2], [0.3]]),
+    (RESULTS, "measurements.0.latency.0.rounds", [[0.1, 0.0]]),
+    (RESULTS, "measurements.0.latency.0.interval.low", 0.0),
+    (RESULTS, "measurements.0.latency.0.interval.high", 0.01),
+    (RESULTS, "measurements.0.latency.0.speed.value", 0.0),
+    (RESULTS, "measurements.0.drift.images", 0),
+    (RESULTS, "measurements.0.drift.images", 10**9),
+    (RESULTS, "measurements.0.drift.agreement", 1.5),
+    (RESULTS, "measurements.0.drift.agreement", -0.1),
+    (RESULTS, "measurements.0.drift.agreement", None),
+    (RESULTS, "measurements.0.drift.agreement_interval", None),
+    (RESULTS, "measurements.0.drift.labelled", 0),
+    (RESULTS, "measurements.0.drift.labelled", 4),
+    (RESULTS, "measurements.0.drift.accuracy", None),
+    (RESULTS, "measurements.0.drift.gained", 2),
+    (RESULTS, "measurements.0.drift.lost", 3),
+    (RESULTS, "measurements.0.drift.gained", -1),
+    (RESULTS, "measurements.0.drift.classes.0.agreeing", 4),
+    (RESULTS, "measurements.0.drift.classes.0.label", -1),
+    (RESULTS, "measurements.0.drift.flips.0.reference", []),
+    (RESULTS, "measurements.0.drift.flips.0.variant", []),
+    (RESULTS, "measurements.0.drift.flips.0.label", -1),
+    (RESULTS, "measurements.0.drift.flips.0.reference.0.label", -1),
+    (RESULTS, "condition.grade", "excellent"),
+    (RESULTS, "condition.reasons", []),
+    (RESULTS, "condition.megahertz", []),
+    (RESULTS, "condition.others", -1.0),
+    (RESULTS, "peaks.0.multiply_adds", 0.0),
+    (RESULTS, "peaks.0.threads", 0),
+    (RESULTS, "calibration.0.level", "bad"),
+    (MANIFEST, "classes", 0),
+    (MANIFEST, "batch", 0),
+    (MANIFEST, "scores", "probabilities"),
+    (MANIFEST, "preprocessing.height", 0),
+    (MANIFEST, "preprocessing.width", 10**6),
+    (MANIFEST, "preprocessing.channels", 2),
+    (MANIFEST, "preprocessing.crop", 0.0),
+    (MANIFEST, "preprocessing.crop", 1.5),
+    (MANIFEST, "preprocessing.mean", [127.5]),
+    (MANIFEST, "preprocessing.std", [127.5, 0.0, 127.5]),
+    (MANIFEST, "preprocessing.order", "GRB"),
+    (MANIFEST, "preprocessing.resize", "nearest"),
+    (MANIFEST, "variants.0.name", "int8"),
+    (MANIFEST, "variants.0.name", ""),
+    (MANIFEST, "variants.0.name", "../../int8"),
+    (MANIFEST, "variants.0.name", ".."),
+    (MANIFEST, "evaluation.0.label", 10),
+    (MANIFEST, "evaluation.0.label", -1),
+    (MANIFEST, "calibration.images", -1),
+    (MANIFEST, "apps.0.agreement", {}),
+    (MANIFEST, "apps.0.agreement", {"int8": 2.0}),
+    (MANIFEST, "apps.0.outcome", "maybe"),
+    (DIAGNOSIS, "images", 0),
+    (DIAGNOSIS, "agreeing", 44),
+    (DIAGNOSIS, "layers", []),
+    (DIAGNOSIS, "layers.0.kept.0.time", 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("record", "path", "value"), NONSENSE, ids=[f"{path}={str(value)[:20]}" for _, path, value in NONSENSE]
+)
+def test_values_that_cannot_be(record, path, value):
+    line = refused(type(record), changed(record, path, value))
+    assert "found fields that do not fit (" in line
+    if isinstance(value, (int, float)):
+        assert path.split(".")[0] in line
+
+
+def test_variants_with_other_rounds_cannot_be_compared():
+    other = replace(RESULTS.measurements[0], name="int8")
+    both = replace(RESULTS, measurements=(*RESULTS.measurements, other))
+    assert records.from_json(Results, records.to_json(both), "here") == both
+    fewer = replace(RESULTS, measurements=(*RESULTS.measurements, replace(other, latency=other.latency[:1])))
+    assert "measurements are on the same threads" in refused(Results, records.to_json(fewer))
+
+
+def test_fields_of_a_later_edgenet_are_ignored():
+    # One that must not be ignored comes with a new format.
+    body = json.loads(records.to_json(RESULTS))
+    body["weather"] = {"sunny": True}
+    body["machine"]["weather"] = 7
+    assert records.from_json(Results, sealed(body), "here") == RESULTS
+
+
+def test_a_field_with_a_default_may_be_missing():
+    body = json.loads(records.to_json(MANIFEST))
+    body["preprocessing"] = {**body["preprocessing"], "mean": [127.5] * 3, "std": [127.5] * 3}
+    for name in ("channels", "mean", "std"):
+        del body["preprocessing"][name]
+    recipe = records.from_json(Manifest, sealed(body), "here").preprocessing
+    assert (recipe.channels, recipe.mean, recipe.std) == (3, (127.5,) * 3, (127.5,) * 3)
+
+
+def test_a_byte_order_mark_is_no_change():
+    assert records.from_json(Results, b"\xef\xbb\xbf" + records.to_json(RESULTS), "here") == RESULTS
+
+
+def test_file_names_that_are_not_unicode_cost_no_results():
+    """As Python has the names of files whose bytes are not UTF-8."""
+    name = b"photo \xe9.png".decode("utf-8", "surrogateescape")
+    results = replace(RESULTS, command=f"edgenet benchmark '{name}'", files={name: "ab" * 32})
+    read = records.from_json(Results, records.to_json(results), "here")
+    assert read.command == "edgenet benchmark 'photo ?.png'" and list(read.files) == ["photo ?.png"]
+
+
+def test_a_manifest_cannot_name_a_file_that_is_not_unicode():
+    name = b"photo \xe9.png".decode("utf-8", "surrogateescape")
+    with pytest.raises(EdgenetError, match=r"photo \?\.png.* is not UTF-8; rename the file"):
+        records.to_json(replace(MANIFEST, files={name: MANIFEST.files["labels.txt"]}))
