@@ -4,7 +4,9 @@
 the model is traced once; its float32 .tflite is what calibration runs on and what is quantized.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,7 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator
 from tensorflow.lite.python.util import modify_model_io_type
 
 from edgenet import images
+from edgenet.errors import EdgenetError, first_line
 from edgenet.export import dynamic, inspection, quantizer
 from edgenet.export.quantizer import Steps
 from edgenet.model.classifier import Classifier
@@ -26,6 +29,9 @@ Pictures = Callable[[], Iterable[np.ndarray]]
 class Converter:
     """Converts one classifier, with `batch` fixed.
 
+    It, and each of its methods, raises EdgenetError, naming the variant and the cause, when TensorFlow's converter
+    cannot convert the model.
+
     left: after a conversion by the quantizer, the layers whose rounding it left to the stock converter.
     """
 
@@ -33,7 +39,8 @@ class Converter:
         self._recipe = classifier.recipe
         self._graph = classifier.trace(batch)
         self._batch = batch
-        self._float32 = self._convert()
+        with _converting("float32"):
+            self._float32 = self._convert()
         self.left = ()
 
     def float32(self) -> bytes:
@@ -42,13 +49,15 @@ class Converter:
 
     def float16(self) -> bytes:
         """Weights stored as float16; arithmetic in float32 on CPUs."""
-        return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16]))
+        with _converting("float16"):
+            return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16]))
 
     def dynamic(self, calibration: Pictures) -> bytes:
         """Dynamic range: large weights as int8, chosen by the quantizer; activations quantized as they come."""
-        chosen = quantizer.weights_only(self._float32, self._batches(calibration), dynamic.rounds)
-        self.left = chosen.left
-        return _finished(dynamic.store(chosen.model, chosen.weights))
+        with _quantizing("dynamic"):
+            chosen = quantizer.weights_only(self._float32, self._batches(calibration), dynamic.rounds)
+            self.left = chosen.left
+            return _finished(dynamic.store(chosen.model, chosen.weights))
 
     def int8(self, calibration: Pictures, interface: str = "uint8", steps: Steps = Steps()) -> bytes:
         """Full integer: int8 weights, a scale for each output channel, and int8 activations, chosen by the quantizer.
@@ -57,24 +66,28 @@ class Converter:
         ai.google.dev/edge/litert/models/quantization_spec. Raises EdgenetError when the converter did not take over
         the integers that were chosen.
         """
-        chosen = quantizer.full_integer(self._float32, self._batches(calibration), self._recipe.range, steps)
+        with _quantizing("int8"):
+            chosen = quantizer.full_integer(self._float32, self._batches(calibration), self._recipe.range, steps)
         self.left = chosen.left
-        data = _integer(chosen.model, interface)
-        inspection.check_weights(data, chosen.weights)
-        return data
+        with _converting("int8"):
+            data = _integer(chosen.model, interface)
+            inspection.check_weights(data, chosen.weights)
+            return data
 
     def stock_dynamic(self) -> bytes:
         """Dynamic range as the converter makes it."""
-        return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
+        with _converting("dynamic"):
+            return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
 
     def stock_int8(self, calibration: Pictures, interface: str = "uint8") -> bytes:
         """Full integer as the converter makes it, but for the range of the input, which is that of pixels."""
         batches = self._batches(calibration)
-        calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
-        graph = Graph(calibrated)
-        low, high = self._recipe.range
-        graph.set_ranges({graph.input: low}, {graph.input: high})
-        return _integer(graph.to_bytes(), interface)
+        with _converting("int8"):
+            calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
+            graph = Graph(calibrated)
+            low, high = self._recipe.range
+            graph.set_ranges({graph.input: low}, {graph.input: high})
+            return _integer(graph.to_bytes(), interface)
 
     def _batches(self, pictures: Pictures) -> quantizer.Batches:
         return lambda: (
@@ -88,6 +101,47 @@ class Converter:
         converter.optimizations = optimizations or []
         converter.target_spec.supported_types = types or []
         return converter.convert()
+
+
+@contextmanager
+def _converting(variant: str) -> Iterator[None]:
+    """Raise EdgenetError, with one line of the cause, for whatever TensorFlow's converter raises."""
+    try:
+        yield
+    except (EdgenetError, OSError):  # OSError: of the images that the block reads
+        raise
+    except Exception as error:  # TensorFlow's converter raises its own and Python's, with hundreds of lines
+        cause = _cause(str(error)) or first_line(error)
+        advice = "replace that layer" if _operators(str(error)) else "leave this variant out: --variants"
+        raise EdgenetError(f"{variant}: TensorFlow's converter cannot convert this model: {cause}; {advice}") from error
+
+
+@contextmanager
+def _quantizing(variant: str) -> Iterator[None]:
+    """Raise EdgenetError, with one line of the cause, for whatever the quantizer and its interpreter raise."""
+    try:
+        yield
+    except (EdgenetError, OSError):
+        raise
+    except Exception as error:  # LiteRT raises RuntimeError for what it cannot run, and a foreign graph may be any
+        raise EdgenetError(
+            f"{variant}: the quantizer cannot work on this model: {first_line(error)}; try --quantizer stock, or leave "
+            "this variant out: --variants"
+        ) from error
+
+
+def _operators(text: str) -> list[str]:
+    """The operators that TensorFlow Lite does not have, as the converter's message names them."""
+    return sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", text)))
+
+
+def _cause(text: str) -> str:
+    """The cause in a message of the converter, which begins with the places in Python's source that led to it."""
+    operators = _operators(text)
+    if operators:
+        return f"TensorFlow Lite has no operator {', '.join(operators)}, or not for its data type"
+    errors = re.findall(r"error: (?:failed to )?(.+)", text)
+    return errors[0].strip() if errors else ""
 
 
 def _integer(calibrated: bytes, interface: str) -> bytes:

@@ -1,10 +1,11 @@
 """Export: a Keras model and pictures become a bundle."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8, VARIANTS, Op
 from edgenet.export.sets import Sets
 from edgenet.model.classifier import Classifier
 from edgenet.records import Calibration, Manifest, Picture, Preprocessing, Variant
-from edgenet.runtime import benchmark, host
+from edgenet.runtime import benchmark, drift, host
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.runner import Runner
@@ -29,6 +30,8 @@ from edgenet.terminal import Progress
 
 # Pictures in one call of the Keras model.
 KERAS_BATCH = 32
+# Pictures that calibrate a file of which only the operators are looked at.
+FEW_PICTURES = 2
 
 
 def export(
@@ -41,10 +44,13 @@ def export(
     sets: Sets,
     options: Options = Options(),
     about: About | None = None,
+    force: bool = False,
 ) -> Bundle:
     """Write the bundle of a classifier to the folder `out`, in the place of a bundle that is there.
 
-    about: what the files say of themselves.
+    Of that one, the files go that its manifest names; all others stay, results among them, which are those of another
+    export now. about: what the files say of themselves. force: whether files may go that the earlier bundle does not
+    name and whose place a new one takes.
 
     Raises EdgenetError, and leaves `out` as it was, when anything does not fit.
     """
@@ -55,10 +61,14 @@ def export(
     if same := class_names.repeated(labels):
         some = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
         progress.note(f"labels: several classes have one name ({some}); nobody will tell them apart in an app")
-    bundles.check_replaceable(out)
     recipe = classifier.recipe
+    evaluated = tuple(
+        Picture(f"{bundles.EVALUATION}/{path.relative_to(sets.folder).as_posix()}", label)
+        for path, label in zip(sets.evaluation, sets.truth, strict=True)
+    )
+    replaced = bundles.check_replaceable(out, _coming(options, evaluated), force)
 
-    with files.whole_folder(out) as folder:
+    with files.whole_folder(out, replaced) as folder:
         progress.step(f"looking at {len(sets.calibration):,} calibration images")
         examination = calibration.examine(classifier, sets.calibration, progress)
         for finding in examination.findings:
@@ -69,12 +79,8 @@ def export(
         shown = (pixels for pixels, _ in _disjoint(_pictures(sets.evaluation, recipe), seen))
         bundles.write_scores(
             folder / bundles.REFERENCE,
-            classifier.scores(images.batches(shown, KERAS_BATCH)),
+            _finite(classifier.scores(images.batches(shown, KERAS_BATCH)), name, sets.evaluation, labels),
             (len(sets.evaluation), classifier.classes),
-        )
-        evaluated = tuple(
-            Picture(f"{bundles.EVALUATION}/{path.relative_to(sets.folder).as_posix()}", label)
-            for path, label in zip(sets.evaluation, sets.truth, strict=True)
         )
         for path, picture in zip(sets.evaluation, evaluated, strict=True):
             (folder / picture.file).parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +105,7 @@ def export(
                 pixels=recipe.range,
                 interface=options.interface,
             )
+            inspection.check_delegation(variant, data, partial(_stock, converter, pictures, variant, options))
             if metadata.carried(data):
                 progress.note(f"{variant}: it has metadata already, which are replaced")
             data = metadata.write(
@@ -141,9 +148,32 @@ def export(
             manifest = replace(manifest, apps=conformance.check(Bundle(folder, manifest)))
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
-        if (out / bundles.RESULTS).is_dir():
-            shutil.copytree(out / bundles.RESULTS, folder / bundles.RESULTS)
     return Bundle(out, manifest)
+
+
+def _coming(options: Options, evaluated: Sequence[Picture]) -> list[str]:
+    """The files of the new bundle, as far as they are known beforehand, and the places that a Keras model can have."""
+    own = (bundles.MANIFEST, bundles.LABELS, bundles.REFERENCE, "model.keras", "saved_model")
+    return [*own, *(f"{variant}.tflite" for variant in options.variants), *(picture.file for picture in evaluated)]
+
+
+def _finite(
+    batches: Iterable[np.ndarray], name: str, paths: Sequence[Path], labels: Sequence[str]
+) -> Iterator[np.ndarray]:
+    """Pass Keras' scores through. Raises EdgenetError at one that is NaN or infinite."""
+    done = 0
+    for scores in batches:
+        some = [str(path) for path in paths[done : done + len(scores)]]
+        drift.check_finite(scores, name, some, labels)
+        done += len(scores)
+        yield scores
+
+
+def _stock(converter: Converter, pictures: Pictures, variant: str, options: Options) -> bytes:
+    """The stock converter's file of a variant, of which only the operators matter: a few pictures will do."""
+    if variant == INT8:
+        return converter.stock_int8(lambda: islice(pictures(), FEW_PICTURES), options.interface)
+    return {FLOAT32: converter.float32, FLOAT16: converter.float16, DYNAMIC: converter.stock_dynamic}[variant]()
 
 
 def _conversions(

@@ -1,14 +1,19 @@
 """Proof that a .tflite file is what its name says, from the file itself."""
 
+from collections import Counter
+from collections.abc import Callable
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.export.activations import Grid
 from edgenet.export.dynamic import MINIMUM_WEIGHTS
 from edgenet.export.options import DYNAMIC, FLOAT16, FLOAT32, INT8
+from edgenet.runtime import delegate
 from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import CHANNEL_AXIS
+from edgenet.tflite.graph import SMALLEST_SCALE as SMALLEST_NORMAL
 
 # What the weights of a model may be stored as.
 WEIGHT_DTYPES = ("float32", "float16", "int8")
@@ -17,6 +22,9 @@ WEIGHT_DTYPES = ("float32", "float16", "int8")
 WIDE_BIAS = 2**29
 # It widens the range of weights below about 2e-6 too.
 SMALLEST_SCALE = 2e-8
+
+# XNNPACK has no kernels for these between 8-bit tensors, in any file: finding them elsewhere proves nothing.
+NEVER_DELEGATED = ("QUANTIZE", "SOFTMAX")
 
 # The dtypes of what a float model computes, and of what is stored in it; int32 are shapes and axes.
 COMPUTED = ("float32", "int32")
@@ -52,6 +60,10 @@ def check(
     operators = [(flatbuffer.operator(model, op), op) for op in graph.operators]
     for name, _ in operators:
         require(name != "CUSTOM", "built-in operators", "a custom one")
+    for tensor in graph.tensors:
+        scales = _scales(tensor)
+        usable = np.isfinite(scales) & (scales >= SMALLEST_NORMAL)
+        require(bool(usable.all()), "positive, normal scales", f"{scales[~usable][:1]} at {_name(tensor)}")
 
     weights = [
         (name, graph.tensors[op.inputs[1]], _weights(model, graph, op.inputs[1]))
@@ -103,6 +115,35 @@ def check_weights(data: bytes, chosen: dict[str, np.ndarray | None]) -> None:
             raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {wrong.sum()} channels")
 
 
+def check_delegation(variant: str, data: bytes, stock: Callable[[], bytes]) -> None:
+    """Check that XNNPACK, LiteRT's delegate for CPUs, runs at least what it runs of the stock converter's file.
+
+    data: the .tflite file of `variant`. stock: makes the stock converter's file of the same model; it is called only
+    where an operator of `data`, of a kind that XNNPACK has kernels for, is not run by XNNPACK.
+
+    Raises EdgenetError with the kinds of operators that XNNPACK runs there and not here, or when LiteRT does not load
+    the file.
+    """
+    ours = _not_delegated(variant, data)
+    if variant == INT8:
+        for kind in NEVER_DELEGATED:
+            ours.pop(kind, None)
+    slower = ours - _not_delegated(variant, stock()) if ours else ours
+    if slower:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(slower.items()))
+        raise EdgenetError(
+            f"{variant}: XNNPACK does not run {kinds} of this file, but does in the stock converter's, which is "
+            "therefore faster; please report this model, and use the stock quantizer until it is fixed"
+        )
+
+
+def _not_delegated(variant: str, data: bytes) -> Counter:
+    try:
+        return Counter(delegate.operators(data)[1])
+    except (ValueError, RuntimeError) as error:
+        raise EdgenetError(f"{variant}: LiteRT cannot load the exported file: {first_line(error)}") from error
+
+
 def _check_integer(graph, operators, weights, pixels, interface, require) -> None:
     """Every operator integer, weights per channel and symmetric, scale and zero point of the input those of pixels."""
     border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
@@ -140,6 +181,11 @@ def _weights(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> np.nd
         if index in op.outputs and flatbuffer.operator(model, op) == "DEQUANTIZE":
             index = op.inputs[0]
     return flatbuffer.constant(model, graph.tensors[index])
+
+
+def _scales(tensor: schema.TensorT) -> np.ndarray:
+    found = tensor.quantization and tensor.quantization.scale
+    return np.asarray([] if found is None else found, np.float32)
 
 
 def _dtype(tensor: schema.TensorT) -> str:

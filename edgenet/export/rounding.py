@@ -14,7 +14,7 @@ MOST_INPUTS = 2048
 
 def nearest(layer: Layer) -> np.ndarray:
     """The weights rounded to the nearest point of the grid, as int32 from -127 to 127."""
-    return np.clip(np.rint(layer.weights / layer.by_channel(_divisors(layer))), -127, 127).astype(np.int32)
+    return np.clip(np.rint(layer.weights / layer.by_channel(layer.scales)), -127, 127).astype(np.int32)
 
 
 def compensated(layer: Layer, moments: np.ndarray) -> np.ndarray:
@@ -24,17 +24,17 @@ def compensated(layer: Layer, moments: np.ndarray) -> np.ndarray:
     to what it was, given the second moments of its inputs.
 
     moments: as `second_moments` adds them up. Returns int32 from -127 to 127. The largest weight of each channel keeps
-    127, since it sets the scale that the converter chooses.
+    127, since it sets the scale that the converter chooses; or less, where the smallest scale that there is sets it.
     """
     rows = np.moveaxis(layer.weights, layer.axis, 0)
-    weights = rows.reshape(len(rows), -1) / _divisors(layer)[:, None]
+    weights = rows.reshape(len(rows), -1) / layer.scales[:, None]
     largest = np.abs(weights).argmax(axis=1)
-    signs = np.sign(np.take_along_axis(weights, largest[:, None], axis=1)[:, 0])
+    peaks = np.rint(np.take_along_axis(weights, largest[:, None], axis=1)[:, 0])
     factors = _factors(moments)
     rounded = np.empty_like(weights)
     for column in range(weights.shape[1]):
         whole = np.clip(np.rint(weights[:, column]), -127, 127)
-        whole = np.where(largest == column, 127 * signs, whole)
+        whole = np.where(largest == column, peaks, whole)
         error = (weights[:, column] - whole) / factors[..., column, column]
         weights[:, column + 1 :] -= error[:, None] * factors[..., column, column + 1 :]
         rounded[:, column] = whole
@@ -90,11 +90,6 @@ def _windows(values: np.ndarray, size: int, stride: int, dilation: int, padding:
         values = np.pad(values, widths)
     windows = np.lib.stride_tricks.sliding_window_view(values, reach, axis)[..., ::dilation]
     return windows[(slice(None),) * axis + (slice(None, None, stride),)]
-
-
-def _divisors(layer: Layer) -> np.ndarray:
-    """The scales, with 1 for a channel of zeros."""
-    return np.where(layer.scales > 0, layer.scales, 1.0)
 
 
 def _factors(moments: np.ndarray) -> np.ndarray:

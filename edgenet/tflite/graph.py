@@ -5,13 +5,14 @@ Working here, and not on Keras layers, takes any model that the converter takes.
 """
 
 import copy
-import os
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from edgenet import cores
+from edgenet.errors import EdgenetError
 from edgenet.terminal import quiet
 from edgenet.tflite import flatbuffer
 
@@ -20,6 +21,10 @@ CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 
 # All that multiply by constants, known here or not.
 WEIGHTED = (*CHANNEL_AXIS, "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL", "UNIDIRECTIONAL_SEQUENCE_LSTM")
+
+# Runtimes need scales that are normal numbers: XNNPACK leaves a layer with a scale of 0, or a subnormal one, to slow
+# kernels, or refuses the file.
+SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
 _ACTIVATIONS = {
     schema.ActivationFunctionType.NONE: (-np.inf, np.inf),
@@ -51,16 +56,24 @@ class Layer:
 
     @property
     def scales(self) -> np.ndarray:
-        """The step of each channel's 8-bit grid, (channels,): max|w| / 127, as the converter chooses it."""
+        """The scale of each channel, float64 (channels,): max|w| / 127, at least SMALLEST_SCALE.
+
+        A channel of zeros, as pruning leaves them, has that one; its integers are 0 with any scale.
+        """
         others = tuple(axis for axis in range(self.weights.ndim) if axis != self.axis)
-        return np.abs(self.weights).max(axis=others).astype(np.float64) / 127
+        return np.maximum(np.abs(self.weights).max(axis=others).astype(np.float64) / 127, SMALLEST_SCALE)
 
 
 class Graph:
-    """The operators of a float32 model, in the order in which they run. Tensors are known by their numbers."""
+    """The operators of a float32 model, in the order in which they run. Tensors are known by their numbers.
+
+    Raises EdgenetError when the file refers to parts that it does not have.
+    """
 
     def __init__(self, data: bytes):
         self.model = flatbuffer.read(data)
+        if not _is_complete(self.model):
+            raise EdgenetError("the .tflite file refers to parts that it does not have; it is damaged")
         self._graph = self.model.subgraphs[0]
         self.operators = list(self._graph.operators)
         self.input, self.output = int(self._graph.inputs[0]), int(self._graph.outputs[0])
@@ -74,7 +87,7 @@ class Graph:
 
     def full_name(self, op: schema.OperatorT) -> str:
         """The name of the output of `op`: those of all Keras layers that became one operator."""
-        return self.tensor(int(op.outputs[0])).name.decode()
+        return (self.tensor(int(op.outputs[0])).name or b"").decode(errors="replace")
 
     def name(self, op: schema.OperatorT) -> str:
         """The last of those names, which is that of the layer with the weights."""
@@ -142,6 +155,25 @@ class Graph:
         return flatbuffer.write(self.model)
 
 
+def _is_complete(model: schema.ModelT) -> bool:
+    """Whether there is a graph with operators, and all that they refer to by number."""
+    if not model.subgraphs or not model.operatorCodes or not model.buffers:
+        return False
+    graph = model.subgraphs[0]
+    if any(part is None or not len(part) for part in (graph.tensors, graph.operators, graph.inputs, graph.outputs)):
+        return False
+    numbers = [*graph.inputs, *graph.outputs]
+    for op in graph.operators:
+        if op.inputs is None or op.outputs is None or not len(op.outputs):
+            return False
+        if not 0 <= op.opcodeIndex < len(model.operatorCodes):
+            return False
+        numbers += [*op.inputs, *op.outputs]
+    return all(-1 <= number < len(graph.tensors) for number in numbers) and all(
+        0 <= tensor.buffer < len(model.buffers) for tensor in graph.tensors
+    )
+
+
 def _has_bias(op: schema.OperatorT) -> bool:
     return len(op.inputs) > 2 and op.inputs[2] >= 0
 
@@ -171,7 +203,7 @@ class Operator:
         subgraph.inputs, subgraph.outputs = [places[n] for n in graph.takes(op)], list(single.outputs)
         with quiet():
             self._interpreter = Interpreter(
-                model_content=flatbuffer.write(model), num_threads=threads or os.cpu_count()
+                model_content=flatbuffer.write(model), num_threads=threads or cores.available()
             )
             self._interpreter.allocate_tensors()
         self.inputs = self._interpreter.get_input_details()

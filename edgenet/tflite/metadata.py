@@ -29,6 +29,9 @@ from edgenet.tflite.metadata_schema import (
     TensorMetadata,
 )
 
+# Of the file of class names: far more than any model has. A few bytes can be zipped gigabytes.
+MAX_LABELS_BYTES = 16_000_000
+
 
 def said(path: Path) -> tuple[InputRange | None, list[str] | None]:
     """The normalization of a float input, in pixels of 0 to 255, and the class names; None for what is not there.
@@ -103,6 +106,8 @@ def _labels(scores: Table, data: bytes) -> list[str] | None:
         if kind and file.Get(Int8Flags, kind + file.Pos) == AssociatedFile.AXIS_LABELS:
             name = file.String(file.Offset(_place(AssociatedFile.NAME)) + file.Pos).decode()
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                if archive.getinfo(name).file_size > MAX_LABELS_BYTES:
+                    return None
                 # Not `splitlines`: a name may have what Python takes for a line's end, such as U+2028, and C++ not.
                 lines = archive.read(name).decode().replace("\r\n", "\n").split("\n")
             return lines if lines[-1] else lines[:-1]

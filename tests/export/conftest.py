@@ -119,3 +119,58 @@ def scores_of(tmp_path):
         return Runner(path).scores(pixels)
 
     return scores
+
+
+@pytest.fixture(scope="session")
+def pruned():
+    """Makes a Keras model in which the first three channels of each layer, or all of layer `whole`, have the weights
+    `value`, with a bias of `bias`; not to be changed."""
+
+    def make(value: float = 0.0, whole: str | None = None, bias: float = 0.0):
+        with quiet():
+            import keras
+            from keras import layers
+
+            keras.utils.set_random_seed(1)
+            image = keras.Input((32, 32, 3))
+            x = layers.Conv2D(40, 3, strides=2, name="stem", activation="relu6")(image)
+            x = layers.DepthwiseConv2D(3, padding="same", name="deep", activation="relu6")(x)
+            x = layers.Conv2D(48, 1, name="narrow", use_bias=False, activation="relu")(x)
+            x = layers.GlobalAveragePooling2D()(x)
+            x = layers.Dense(64, name="wide", activation="relu")(x)
+            model = keras.Model(image, layers.Softmax()(layers.Dense(20, name="logits")(x)))
+        for layer in model.layers:
+            if not hasattr(layer, "kernel") or whole not in (None, layer.name):
+                continue
+            axis = 2 if layer.name == "deep" else -1
+            channels = slice(0, 3) if whole is None else slice(None)
+            kernel = layer.kernel.numpy()
+            np.moveaxis(kernel, axis, 0)[channels] = value
+            layer.kernel.assign(kernel)
+            if layer.bias is not None:
+                biases = layer.bias.numpy()
+                biases[channels] = bias
+                layer.bias.assign(biases)
+        return model
+
+    return make
+
+
+# Of `pruned`: channels of zeros, with and without a bias, too small for float32 scales, and whole layers, of which
+# one's output is constant and another's is cut off by its ReLU.
+PRUNED = {
+    "channels": {},
+    "channels with a bias": {"bias": 2.5},
+    "channels of 1e-40": {"value": 1e-40},
+    "channels of 1e-36": {"value": 1e-36},
+    "the first layer": {"whole": "stem", "bias": 1.0},
+    "a dead ReLU": {"whole": "stem", "bias": -5.0},
+    "a depthwise layer": {"whole": "deep"},
+    "a layer without bias": {"whole": "narrow"},
+    "a dense layer": {"whole": "wide"},
+}
+
+
+@pytest.fixture(scope="session", params=list(PRUNED))
+def pruned_model(request, pruned):
+    return pruned(**PRUNED[request.param])

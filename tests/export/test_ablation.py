@@ -7,6 +7,8 @@ from edgenet import images
 from edgenet.errors import EdgenetError
 from edgenet.terminal import Progress, quiet
 
+pytestmark = pytest.mark.slow  # a conversion for each step
+
 
 @pytest.fixture(scope="module")
 def rows(tiny_bundle, pictures) -> dict:

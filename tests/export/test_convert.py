@@ -142,6 +142,7 @@ def test_int8_and_uint8_interfaces_give_the_same_scores(integers, unseen, tmp_pa
     assert np.abs(scores["float32"] - scores["uint8"]).mean() < MEAN_TOLERANCES["int8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", ["uint8", "int8"])
 def test_the_input_scale_does_not_depend_on_the_calibration_pictures(tiny_model, converter, seen, interface):
     dim = seen // 4 + 60  # from 60 to 123, neither black nor white

@@ -1,9 +1,11 @@
 """Export: what it writes, what it refuses, and that it leaves things as they were when it does not end well."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 from recipes import square
 
-from edgenet import images
+from edgenet import images, records
 from edgenet import labels as class_names
 from edgenet.apps.libraries import TASK_LIBRARY
 from edgenet.errors import EdgenetError
@@ -41,6 +43,7 @@ def export(tiny_model, labels, progress, tmp_path):
         out=tmp_path / "out",
         labels=labels,
         progress=progress,
+        force=False,
         **options,
     ):
         with quiet():
@@ -52,6 +55,7 @@ def export(tiny_model, labels, progress, tmp_path):
                 labels=labels,
                 sets=sets.choose(calibration, evaluation, labels),
                 options=Options(**options),
+                force=force,
             )
 
     return export
@@ -185,6 +189,7 @@ def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
     assert (drift.images, drift.agreement, drift.accuracy, drift.reference_accuracy) == (8, 1.0, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["copy.png", "copy.bmp", "copy.webp"])
 def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
     twin = images.find(few / "calibration").paths[3]
@@ -274,6 +279,52 @@ def test_a_file_in_the_place_of_the_folder_is_refused_and_untouched(export, few,
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_nobody_else_may_read_what_the_umask_keeps_from_them(export, few):
+    before = os.umask(0o077)
+    try:
+        bundle = export(few / "calibration", few / "evaluation", variants=("int8",))
+    finally:
+        os.umask(before)
+    paths = [bundle.folder, *bundle.folder.rglob("*")]
+    assert len(paths) > 10
+    assert [path for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_files_that_the_earlier_manifest_does_not_name_stay(export, earlier, few):
+    """Whatever a user keeps beside a bundle: no export may take it along."""
+    (earlier / "notes.txt").write_text("mine")
+    (earlier / "evaluation" / "cat" / "later.png").write_text("mine, too")
+    export(few / "calibration", few / "evaluation", out=earlier, variants=("int8",))
+    assert (earlier / "notes.txt").read_text() == "mine"
+    assert (earlier / "evaluation" / "cat" / "later.png").read_text() == "mine, too"
+    assert not (earlier / "float32.tflite").exists()  # which the earlier manifest names
+    bundle = bundles.load(earlier)
+    assert not {"notes.txt", "evaluation/cat/later.png"} & set(bundle.manifest.files)
+    bundles.verify(bundle)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["saved_model/mine.txt", "evaluation/bee/01.png"])
+def test_a_file_that_would_be_lost_stops_an_export_unless_it_is_forced(export, tiny_bundle, few, tmp_path, name):
+    folder = tmp_path / "out"
+    shutil.copytree(tiny_bundle.folder, folder)
+    manifest = tiny_bundle.manifest
+    (folder / "manifest.json").write_bytes(
+        records.to_json(replace(manifest, files={n: f for n, f in manifest.files.items() if n != name}, evaluation=()))
+    )
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    before = _names(folder)
+    with pytest.raises(EdgenetError, match=rf"{name}: not part of the earlier bundle, and .* with --force$"):
+        export(few / "calibration", few / "evaluation", out=folder, variants=("int8",))
+    assert _names(folder) == before
+    assert (folder / name).read_text() == "mine"
+    export(few / "calibration", few / "evaluation", out=folder, variants=("int8",), force=True)
+    assert not (folder / name).is_file() or (folder / name).read_bytes() == (few / name).read_bytes()
+    bundles.verify(bundles.load(folder))
+
+
 def test_an_earlier_bundle_is_replaced_and_its_results_kept(export, earlier, few, tmp_path):
     bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
     assert bundle.folder == earlier
@@ -334,7 +385,7 @@ def test_an_error_late_in_the_work_leaves_nothing_behind(export, tiny_model, few
     broken.set_weights(tiny_model.get_weights())
     # Finite, as export wants them, but every logit is beyond float32: infinity less infinity in the softmax.
     broken.get_layer("logits").kernel.assign(np.full(broken.get_layer("logits").kernel.shape, 3e38))
-    with pytest.raises(EdgenetError, match=r"evaluation/ant/00\.png: expected finite scores, found NaN"):
+    with pytest.raises(EdgenetError, match=r"^broken: the score of class 0.* is NaN for \S+/calibration/\S+\.png; "):
         export(few / "calibration", few / "evaluation", model=broken, name="broken", variants=("float32",))
     assert _names(tmp_path) == {"few"}
 
@@ -350,6 +401,7 @@ class Listening(Stopping):
         self.notes.append(text)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_calibration_pictures_is_told_and_kept(export, tiny_model, pictures):
     from edgenet.input_range import InputRange
     from edgenet.model import keras_model
@@ -387,6 +439,7 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apps", [True, False])
 def test_the_manifest_tells_what_the_task_library_found(export, few, apps):
     bundle = export(few / "calibration", few / "evaluation", variants=("float32",), apps=apps)
@@ -395,6 +448,7 @@ def test_the_manifest_tells_what_the_task_library_found(export, few, apps):
     assert found == ([("task library", outcome)] if apps else [])
 
 
+@pytest.mark.slow
 def test_a_file_that_the_task_library_reads_otherwise_is_not_exported(export, few, tmp_path, monkeypatch):
     if TASK_LIBRARY.missing():
         pytest.skip(TASK_LIBRARY.missing())
@@ -409,6 +463,7 @@ def test_a_file_that_the_task_library_reads_otherwise_is_not_exported(export, fe
     assert _names(tmp_path) == {"few"}
 
 
+@pytest.mark.slow
 def test_labels_that_come_twice_are_kept_and_said(export, few):
     notes = Listening()
     names = ["crane", "wasp", "crane", "lynx"]

@@ -15,6 +15,8 @@ from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.runner import Runner
 from edgenet.terminal import Progress, quiet
 
+pytestmark = pytest.mark.slow  # an export each
+
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 TORCH = COMMON["--input-range 0.485,0.456,0.406,0.229,0.224,0.225"]
 CAFFE = COMMON["--input-range 123.68,116.779,103.939,1,1,1 --channel-order BGR"]

@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.errors import EdgenetError
 from edgenet.terminal import quiet
+from edgenet.tflite import flatbuffer
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -251,3 +252,74 @@ def _constant(model, place):
     index = _first_convolution(model).inputs[place]
     makers = [op for op in graph.operators if index in op.outputs]
     return graph.tensors[makers[0].inputs[0] if makers else index]
+
+
+# Delegation
+
+
+def scales_of(data: bytes) -> np.ndarray:
+    tensors = flatbuffer.read(data).subgraphs[0].tensors
+    found = [tensor.quantization.scale for tensor in tensors if tensor.quantization is not None]
+    return np.concatenate([np.float32(scale) for scale in found if scale is not None])
+
+
+def test_of_a_pruned_model_as_many_operators_are_delegated_as_of_the_stock_file(pruned_model, converter, seen):
+    from edgenet.export import inspection
+    from edgenet.runtime.delegate import operators
+
+    made = converter(pruned_model)
+    for variant, ours, stock in (
+        ("float32", made.float32, made.float32),
+        ("float16", made.float16, made.float16),
+        ("dynamic", lambda: made.dynamic(lambda: seen), made.stock_dynamic),
+        ("int8", lambda: made.int8(lambda: seen), lambda: made.stock_int8(lambda: seen)),
+    ):
+        with quiet():
+            data, expected = ours(), stock()
+        assert len(operators(data)[1]) <= len(operators(expected)[1]), variant
+        inspection.check_delegation(variant, data, lambda expected=expected: expected)
+        if variant in ("dynamic", "int8"):
+            assert (scales_of(data) >= np.finfo(np.float32).tiny).all(), variant
+
+
+@pytest.fixture(scope="module")
+def pruned_dynamic(pruned, converter, seen) -> tuple[bytes, bytes]:
+    """A dynamic file with a scale of 0 for the channels of zeros of one layer, and the stock converter's."""
+    made = converter(pruned(whole="narrow"))
+    with quiet():
+        ours, stock = made.dynamic(lambda: seen), made.stock_dynamic()
+    model = flatbuffer.read(ours)
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.quantization is not None and tensor.quantization.scale is not None:
+            scales = np.float32(tensor.quantization.scale)
+            tensor.quantization.scale = np.where(scales < 1e-30, 0, scales).astype(np.float32)
+    return flatbuffer.write(model), stock
+
+
+def test_a_layer_that_only_the_stock_file_has_delegated_is_refused(pruned_dynamic):
+    from edgenet.export import inspection
+
+    ours, stock = pruned_dynamic
+    expected = r"^dynamic: XNNPACK does not run 1 CONV_2D of this file, but does in the stock converter's"
+    with pytest.raises(EdgenetError, match=expected):
+        inspection.check_delegation("dynamic", ours, lambda: stock)
+    inspection.check_delegation("dynamic", ours, lambda: ours)  # what the stock file does not have, ours need not
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_stock_file_is_made_only_where_something_is_not_delegated(data, variant):
+    from edgenet.export import inspection
+
+    inspection.check_delegation(variant, data[variant], lambda: pytest.fail("not needed"))
+
+
+def test_a_scale_of_zero_is_refused(check, pruned_dynamic):
+    with pytest.raises(EdgenetError, match=r"^dynamic: expected positive, normal scales, found \[0\.\] at "):
+        check("dynamic", pruned_dynamic[0], parameters=1)
+
+
+def test_a_file_that_litert_does_not_load_is_an_error():
+    from edgenet.export import inspection
+
+    with pytest.raises(EdgenetError, match=r"^int8: LiteRT cannot load the exported file: "):
+        inspection.check_delegation("int8", b"nothing at all", lambda: pytest.fail("not needed"))

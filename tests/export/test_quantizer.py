@@ -131,6 +131,7 @@ def test_the_range_of_the_logits_begins_10_below_the_smallest_winner(tiny, batch
     assert range_of["logits"] == pytest.approx((max(low, cut), high))
 
 
+@pytest.mark.slow
 def test_the_quantizer_gives_the_same_bytes_twice(tiny, batches):
     first, second = (quantizer.full_integer(tiny, batches, PIXELS) for _ in range(2))
     assert first.model == second.model
@@ -165,6 +166,7 @@ def digests(threads: int, path: Path, pictures: Path) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_nothing(tiny_bundle, seen, tmp_path):
     path = tiny_bundle.file("float32.tflite")
     np.save(tmp_path / "pictures.npy", images.normalize(seen[:6], RECIPE))

@@ -175,3 +175,25 @@ def test_one_constant_input_picture_gives_integers(case):
         for q in (integers, rounding.nearest(layer))
     ]
     assert error[0] < error[1]
+
+
+@pytest.mark.parametrize("kind", list(CHANNEL_AXIS))
+@pytest.mark.parametrize("value", [0.0, 1e-45, 1e-40, 1e-37, 1e-36])
+def test_every_scale_is_a_positive_normal_number(kind, value):
+    weights = np.random.default_rng(3).normal(size=(4, 3) if kind == "FULLY_CONNECTED" else (4, 1, 1, 4))
+    np.moveaxis(weights, CHANNEL_AXIS[kind], 0)[2] = np.float32(value) * np.float32(0.9)
+    layer = layer_of(kind, weights)
+    assert (layer.scales.astype(np.float32) >= np.finfo(np.float32).tiny).all()
+    size = layer.weights.size // len(layer.bias)
+    for integers in (rounding.nearest(layer), rounding.compensated(layer, np.eye(size))):
+        stored = rounding.values(layer, integers)
+        # Half a step of each channel's own scale; beside it, the rounding of the product to float32.
+        error = np.abs(stored - layer.weights.astype(np.float64))
+        assert np.all(error <= layer.by_channel(0.5 * layer.scales) + 1e-7 * np.abs(layer.weights))
+
+
+def test_a_layer_of_zeros_stays_zero():
+    layer = layer_of("CONV_2D", np.zeros((3, 1, 1, 2)))
+    assert not rounding.nearest(layer).any()
+    assert not rounding.compensated(layer, np.eye(2)).any()
+    assert np.isfinite(layer.scales).all()

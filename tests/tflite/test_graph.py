@@ -5,6 +5,7 @@ import pytest
 from recipes import RECIPE
 
 from edgenet import images
+from edgenet.errors import EdgenetError
 from edgenet.terminal import quiet
 
 
@@ -130,3 +131,38 @@ def test_the_steps_of_a_channel_are_its_largest_weight_over_127(tiny):
         channels = np.moveaxis(layer.weights, layer.axis, 0).reshape(len(layer.scales), -1)
         # One rounding to float32.
         np.testing.assert_allclose(layer.scales * 127, [np.abs(channel).max() for channel in channels], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda model: setattr(model.subgraphs[0], "inputs", []),
+        lambda model: setattr(model.subgraphs[0], "outputs", [99]),
+        lambda model: setattr(model.subgraphs[0], "operators", []),
+        lambda model: setattr(model.subgraphs[0].operators[0], "inputs", [0, 10**6, 1]),
+        lambda model: setattr(model.subgraphs[0].operators[0], "opcodeIndex", 77),
+        lambda model: setattr(model.subgraphs[0].operators[-1], "outputs", []),
+        lambda model: setattr(model.subgraphs[0].tensors[0], "buffer", 10**6),
+        lambda model: setattr(model, "buffers", []),
+        lambda model: setattr(model, "subgraphs", []),
+    ],
+)
+def test_a_file_that_refers_to_what_it_does_not_have_is_refused(small, spoil):
+    from edgenet.tflite import flatbuffer
+    from edgenet.tflite.graph import Graph
+
+    model = flatbuffer.read(small)
+    spoil(model)
+    with pytest.raises(EdgenetError, match=r"refers to parts that it does not have; it is damaged$"):
+        Graph(flatbuffer.write(model))
+
+
+def test_a_name_that_is_no_text_is_a_name(small):
+    from edgenet.tflite import flatbuffer
+    from edgenet.tflite.graph import Graph
+
+    model = flatbuffer.read(small)
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = b"\xff\xfe"
+    graph = Graph(flatbuffer.write(model))
+    assert {graph.name(op) for op in graph.operators} == {"��"}

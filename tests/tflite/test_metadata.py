@@ -164,3 +164,14 @@ def test_damage_anywhere_in_the_metadata_raises_nothing(with_metadata):
         read["labels"] += labels == LABELS
     # Some were read all the same, some were not.
     assert all(0 < count < 500 for count in read.values()), read
+
+
+def test_class_names_that_were_zipped_from_gigabytes_are_none(tiny_bundle, tmp_path):
+    path = tmp_path / "model.tflite"
+    data = tiny_bundle.file("float32.tflite").read_bytes()
+    path.write_bytes(data[: data.rindex(b"PK\x03\x04")])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("labels.txt", "w") as file:
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    assert path.stat().st_size < 1_000_000
+    assert said(path)[1] is None
