@@ -6,11 +6,9 @@ resize. `edgenet.records.Preprocessing` is the recipe, as a bundle tells it too.
 
 import hashlib
 import os
-import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -18,14 +16,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from edgenet import cores
+from edgenet.decoding import decode
 from edgenet.errors import EdgenetError
 from edgenet.records import Preprocessing
-
-# What Pillow has to say of odd but readable files; what is unreadable raises.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 Item = TypeVar("Item")
 
@@ -118,52 +114,14 @@ def _can_read_heic() -> bool:
 def load(path: Path, recipe: Preprocessing) -> np.ndarray:
     """Read one image file as uint8 pixels (height, width, channels), RGB or grey.
 
-    Raises EdgenetError, with the file's name, when it is not a whole image, or has too many pixels for its bytes.
+    Raises EdgenetError, with the file's name, when it is not a whole image or no regular file, or has too many pixels.
     """
-    with _reading(path), Image.open(path) as image:
-        return resize(_eight_bit(_upright(image), "RGB" if recipe.channels == 3 else "L"), recipe)
+    return decode(path, "RGB" if recipe.channels == 3 else "L", lambda image: resize(image, recipe))
 
 
 def photo(path: Path) -> np.ndarray:
     """Read one image file at its own size, upright, as uint8 RGB (height, width, 3). Raises as `load` does."""
-    with _reading(path), Image.open(path) as image:
-        return np.asarray(_eight_bit(_upright(image), "RGB"))
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns what decoders raise into an error that names the file."""
-    try:
-        yield
-    except Image.DecompressionBombError as error:
-        most = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
-        raise EdgenetError(
-            f"{path}: expected a picture of up to {most:,} million pixels, found more; make it smaller or remove it"
-        ) from error
-    except Exception as error:  # each of Pillow's decoders has exceptions of its own for damaged files
-        reason = "an empty file" if path.is_file() and path.stat().st_size == 0 else f"none ({error})"
-        raise EdgenetError(f"{path}: expected a whole image, found {reason}; replace or remove it") from error
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF data say; damaged ones say nothing."""
-    image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        return image
-
-
-def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """`image` as RGB or L, 8 bits a channel; transparent parts are white."""
-    if image.mode.startswith("I;16"):  # Pillow would cut 16 bits off at 255 instead of scaling them
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits a channel, of which nobody knows what is white")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+    return decode(path, "RGB", np.asarray)
 
 
 def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarray]:
@@ -171,7 +129,7 @@ def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarra
 
     Yields uint8 (height, width, channels). Raises as `load` does, at the first bad file.
     """
-    workers = os.cpu_count() or 1
+    workers = cores.available()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for future in ahead((pool.submit(load, path, recipe) for path in paths), 4 * workers):

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from edgenet import files
 from edgenet.errors import EdgenetError
 
 # The 1,000 classes of ImageNet's challenge (ILSVRC 2012) in the order of published weights: the WordNet identifier,
 # after which its folders are named, and the name that Keras Applications gives.
 _IMAGENET = Path(__file__).parent / "imagenet_classes.txt"
+
+# Of a text file: a million images with paths of 60 characters.
+MAX_BYTES, MAX_LINES = 64_000_000, 1_000_000
 
 
 def read(path: Path) -> list[str]:
@@ -92,13 +96,15 @@ def of_file(file: Path, paths: Sequence[Path], folder: Path, names: Sequence[str
     found: list[int | None] = [None] * len(paths)
     for number, (line, parts) in enumerate(zip(lines, split, strict=True), start=1):
         if parts is None:
-            raise EdgenetError(f"{file}, line {number}: expected a picture in {folder} and its class, found {line!r}")
+            raise EdgenetError(
+                f"{file}, line {number}: expected a picture in {folder} and its class, found {_shown(line)}"
+            )
         if found[places[parts[0]]] is not None:
             raise EdgenetError(f"{file}, line {number}: expected one line for each picture, found {parts[0]} again")
         known = classes.called(parts[1])
         if len(known) != 1:
             what = "that of several; write its number" if known else f"none of the {len(names):,}"
-            raise EdgenetError(f"{file}, line {number}: expected a class, found {parts[1]!r}, {what}")
+            raise EdgenetError(f"{file}, line {number}: expected a class, found {_shown(parts[1])}, {what}")
         found[places[parts[0]]] = known[0]
     if None in found:
         missing = paths[found.index(None)].relative_to(folder).as_posix()
@@ -141,12 +147,22 @@ def _picture_first(line: str, places: dict[str, int]) -> tuple[str, str] | None:
 def _lines(path: Path, expected: str) -> list[str]:
     """The lines of a text file, without empty ones at the end."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
+        data = files.read(path, MAX_BYTES)
+        if data.count(b"\n") > MAX_LINES:
+            raise EdgenetError(f"{path}: more than {MAX_LINES:,} lines, which no such file has; name another")
+        lines = [line.strip() for line in data.decode("utf-8-sig").split("\n")]
+    except OSError as error:
+        raise EdgenetError(f"{path}: expected a text file with {expected}, found {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise EdgenetError(f"{path}: expected a text file with {expected}, found {error}") from error
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def _shown(text: str) -> str:
+    """A text in a message: quoted, and not longer than one can read."""
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
 
 
 @cache

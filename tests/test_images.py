@@ -429,7 +429,7 @@ except EdgenetError as error:
 print(peak_bytes() - before)
 """)
     text, grown = said.splitlines()
-    assert text == f"{path}: expected a picture of up to 178 million pixels, found more; make it smaller or remove it"
+    assert text == f"{path}: expected a picture of up to 134 million pixels, found more; make it smaller or remove it"
     assert warned == ""
     # A byte a pixel would be 900 MB; Pillow's code for PNG is a few.
     assert int(grown) < 30_000_000
