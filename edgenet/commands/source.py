@@ -3,6 +3,7 @@
 import argparse
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from edgenet import labels as class_names
 from edgenet.commands import in_range
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange, check_order
+from edgenet.model import published
 from edgenet.records import ModelSpec
 
 if TYPE_CHECKING:
@@ -22,9 +24,17 @@ IMAGENET = "imagenet"
 _PUBLISHED = re.compile(r"mobilenet_\d_\d_\d+_tf(_no_top)?\.h5")
 
 
-def add(parser: argparse.ArgumentParser) -> None:
-    """Give a parser these options."""
-    group = parser.add_argument_group("model", "the bundled one, if neither --model nor --weights is given")
+def add(parser: argparse.ArgumentParser, positional: bool = False) -> None:
+    """Give a parser these options. positional: whether the model can be given without an option, too."""
+    group = parser.add_argument_group("model", "the bundled one, if neither a model nor --weights is given")
+    if positional:
+        group.add_argument(
+            "positional_model",
+            type=Path,
+            nargs="?",
+            metavar="MODEL",
+            help="an image classifier: .keras, .h5 or a SavedModel",
+        )
     group.add_argument("--model", type=Path, metavar="FILE", help="an image classifier: .keras, .h5 or a SavedModel")
     group.add_argument(
         "--weights",
@@ -139,6 +149,10 @@ class Source:
 
 def find(options: argparse.Namespace) -> Source:
     """The model that the options mean. Raises EdgenetError when they contradict each other, or name no file."""
+    if positional := getattr(options, "positional_model", None):
+        if options.model:
+            raise EdgenetError(f"--model: the model is given twice, as {positional} and {options.model}; leave one out")
+        options.model = positional
     given = {"--alpha": options.alpha, "--classes": options.classes, "--fresh-head": options.fresh_head or None}
     if options.model and options.weights:
         raise EdgenetError("--model, --weights: expected one of them, found both; leave one out")
@@ -151,12 +165,24 @@ def find(options: argparse.Namespace) -> Source:
         if path and str(path) != IMAGENET and not path.exists():
             raise EdgenetError(f"{path}: expected a file, found nothing; name another")
     input_of(options)
+    if options.weights == IMAGENET:
+        published.check(options.alpha or 1.0, options.size or 224)
     if options.weights == IMAGENET and options.classes not in (None, 1000):
         raise EdgenetError(
             f"--classes: expected 1000, those of ImageNet's weights, found {options.classes}; leave it out"
         )
     if options.weights == IMAGENET and options.fresh_head:
         raise EdgenetError("--fresh-head: expected weights without the last layer, found ImageNet's; leave it out")
+    # What a file says by itself is asked before TensorFlow is loaded. Where h5py is missing, TensorFlow is, too.
+    if options.weights and options.weights != IMAGENET and find_spec("h5py"):
+        from edgenet.model import weight_file
+
+        wish = weight_file.Wish(options.size, options.alpha, options.classes, options.fresh_head)
+        weight_file.spec(Path(options.weights), wish)
+    if options.model and options.model.is_file() and find_spec("h5py"):
+        from edgenet.model import container
+
+        container.kind_of(options.model)
     if options.model:
         name = options.model.resolve().stem
     elif options.weights == IMAGENET:

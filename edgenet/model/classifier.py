@@ -10,23 +10,32 @@ import tensorflow as tf
 
 from edgenet import images
 from edgenet.errors import EdgenetError
+from edgenet.model.container import shown
 from edgenet.records import Preprocessing
 
 
 class Classifier:
     """name: for messages. call: float32 tensor (batch, height, width, channels) to scores (batch, classes). recipe:
     from a picture to its input. save: writes the model into a folder, returns the name of its file or folder there.
+    notes: what a user should know of how it was loaded, a sentence each.
 
     Raises EdgenetError when its weights are not finite.
     """
 
-    def __init__(self, name: str, call: Callable, recipe: Preprocessing, save: Callable[[Path], str]):
-        self.name, self.recipe, self.save = name, recipe, save
+    def __init__(
+        self,
+        name: str,
+        call: Callable,
+        recipe: Preprocessing,
+        save: Callable[[Path], str],
+        notes: tuple[str, ...] = (),
+    ):
+        self.name, self.recipe, self.save, self.notes = name, recipe, save, notes
         self._call = call
         for variable in self._free.variables:
             if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
                 raise EdgenetError(
-                    f"{name}: expected finite weights, found NaN or infinity in {variable.name}; train it again"
+                    f"{name}: expected finite weights, found NaN or infinity in {shown(variable.name)}; train it again"
                 )
 
     @property

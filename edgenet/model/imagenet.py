@@ -7,12 +7,10 @@ import keras
 
 from edgenet.errors import EdgenetError, first_line
 from edgenet.model import weights
+from edgenet.model.published import CLASSES, CROP, check, file_name
 from edgenet.model.weights import Wish
 
-ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
-SIZES = (128, 160, 192, 224)
-# Published accuracies are measured on the central 87.5 % of a picture's shorter side (256 pixels for 224).
-CROP = 0.875
+__all__ = ["CROP", "load"]  # CROP: what `load` gives is measured with it
 
 
 def load(alpha: float, size: int) -> keras.Model:
@@ -20,18 +18,14 @@ def load(alpha: float, size: int) -> keras.Model:
 
     Raises EdgenetError when there are none, or when they are neither cached nor to be downloaded.
     """
-    if alpha not in ALPHAS or size not in SIZES:
-        raise EdgenetError(
-            f"--weights imagenet: expected an alpha of {', '.join(map(str, ALPHAS))} and a size of "
-            f"{', '.join(map(str, SIZES))}, found {alpha:g} and {size}"
-        )
-    name = f"mobilenet_{ALPHAS[alpha]}_{size}_tf.h5"
+    check(alpha, size)
+    name = file_name(alpha, size)
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     places = [home / "models" / name, home / name]
     if not any(place.exists() for place in places):
         _download(alpha, size, places[0])
     path = next(place for place in places if place.exists())
-    return weights.load(path, Wish(size, alpha, 1000))
+    return weights.load(path, Wish(size, alpha, CLASSES))
 
 
 def _download(alpha: float, size: int, place: Path) -> None:

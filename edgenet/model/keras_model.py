@@ -1,8 +1,7 @@
-"""Keras models in files: .keras, .h5 and SavedModel folders. Nothing in a file runs code."""
+"""Keras models in files: .keras, .h5 and SavedModel folders. Only networks of known layers and operators are loaded."""
 
 import json
 import re
-import shutil
 import zipfile
 from dataclasses import replace
 from functools import partial
@@ -10,25 +9,17 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import h5py
 import keras
-import tensorflow as tf
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from edgenet.errors import EdgenetError, first_line
+from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange
-from edgenet.model import own_range
+from edgenet.model import keras_file, memory, own_range, saved_model
 from edgenet.model.classifier import Classifier
+from edgenet.model.keras_config import EXPECTED
+from edgenet.model.saved_model import counted
 from edgenet.records import Preprocessing
 
-KERAS_FILE, SAVED_MODEL = "model.keras", "saved_model"
-_EXPECTED = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder)"
-_AGAIN = "save the model again"
-# What a graph can do to the machine it runs on, beside computing.
-_DANGEROUS = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "PrintV2"}
-_DANGEROUS |= {"CreateSummaryFileWriter", "CreateSummaryDbWriter"}
-# Every SavedModel has these, for loading and saving itself; its scores need none.
-_FILES = {"Save", "SaveV2", "SaveSlices", "Restore", "RestoreV2", "RestoreSlice", "MergeV2Checkpoints"}
+KERAS_FILE, SAVED_MODEL = "model.keras", saved_model.FOLDER
 
 
 def load(
@@ -47,10 +38,12 @@ def load(
     Raises EdgenetError when it is not such a model.
     """
     if not path.exists():
-        raise EdgenetError(f"{path}: {_EXPECTED}, found: nothing")
+        raise EdgenetError(f"{path}: {EXPECTED}, found: nothing")
     if path.is_dir():
-        return _saved_model(path, declared, order, size, crop)
-    return of_keras(_read(path), str(path), declared=declared, order=order, size=size, crop=crop)
+        return _of_saved_model(path, declared, order, size, crop)
+    model, notes = keras_file.read(path)
+    with memory.limited(path.stat().st_size):
+        return _of_keras(model, str(path), declared, order, size, crop, notes)
 
 
 def of_keras(
@@ -63,10 +56,23 @@ def of_keras(
     crop: float = 1.0,
 ) -> Classifier:
     """A Keras model in memory as a classifier. Raises EdgenetError as `load` does."""
+    model, notes = keras_file.in_float32(model)
+    return _of_keras(model, name, declared, order, size, crop, notes)
+
+
+def _of_keras(
+    model: keras.Model,
+    name: str,
+    declared: InputRange | None,
+    order: str | None,
+    size: tuple[int, int] | None,
+    crop: float,
+    notes: tuple[str, ...],
+) -> Classifier:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise EdgenetError(
             f"{name}: expected a model of one image input and one output of scores, "
-            f"found {_some(len(model.inputs), 'input')} and {_some(len(model.outputs), 'output')}"
+            f"found {counted(len(model.inputs), 'input')} and {counted(len(model.outputs), 'output')}"
         )
     shape = _checked(name, tuple(model.inputs[0].shape), tuple(model.outputs[0].shape), size)
     taken = _ordered(declared or own_range.of(model, shape) or InputRange(), order)
@@ -75,6 +81,7 @@ def of_keras(
         partial(model, training=False),
         taken.recipe(*shape, crop=crop),
         partial(_write_keras, model),
+        notes,
     )
 
 
@@ -119,92 +126,17 @@ def _write_keras(model: keras.Model, folder: Path) -> str:
     return KERAS_FILE
 
 
-def _read(path: Path) -> keras.Model:
-    expected = f"{path}: {_EXPECTED}"
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise EdgenetError(f"{expected}, found: another file, or only a part of one; {_AGAIN}")
-    if path.suffix in (".h5", ".hdf5"):
-        _check_h5(path)
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zip, JSON, HDF5 and Keras each have exceptions of their own
-        raise EdgenetError(f"{expected}, found: {_reason(error)}") from error
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise EdgenetError(f"{expected}, found: a model that was never built, or no model; {_AGAIN}")
-    return model
-
-
-def _check_h5(path: Path) -> None:
-    """Raise EdgenetError for an HDF5 file that holds no model, or code: Keras' safe mode looks at .keras files only."""
-    try:
-        with h5py.File(path) as file:
-            config = file.attrs.get("model_config")
-    except OSError as error:
-        raise EdgenetError(f"{path}: {_EXPECTED}, found: no HDF5 file, or only a part of one; {_AGAIN}") from error
-    if config is None:
-        raise EdgenetError(f"{path}: {_EXPECTED}, found: weights alone; name them with --weights")
-    text = config.decode(errors="replace") if isinstance(config, bytes) else str(config)
-    if re.search(r'"class_name":\s*"(Lambda|TFSMLayer)"', text):
-        raise EdgenetError(f"{path}: {_EXPECTED}, found: a Lambda layer; edgenet runs no code out of a model file")
-
-
-def _saved_model(
+def _of_saved_model(
     path: Path, declared: InputRange | None, order: str | None, size: tuple[int, int] | None, crop: float
 ) -> Classifier:
-    expected = f"{path}: {_EXPECTED}"
-    try:
-        graph = SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    except FileNotFoundError as error:
-        raise EdgenetError(f"{expected}, found: a folder without saved_model.pb") from error
-    except Exception as error:  # protobuf has an exception of its own in each of its versions
-        raise EdgenetError(f"{expected}, found: a damaged saved_model.pb; {_AGAIN}") from error
-    for meta in graph.meta_graphs:
-        _check_harmless(path, meta.graph_def, _DANGEROUS)
-    try:
-        loaded = tf.saved_model.load(str(path))
-        signatures = dict(loaded.signatures)
-    except Exception as error:
-        raise EdgenetError(f"{expected}, found: {_reason(error)}") from error
-    signature = signatures.get("serving_default") or next(iter(signatures.values()), None)
-    if signature is None:
-        raise EdgenetError(f"{expected}, found: a SavedModel without a signature; export it with model.export")
-    _check_harmless(path, signature.graph.as_graph_def(), _DANGEROUS | _FILES)
-    taken, given = signature.structured_input_signature[1], signature.structured_outputs
-    if len(taken) != 1 or len(given) != 1:
-        raise EdgenetError(
-            f"{path}: expected a model of one image input and one output of scores, "
-            f"found {_some(len(taken), 'input')} and {_some(len(given), 'output')}"
-        )
-    ((key, spec),), (result,) = taken.items(), given
-    shape = _checked(str(path), _sides(spec.shape), _sides(given[result].shape), size)
-
-    def call(image, _keep_alive=loaded):
-        return signature(**{key: tf.cast(image, spec.dtype)})[result]
-
+    signature = saved_model.load(path, f"{path}: {EXPECTED}", keras_file.reason)
+    shape = _checked(str(path), signature.input_shape, signature.output_shape, size)
     return Classifier(
         str(path),
-        call,
+        signature.call,
         _ordered(declared or InputRange(), order).recipe(*shape, crop=crop),
-        partial(_copy_folder, path),
+        partial(saved_model.copy, path),
     )
-
-
-def _check_harmless(path: Path, graph, refused: set[str]) -> None:
-    """Raise EdgenetError for a graph that can touch files or run code."""
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    found = sorted({node.op for node in nodes} & refused)
-    if found:
-        why = "edgenet runs no code out of a model file, and lets none touch files"
-        raise EdgenetError(f"{path}: {_EXPECTED}, found: {found[0]}; {why}")
-
-
-def _sides(shape: tf.TensorShape) -> tuple:
-    return () if shape.rank is None else tuple(shape)
-
-
-def _copy_folder(path: Path, folder: Path) -> str:
-    shutil.copytree(path, folder / SAVED_MODEL)
-    return SAVED_MODEL
 
 
 def _checked(name: str, taken: tuple, given: tuple, size: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -227,15 +159,3 @@ def _checked(name: str, taken: tuple, given: tuple, size: tuple[int, int] | None
             "leave --size out"
         )
     return *sides, taken[3]
-
-
-def _some(count: int, thing: str) -> str:
-    return f"{count} {thing}{'s' * (count != 1)}"
-
-
-def _reason(error: Exception) -> str:
-    """One line of what a library says."""
-    reason = first_line(error)
-    if "safe_mode" in str(error) or "Lambda" in reason:
-        return "a Lambda layer; edgenet runs no code out of a model file"
-    return reason

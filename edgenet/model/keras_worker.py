@@ -1,6 +1,5 @@
 """Times the Keras model in a process of its own, as `edgenet.runtime.worker` does a .tflite file."""
 
-import sys
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,17 +10,18 @@ from edgenet.model import keras_model
 from edgenet.runtime import latency, worker
 
 
-def _load(path: str, height: str, width: str, batch: str, threads: str):
+def _load(request: dict):
+    (height, width, _), batch, threads = request["shape"], request["batch"], request["threads"]
     tf.config.set_visible_devices([], "GPU")
-    tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    classifier = keras_model.load(Path(path), declared=InputRange(), size=(int(height), int(width)))
+    classifier = keras_model.load(Path(request["path"]), declared=InputRange(), size=(height, width))
     # A traced graph: calling a Keras model eagerly costs more in Python than in the network.
-    graph = classifier.trace(int(batch))
-    pixels = latency.picture(int(batch), classifier.recipe.shape)
+    graph = classifier.trace(batch)
+    pixels = latency.picture(batch, classifier.recipe.shape)
     image = tf.constant(images.normalize(pixels, classifier.recipe))
     return lambda: graph(image).numpy()
 
 
 if __name__ == "__main__":
-    worker.serve(lambda: _load(*sys.argv[1:]))
+    worker.serve(_load)

@@ -73,6 +73,7 @@ def cached(request, monkeypatch, tmp_path) -> None:
     (home / "models" / NAME).symlink_to(IMAGENET / NAME)
 
 
+@pytest.mark.slow
 @real
 def test_cached_weights_give_the_scores_of_keras_applications(photos, expected, cached, offline):
     model = imagenet.load(0.75, 224)

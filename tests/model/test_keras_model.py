@@ -1,6 +1,5 @@
 """Keras models in files: which are taken, which are refused and how, and that the same model gives the same bytes."""
 
-import os
 import re
 import zipfile
 from io import BytesIO
@@ -105,6 +104,7 @@ def test_every_format_gives_the_scores_of_the_keras_model(trained, pictures, tmp
     np.testing.assert_allclose(scores(classifier, pictures), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_is_saved_can_be_loaded_again_with_the_same_recipe(trained, pictures, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
@@ -180,7 +180,6 @@ def test_the_kind_is_that_of_the_last_layer(pictures, activation, kind):
 # Broken files
 
 BROKEN = {
-    "empty": lambda data: b"",
     "text": lambda data: b"This is a text, not a model.\n",
     "cut off": lambda data: data[: len(data) // 2],
     "without its last bytes": lambda data: data[:-10],
@@ -215,7 +214,7 @@ def test_weights_damaged_inside_a_whole_archive(stored, tmp_path):
         for name in whole.namelist():
             data = whole.read(name)
             archive.writestr(name, data[: len(data) // 2] if name == "model.weights.h5" else data)
-    refused(path, FOUND + ".*truncated file.*")
+    refused(path, FOUND + "damaged weights; save the model again")
 
 
 @pytest.mark.parametrize("ending", ["h5", "weights.h5"])
@@ -438,6 +437,7 @@ def test_a_free_size_is_the_one_that_is_said(pictures, tmp_path, name, shape, si
     assert classifier.trace(1).inputs[0].shape.as_list() == [1, *size, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.keras", "exported"])
 def test_another_size_than_that_of_the_input(trained, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
@@ -499,98 +499,10 @@ def test_code_in_a_keras_file_is_refused_and_not_run(tmp_path, mark, ending, pla
     assert mark.exists()
 
 
-def _touch(scores):
-    Path(os.environ[MARK]).touch()
-    return scores
-
-
-def _after(operation, scores):
-    with tf.control_dependencies([operation]):
-        return tf.identity(scores)
-
-
-def _python(scores):
-    return tf.ensure_shape(tf.py_function(_touch, [scores], tf.float32), scores.shape)
-
-
-def _numpy(scores):
-    return tf.ensure_shape(tf.numpy_function(_touch, [scores], tf.float32), scores.shape)
-
-
-def _write(scores):
-    return _after(tf.io.write_file(os.environ[MARK], "code"), scores)
-
-
-def _write_in_a_branch(scores):
-    return tf.cond(tf.reduce_sum(scores) > -1e9, lambda: _write(scores), lambda: scores)
-
-
-def _read(scores):
-    return scores + 0 * tf.cast(tf.strings.length(tf.io.read_file(__file__)), tf.float32)
-
-
-def _print(scores):
-    tf.print("code", output_stream=f"file://{os.environ[MARK]}")
-    return scores
-
-
-def _checkpoint(scores):
-    save = tf.raw_ops.Save(filename=os.environ[MARK], tensor_names=["scores"], data=[scores])
-    return _after(save, scores)
-
-
-def _checkpoint_of_today(scores):
-    # The file's name gets an ending: `_runs` looks for any that begins so.
-    name = os.environ[MARK]
-    save = tf.raw_ops.SaveV2(prefix=name, tensor_names=["scores"], shape_and_slices=[""], tensors=[scores])
-    return _after(save, scores)
-
-
-def _summary(scores):
-    writer = tf.raw_ops.SummaryWriter(shared_name="", container="")
-    made = tf.raw_ops.CreateSummaryFileWriter(
-        writer=writer, logdir=os.environ[MARK], max_queue=1, flush_millis=1, filename_suffix=""
-    )
-    return _after(made, scores)
-
-
-def _runs(path: Path, mark: Path) -> bool:
-    """Whether a SavedModel leaves the mark when TensorFlow loads and calls it."""
-    tf.saved_model.load(str(path)).signatures["serving_default"](image=tf.zeros((1, 32, 32, 3)))
-    return any(path.name.startswith(mark.name) for path in mark.parent.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("code", "operation"),
-    [
-        (_python, "EagerPyFunc"),
-        (_numpy, "PyFunc"),
-        (_write, "WriteFile"),
-        (_write_in_a_branch, "WriteFile"),
-        (_read, "ReadFile"),
-        (_print, "PrintV2"),
-        (_checkpoint, "Save"),
-        (_checkpoint_of_today, "SaveV2"),
-        (_summary, "CreateSummaryFileWriter"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_a_saved_model_that_does_more_than_compute_is_refused_and_not_run(tmp_path, mark, code, operation):
-    path = tmp_path / "own"
-    _saved(path, (None, 32, 32, 3), lambda scores: {"scores": code(scores)})
-    assert not list(tmp_path.glob("mark*"))
-    text = f"{operation}; edgenet runs no code out of a model file, and lets none touch files"
-    try:
-        refused(path, FOUND + text)
-    finally:
-        assert not list(tmp_path.glob("mark*"))
-    # TensorFlow alone runs it: the assertion above can fail.
-    assert _runs(path, mark) or code is _read
-
-
 # Bytes
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_for_two_equal_models(stored):
     # Keras writes the address of the policy that the layers share: another object is what another process has.
     before = keras.config.dtype_policy()
@@ -639,6 +551,7 @@ def test_shared_layers_stay_shared(tmp_path, pictures):
 # Scores
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_normalized_pixels(model, pictures):
     expected = model.predict(pictures.astype(np.float32) / 127.5 - 1, verbose=0)
     batches = list(keras_model.of_keras(model, "own").scores(images.batches(pictures, 2)))

@@ -12,6 +12,8 @@ from edgenet.model.classifier import Classifier
 from edgenet.model.norms import Norms
 from edgenet.records import ModelSpec
 
+pytestmark = pytest.mark.slow  # many small networks
+
 
 def trained(model: keras.Model, seed: int = 3) -> keras.Model:
     """Seeded statistics, as if training had left them."""

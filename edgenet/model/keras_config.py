@@ -1,0 +1,204 @@
+"""What the configuration of a Keras model (a .keras or .h5 file) may name: Keras' own layers and what belongs to them.
+
+A configuration is a tree of names that Keras turns into classes and functions, and calls. Keras' safe mode refuses
+stored code; this module allows only names that compute, so that none of them reads a file (TFSMLayer, StringLookup),
+starts a download (keras.utils.get_file) or imports a package.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from edgenet.errors import EdgenetError
+from edgenet.model.container import shown
+
+EXPECTED = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder)"
+# A layer names some ten: initializers, policies, inputs.
+MAX_CLASSES = 500_000
+MAX_DEPTH = 200
+
+_LAYERS = """
+    Functional Model Sequential InputLayer Pipeline
+    Activation CELU ELU GELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU
+    Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose Convolution1D Convolution1DTranspose
+    Convolution2D Convolution2DTranspose Convolution3D Convolution3DTranspose DepthwiseConv1D DepthwiseConv2D
+    SeparableConv1D SeparableConv2D SeparableConvolution1D SeparableConvolution2D
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
+    AdaptiveMaxPooling2D AdaptiveMaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D
+    AvgPool3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D
+    GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
+    GlobalMaxPooling3D MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D
+    BatchNormalization GroupNormalization LayerNormalization LayerScale Normalization RMSNormalization Rescaling
+    SpectralNormalization UnitNormalization
+    Dense EinsumDense Embedding Identity Masking ReversibleEmbedding
+    AdditiveAttention Attention GroupQueryAttention MultiHeadAttention
+    Add Average Concatenate Dot Maximum Minimum Multiply Subtract
+    CenterCrop Cropping1D Cropping2D Cropping3D Flatten Permute RepeatVector Reshape Resizing UpSampling1D
+    UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+    Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU GRUCell LSTM LSTMCell RNN SimpleRNN SimpleRNNCell
+    StackedRNNCells TimeDistributed
+    CategoryEncoding Discretization MelSpectrogram STFTSpectrogram
+    ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise SpatialDropout1D SpatialDropout2D
+    SpatialDropout3D
+    AugMix AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization MaxNumBoundingBoxes MixUp
+    RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
+    RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHeight RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+    RandomTranslation RandomWidth RandomZoom Solarization
+"""
+# Values that Keras writes as classes.
+_VALUES = "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__ TensorShape SeedGenerator Policy"
+_ALLOWED = frozenset((_LAYERS + _VALUES).split())
+# The operations that a functional model may hold in place of layers; those that take functions are left out.
+_OPERATIONS = re.compile(r"keras\.src\.ops\.(core|einops|image|linalg|math|nn|numpy)")
+_WITH_FUNCTIONS = {"AssociativeScan", "Cond", "ForiLoop", "JVP", "Map", "Scan", "Switch", "VectorizedMap", "WhileLoop"}
+_WITH_FUNCTIONS |= {"associative_scan", "cond", "custom_gradient", "fori_loop", "jvp", "map", "scan", "switch"}
+_WITH_FUNCTIONS |= {"vectorized_map", "while_loop", "deserialize", "get", "serialize"}
+_WIDTHS = ("filters", "units", "input_dim", "output_dim", "key_dim", "hidden_dim")
+_KERAS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.\w+)*")
+_CODE = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
+
+
+def read(path: Path, text: bytes | str) -> dict:
+    """Parse a model's configuration and check what it names.
+
+    Raises EdgenetError when it is no configuration, or names anything but what a network of Keras' layers consists of.
+    """
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EdgenetError(f"{path}: the model's configuration is damaged (no JSON); save the model again") from error
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise EdgenetError(f"{path}: the model's configuration describes no model; save the model again")
+    # Of training, and not read: losses and metrics of the user's own are no reason to refuse a model.
+    config["compile_config"] = None
+    allowed = _names()
+    for number, node in enumerate(_nodes(path, config)):
+        if number >= MAX_CLASSES:
+            raise EdgenetError(f"{path}: the model's configuration names over {MAX_CLASSES:,} classes; it is damaged")
+        _check(path, node, allowed)
+    return config
+
+
+def _names() -> frozenset[str]:
+    """The classes beside layers, all of which only compute."""
+    namespaces = (
+        keras.initializers,
+        keras.regularizers,
+        keras.constraints,
+        keras.dtype_policies,
+        keras.quantizers,
+        keras.losses,
+        keras.metrics,
+        keras.optimizers,
+        keras.optimizers.schedules,
+    )
+    return frozenset(
+        name
+        for namespace in namespaces
+        for name, value in vars(namespace).items()
+        if isinstance(value, type) or (callable(value) and name not in _WITH_FUNCTIONS)
+    )
+
+
+def _nodes(path: Path, config) -> Iterator[dict]:
+    """All that names a class, wherever it is in the configuration."""
+    left = [(config, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > MAX_DEPTH:
+            raise EdgenetError(f"{path}: the model's configuration is nested more than {MAX_DEPTH} deep; it is damaged")
+        if isinstance(value, dict):
+            if "class_name" in value:
+                yield value
+            left += [(inner, depth + 1) for inner in value.values()]
+        elif isinstance(value, list):
+            left += [(inner, depth + 1) for inner in value]
+
+
+def _check(path: Path, node: dict, allowed: frozenset[str]) -> None:
+    name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
+    if isinstance(name, str) and name in _CODE:
+        kind = "a Lambda layer" if name in ("Lambda", "__lambda__") else f"a {name}"
+        raise EdgenetError(f"{path}: {EXPECTED}, found: {kind}; edgenet runs no code out of a model file")
+    # What the calling program registered itself, it trusts.
+    own = registered if isinstance(registered, str) else name
+    if isinstance(own, str) and keras.saving.get_registered_object(own) is not None:
+        return
+    if not isinstance(name, str) or not isinstance(module, str | None) or not _allowed(node, name, module, allowed):
+        raise EdgenetError(
+            f"{path}: the model needs {_shown(node, name, module)}, which is not one of Keras' layers for images; "
+            "edgenet loads only models of these. Replace it, or export the model with model.export"
+        )
+
+
+def _allowed(node: dict, name: str, module: str | None, allowed: frozenset[str]) -> bool:
+    if name == "function":
+        return _is_function(node.get("config"), module)
+    if module not in (None, "builtins") and not _KERAS.fullmatch(module):
+        return False
+    if module is not None and _OPERATIONS.fullmatch(module):
+        return name not in _WITH_FUNCTIONS
+    return name in _ALLOWED or name in allowed
+
+
+def _is_function(name, module: str | None) -> bool:
+    """Whether it is an activation of Keras', or one of its operations used as such."""
+    if not isinstance(name, str) or name in _WITH_FUNCTIONS:
+        return False
+    if module in (None, "builtins", "keras.activations") or module.startswith("keras.src.activations."):
+        return callable(getattr(keras.activations, name, None))
+    return module in ("keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image")
+
+
+def _shown(node: dict, name, module) -> str:
+    named = node.get("config") if name == "function" else name
+    return shown(f"{module}.{named}" if isinstance(module, str) else named)
+
+
+def check_widths(path: Path, config: dict, stored: int) -> None:
+    """Raise EdgenetError for a layer with more outputs than the file's arrays have bytes: each needs a weight or more.
+
+    Keras builds the whole network before it reads a weight, so a damaged number would cost all memory.
+    """
+    for node in _nodes(path, config):
+        inner = node.get("config")
+        for key in _WIDTHS if isinstance(inner, dict) else ():
+            if isinstance(inner.get(key), int) and inner[key] > stored:
+                raise EdgenetError(
+                    f"{path}: layer {shown(inner.get('name'))} has {key} {inner[key]:,}, but the file holds only "
+                    f"{stored:,} bytes of weights; it is damaged: save the model again"
+                )
+
+
+# Precision
+
+
+def in_float32(config) -> set[str]:
+    """Replace, in place, policies of a lower precision by float32; return their names.
+
+    The weights of mixed policies are stored as float32, so the result is the same network computed more exactly.
+    """
+    found, left = set(), [config]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if value.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+                inner = value.get("config")
+                if isinstance(inner, dict) and _is_lower(inner.get("name")):
+                    found.add(inner["name"])
+                    inner["name"] = "float32"
+            if _is_lower(value.get("dtype")):
+                found.add(value["dtype"])
+                value["dtype"] = "float32"
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return found
+
+
+def _is_lower(dtype) -> bool:
+    return dtype in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
