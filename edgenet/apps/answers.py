@@ -1,9 +1,5 @@
-"""The process that asks a library, from the inside: it reads a request, and writes an answer, both JSON."""
+"""The process that asks a library, from the inside."""
 
-import json
-import os
-import signal
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +8,7 @@ import numpy as np
 
 from edgenet import images
 from edgenet.errors import first_line
+from edgenet.runtime import child
 
 # A picture, uint8 RGB (height, width, 3), to the top class: its number, its name as the file's metadata has it, and
 # its score. None where the library finds no class.
@@ -21,24 +18,20 @@ Classifier = Callable[[np.ndarray], tuple[int, str, float] | None]
 def serve(project: str, start: Callable[[], Callable[[Path], Classifier]]) -> None:
     """Be such a process.
 
-    start: imports the library, and returns what makes a classifier of a file. The request, on stdin: `models`, files by
-    variant; `pixels`, an .npy of pictures at the models' size, uint8 (n, height, width, 3); `photos`, image files. The
-    answer, on stdout: `unavailable`, why the library cannot be used; or its `version`, and for each variant of `models`
-    either a `problem` or what it found, `pictures` and `photos`, each as a `Classifier` does.
+    start: imports the library, and returns what makes a classifier of a file. The request: `models`, files by variant;
+    `pixels`, an .npy of pictures at the models' size, uint8 (n, height, width, 3); `photos`, image files. The answer:
+    `unavailable`, why the library cannot be used; or its `version`, and for each variant of `models` either a `problem`
+    or what it found, `pictures` and `photos`, each as a `Classifier` does.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
-    # Libraries print to stdout too; the answer goes where only it goes.
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    request = json.load(sys.stdin)
-    try:
-        make = start()
-    except (ImportError, OSError) as error:  # of the library, or of what it needs of the system
-        answer = {"unavailable": first_line(error)}
-    else:
-        answer = {"version": metadata.version(project), "models": _ask(make, request)}
-    with out:
-        json.dump(answer, out)
+
+    def answer(request: dict) -> tuple[dict, None]:
+        try:
+            make = start()
+        except (ImportError, OSError) as error:  # of the library, or of what it needs of the system
+            return {"unavailable": first_line(error)}, None
+        return {"version": metadata.version(project), "models": _ask(make, request)}, None
+
+    child.serve(answer)
 
 
 def _ask(make: Callable[[Path], Classifier], request: dict) -> dict[str, dict]:

@@ -107,7 +107,7 @@ def examine(
         for library in libraries:
             models = {v.name: bundle.file(v.file) for v in variants if v.name not in impossible[library.name]}
             if models and not answers[library.name].unavailable:
-                working[library.name] = Process(library, models, file, photos, Path(folder))
+                working[library.name] = Process(library, models, file, photos)
                 stack.callback(working[library.name].close)
         # The runner's turn, while the libraries work.
         judges = {

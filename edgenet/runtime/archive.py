@@ -4,17 +4,19 @@ import gzip
 import shutil
 import tarfile
 import zlib
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from edgenet import files, records
+from edgenet import cache, files, records
 from edgenet.errors import EdgenetError, first_line
 from edgenet.records import Manifest
+from edgenet.records.form import MAX_BYTES
 from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import MANIFEST, Bundle
 
 SUFFIX = ".tar.gz"
-# A manifest of 100,000 pictures has 25 MB.
-LARGEST_MANIFEST = 100_000_000
 # What is unpacked at most: a device's card is not to be filled by a file that says so.
 LARGEST = 4_000_000_000
 # What tar may say of a member ahead of it: its name, for which a path has 4,096 bytes at most.
@@ -24,14 +26,28 @@ _ELSE = "do not use it; pack the bundle again"
 _NONSENSE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, RecursionError)
 
 
-class _Member(tarfile.TarInfo):
-    """One that takes no gigabytes for its name, which tarfile would read into memory."""
+class _Bounded:
+    """A stream of which nobody takes too much at once.
 
-    def _proc_member(self, archive: tarfile.TarFile):
-        ahead = self.type in (*tarfile.GNU_TYPES, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-        if ahead and (self.size > LARGEST_HEADER or self.type == tarfile.GNUTYPE_SPARSE):
-            raise tarfile.ReadError(f"{self.size:,} bytes of headers")
-        return super()._proc_member(archive)
+    tarfile reads what a member says of itself (its name, for which a path has 4,096 bytes at most) into memory, however
+    long that claims to be.
+    """
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self.left = LARGEST_HEADER
+
+    def read(self, count: int = -1) -> bytes:
+        self.left -= count
+        if count < 0 or self.left < 0:
+            raise tarfile.ReadError("too many bytes of headers")
+        return self._stream.read(count)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def is_archive(path: Path) -> bool:
@@ -69,30 +85,54 @@ def unpack(path: Path, folder: Path) -> Bundle:
     Only what the manifest names is taken, each at the size that it says. Raises EdgenetError at anything else: a path
     that leads out, a link, a file too many, too large or too few, an archive that is cut off.
     """
-    bundles.check_replaceable(folder)
-    with files.whole_folder(folder) as fresh:
+    return _unpack_to(path, folder, bundles.check_replaceable(folder))
+
+
+def _unpack_to(path: Path, folder: Path, replaced: Collection[str]) -> Bundle:
+    with files.whole_folder(folder, replaced) as fresh:
         try:
-            with tarfile.open(path, mode="r|gz", tarinfo=_Member) as archive:
-                manifest = _unpack(archive, path, fresh)
+            with gzip.open(path) as stream:
+                bounded = _Bounded(stream)
+                with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                    manifest = _unpack(archive, bounded, path, fresh)
         except _NONSENSE as error:
             raise EdgenetError(
                 f"{path}: expected a packed bundle, found another or a cut file ({first_line(error)}); {_ELSE}"
             ) from error
-        if (folder / bundles.RESULTS).is_dir():
-            shutil.copytree(folder / bundles.RESULTS, fresh / bundles.RESULTS)
     return Bundle(folder, manifest)
 
 
-def _unpack(archive: tarfile.TarFile, path: Path, folder: Path) -> Manifest:
+def unpack_to_cache(path: Path) -> Bundle:
+    """Unpack into the user's cache, into a folder that is named after the archive's digest; once.
+
+    Its files are as the manifest says. Raises EdgenetError as `unpack` does.
+    """
+    try:
+        digest = files.sha256(path)
+    except OSError as error:
+        raise EdgenetError(f"{path}: cannot be read: {error.strerror}") from error
+    folder = cache.folder("bundles") / digest[:32]
+    with suppress(EdgenetError):  # it is not there yet, or no longer whole
+        bundle = bundles.load(folder)
+        bundles.verify(bundle)
+        return bundle
+    results = {f"{bundles.RESULTS}/{name}" for name in files.others(folder / bundles.RESULTS, ())}
+    bundle = _unpack_to(path, folder, files.others(folder, results))
+    bundles.verify(bundle)
+    return bundle
+
+
+def _unpack(archive: tarfile.TarFile, bounded: _Bounded, path: Path, folder: Path) -> Manifest:
     manifest, missing = None, {}
     for member in archive:
         where = f"{path}: {member.name[:200]!r}"
-        if not member.isfile():
+        if not member.isfile() or member.issparse():
             raise EdgenetError(f"{where}: expected files alone, found a link, a folder or a device; {_ELSE}")
         if PurePosixPath(member.name).is_absolute() or ".." in PurePosixPath(member.name).parts:
             raise EdgenetError(f"{where}: expected paths inside the bundle, found one that leads out; {_ELSE}")
+        bounded.left = member.size + LARGEST_HEADER  # its contents, and what the next one says of itself
         if manifest is None:
-            if member.name != MANIFEST or member.size > LARGEST_MANIFEST:
+            if member.name != MANIFEST or member.size > MAX_BYTES[Manifest]:
                 raise EdgenetError(f"{where}: expected {MANIFEST} first, found another file; {_ELSE}")
             data = archive.extractfile(member).read()
             manifest = records.from_json(Manifest, data, f"{path}: {MANIFEST}")

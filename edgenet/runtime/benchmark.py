@@ -1,8 +1,8 @@
 """The benchmark: latency, start, memory and drift of some models on this machine."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,10 +25,11 @@ from edgenet.records import (
     Variant,
 )
 from edgenet.runtime import bundle as bundles
-from edgenet.runtime import drift, host, latency, layers, peak, trust
+from edgenet.runtime import drift, host, latency, peak, trust
 from edgenet.runtime.bundle import Bundle
 from edgenet.runtime.drift import Chunk, Scorer
 from edgenet.runtime.gallery import Gallery
+from edgenet.runtime.remote import Pool
 from edgenet.runtime.runner import Runner
 from edgenet.runtime.sensors import Sensors
 from edgenet.runtime.watch import Cooldown, Watch
@@ -43,15 +44,20 @@ FLOAT32 = "float32"
 APIS = ("interpreter", "compiled")
 
 
+# Opens scorers, by the names of the models, and closes them at its end.
+Scoring = Callable[[], AbstractContextManager[dict[str, Sequence[Scorer]]]]
+
+
 @dataclass(frozen=True)
 class Subject:
-    """What is measured.
+    """What is measured; it can be measured as often as one likes.
 
     models: .tflite files, by the names that the table shows. keras: the Keras model, if it is to be timed. recipe: from
-    a picture to the models' input. reference: the name of what drift is measured against. scorers: of each model whose
-    drift is measured, as `drift.evaluate` takes them. chunks: the `pictures` evaluation pictures with the reference's
-    scores, that are softmax, sigmoid or logits, or None where nothing says it. labels: the class names. evaluation: as
-    `evaluation_digest` makes it. calibration: what the export found of its pictures. files: SHA-256, by path.
+    a picture to the models' input. reference: the name of what drift is measured against. scoring: opens the scorers of
+    the models whose drift is measured, as `drift.evaluate` takes them; None where there are none. chunks: gives the
+    `pictures` evaluation pictures from the first one on, with the reference's scores, that are softmax, sigmoid or
+    logits, or None where nothing says it. labels: the class names. evaluation: as `evaluation_digest` makes it.
+    calibration: what the export found of its pictures. files: SHA-256, by path.
     """
 
     name: str
@@ -61,8 +67,8 @@ class Subject:
     batch: int
     base: str | None
     reference: str | None
-    scorers: dict[str, Sequence[Scorer]]
-    chunks: Iterable[Chunk]
+    scoring: Scoring | None
+    chunks: Callable[[], Iterable[Chunk]]
     pictures: int
     files: dict[str, str]
     scores: str | None = None
@@ -80,7 +86,7 @@ def evaluation_digest(digests: Iterable[str]) -> str:
 def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True, drift_here: bool = True) -> Subject:
     """Some variants of a verified bundle, and its Keras model where TensorFlow is installed.
 
-    drift_here: whether drift is to be measured on this machine, for which each variant is loaded once for each core.
+    drift_here: whether drift is to be measured on this machine, in a process for each core that loads all variants.
     """
     notes = ()
     if keras and not find_spec("tensorflow"):
@@ -95,8 +101,8 @@ def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True, d
         batch=manifest.batch,
         base=FLOAT32 if any(variant.name == FLOAT32 for variant in variants) else None,
         reference=KERAS,
-        scorers=_scorers(bundle, variants) if drift_here else {},
-        chunks=bundles.chunks(bundle),
+        scoring=partial(_processes, bundle, variants) if drift_here else None,
+        chunks=partial(bundles.chunks, bundle),
         pictures=len(manifest.evaluation),
         files={name: file.sha256 for name, file in manifest.files.items()},
         scores=manifest.scores,
@@ -130,21 +136,24 @@ def run(
     """
     sensors, gallery = sensors or Sensors(), Gallery()
     drifts = {}
-    if subject.scorers:
+    if subject.scoring:
         progress.step("drift")
-        drifts = drift.evaluate(
-            subject.chunks,
-            subject.scorers,
-            lambda done: progress.count(done, subject.pictures),
-            scores=subject.scores,
-            gallery=gallery,
-        )
+        with subject.scoring() as scorers:
+            drifts = drift.evaluate(
+                subject.chunks(),
+                scorers,
+                lambda done: progress.count(done, subject.pictures),
+                scores=subject.scores,
+                gallery=gallery,
+                reference="Keras" if subject.reference == KERAS else subject.reference,
+                labels=subject.labels,
+            )
     workers = _workers(subject, api)
     starts, latencies, about = {name: [] for name in workers}, {name: [] for name in workers}, {}
     progress.step("starts")
     for done in range(STARTS):
         for name in subject.models:  # not Keras: each start of TensorFlow takes seconds
-            with closing(workers[name](str(threads[0]))) as worker:
+            with closing(workers[name](threads=threads[0])) as worker:
                 starts[name].append(worker.start)
                 about[name] = about.get(name) or worker.ask(ABOUT)
         progress.count(done + 1, STARTS)
@@ -152,7 +161,7 @@ def run(
     for count in threads:
         progress.step(f"latency, {count} thread{'s' * (count > 1)}")
         with ExitStack() as running:
-            timers = {name: running.enter_context(closing(make(str(count)))) for name, make in workers.items()}
+            timers = {name: running.enter_context(closing(make(threads=count))) for name, make in workers.items()}
             watch = Watch(sensors, [timer.process for timer in timers.values()])
 
             def counted(done: int, watch=watch) -> None:
@@ -169,9 +178,10 @@ def run(
     peaks = tuple(chain.from_iterable(peak.measure(count) for count in threads))
     layer_times = {}
     if per_layer:
-        for name, path in subject.models.items():
+        for name in subject.models:
             progress.step(f"operators of {name}")
-            layer_times[name] = layers.time_layers(path, threads[0], progress.count)
+            with closing(workers[name](threads=threads[0])) as worker:
+                layer_times[name] = worker.layers()
 
     paths = {**subject.models, KERAS: subject.keras}
     measurements = tuple(
@@ -184,6 +194,7 @@ def run(
             multiply_adds=about[name]["multiply_adds"] if name in about else None,
             delegation=Delegation(**about[name]["delegation"]) if name in about else None,
             layers=layer_times.get(name, ()),
+            arithmetic=about[name].get("arithmetic") if name in about else None,
         )
         for name in workers
     )
@@ -234,31 +245,34 @@ def record(
 
 
 def measure_drift(bundle: Bundle, variants: Sequence[Variant], progress: Progress) -> dict[str, Drift]:
-    """Drift of each variant on the bundle's evaluation pictures, on all cores."""
-    total = len(bundle.manifest.evaluation)
-    scorers = _scorers(bundle, variants)
+    """Drift of each variant on the bundle's evaluation pictures, on all cores; for files that this process made."""
+    total, recipe = len(bundle.manifest.evaluation), bundle.manifest.preprocessing
+    scorers = {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(host.cores())] for v in variants}
     return drift.evaluate(
         bundles.chunks(bundle),
         scorers,
         lambda done: progress.count(done, total),
         scores=bundle.manifest.scores,
+        reference="Keras",
+        labels=class_names.read(bundle.file(bundles.LABELS)),
     )
 
 
-def _scorers(bundle: Bundle, variants: Sequence[Variant]) -> dict[str, Sequence[Scorer]]:
-    recipe = bundle.manifest.preprocessing
-    return {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(host.cores())] for v in variants}
+@contextmanager
+def _processes(bundle: Bundle, variants: Sequence[Variant]) -> Iterator[dict[str, Sequence[Scorer]]]:
+    """Scorers in processes of their own: a bundle may come from elsewhere, and its files may be damaged."""
+    files, count = {variant.name: bundle.file(variant.file) for variant in variants}, host.cores()
+    with closing(Pool(files, bundle.manifest.preprocessing, count)) as pool:
+        yield {name: [partial(pool.scores, name)] * count for name in files}
 
 
-def _workers(subject: Subject, api: str) -> dict[str, Callable[[str], Worker]]:
-    """For each model, what starts its process, given a number of threads."""
-    sides = tuple(map(str, subject.recipe.shape))
-    workers = {
-        name: partial(Worker, "edgenet.runtime.worker", str(path), *sides, api) for name, path in subject.models.items()
-    }
+def _workers(subject: Subject, api: str) -> dict[str, Callable[..., Worker]]:
+    """For each model, what starts its process, given a number of `threads`."""
+    shape = subject.recipe.shape
+    workers = {name: partial(Worker, path=str(path), shape=shape, api=api) for name, path in subject.models.items()}
     if subject.keras:
         module, path = "edgenet.model.keras_worker", str(subject.keras)
-        workers[KERAS] = partial(Worker, module, path, *sides[:2], str(subject.batch))
+        workers[KERAS] = partial(Worker, module, path=path, shape=shape, batch=subject.batch)
     return workers
 
 

@@ -11,17 +11,20 @@ results/         what benchmarks found, one file a run; not part of the manifest
 
 import json
 import os
+import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from edgenet import files, images, records
-from edgenet.errors import EdgenetError
+from edgenet import cache, files, images, records
+from edgenet.errors import EdgenetError, first_line
 from edgenet.records import File, Manifest, Variant
+from edgenet.records.form import MAX_BYTES
 from edgenet.runtime.drift import CHUNK, Chunk
 
 MANIFEST = "manifest.json"
@@ -31,6 +34,8 @@ EVALUATION = "evaluation"
 RESULTS = "results"
 # Bytes in the name of a file, on the usual file systems.
 LONGEST_NAME = 255
+# Of an input, in pixels; of the scores.
+MAX_SIDE, MAX_CLASSES = 8_192, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def load(folder: Path) -> Bundle:
     """Read a bundle's manifest. Raises EdgenetError when there is none."""
     path = folder / MANIFEST
     try:
-        data = path.read_bytes()
+        data = files.read(path, MAX_BYTES[Manifest])
     except OSError as error:
         found = (
             "a file" if folder.is_file() else "no folder" if not folder.is_dir() else f"no readable {MANIFEST} in it"
@@ -84,31 +89,82 @@ def check(manifest: Manifest, where: str) -> None:
     for name in (v.file for v in (*manifest.variants, *manifest.evaluation)):
         if name not in manifest.files:
             raise EdgenetError(f"{where}: expected files with a hash, found {name!r} without; do not use it")
+    if problem := next(_nonsense(manifest), None):
+        raise EdgenetError(f"{where}: {problem}; do not use it")
     if not any(name == manifest.model or name.startswith(f"{manifest.model}/") for name in manifest.files):
         raise EdgenetError(f"{where}: expected files with a hash, found {manifest.model!r} without; do not use it")
 
 
-def check_replaceable(folder: Path) -> None:
-    """Raise EdgenetError unless `folder` is free, empty, or an earlier bundle, which a new one may replace."""
+def _nonsense(manifest: Manifest) -> Iterator[str]:
+    """What no export writes, and what later steps would stumble over."""
+    if (
+        not manifest.name.isprintable()
+        or not manifest.name.strip()
+        or set(manifest.name) & set("/\\")
+        or (len(manifest.name) > LONGEST_NAME)
+    ):
+        yield f"{manifest.name[:80]!r} is no name of a model"
+    recipe = manifest.preprocessing
+    if not 0.1 <= recipe.crop <= 1:
+        yield f"a crop of {recipe.crop:g} is not from 0.1 to 1"
+    if recipe.channels not in (1, 3) or not all(1 <= side <= MAX_SIDE for side in (recipe.height, recipe.width)):
+        yield f"an input of {recipe.shape} is no image"
+    if not all(len(values) == recipe.channels for values in (recipe.mean, recipe.std)) or min(recipe.std) <= 0:
+        yield "the mean and standard deviation do not fit the channels"
+    if not 1 <= manifest.batch <= 1024:
+        yield f"a batch of {manifest.batch:,} is not from 1 to 1024"
+    if not 2 <= manifest.classes <= MAX_CLASSES:
+        yield f"{manifest.classes:,} classes are not from 2 to {MAX_CLASSES:,}"
+
+
+def check_replaceable(folder: Path, coming: Collection[str] = (), force: bool = False) -> list[str]:
+    """The files in `folder` that a new bundle replaces: those that an earlier bundle's manifest names.
+
+    coming: the files of the new bundle, as far as they are known, by their paths in it. All else in the folder stays;
+    where one of these files has the place of a new one, it is replaced with `force`.
+
+    Raises EdgenetError when the folder is in use or holds something else than a bundle, or when a file would be lost.
+    """
     if folder.resolve() in (Path.cwd(), *Path.cwd().parents) or os.path.ismount(folder):
         raise EdgenetError(
             f"{folder}: expected a folder of its own to write to, found one in use; name another with --out"
         )
-    if folder.is_dir() and any(folder.iterdir()) and not _is_bundle(folder):
+    if folder.exists() and not folder.is_dir():
+        raise EdgenetError(f"{folder}: expected a folder to write to, found a file; name another with --out")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return []
+    named = _named_files(folder)
+    if named is None:
         raise EdgenetError(
             f"{folder}: expected a new folder or an earlier bundle to write to, found a folder with other files; "
             "name another with --out"
         )
-    if folder.exists() and not folder.is_dir():
-        raise EdgenetError(f"{folder}: expected a folder to write to, found a file; name another with --out")
+    lost = files.collisions(files.others(folder, named), coming)
+    if lost and not force:
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise EdgenetError(
+            f"{folder / lost[0]}{more}: not part of the earlier bundle, and the new one would replace it; move it "
+            "away, or replace it with --force"
+        )
+    return [*named, *lost]
 
 
-def _is_bundle(folder: Path) -> bool:
-    """Whether it says that it is a bundle, of any format."""
+def _named_files(folder: Path) -> set[str] | None:
+    """The files of a bundle of any format: its manifest, and what that names. None where there is no manifest."""
     try:
-        return json.loads((folder / MANIFEST).read_bytes())["kind"] == Manifest.KIND
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+        body = json.loads(files.read(folder / MANIFEST, MAX_BYTES[Manifest]))
+        if body["kind"] != Manifest.KIND:
+            return None
+        names = {name for name in body["files"] if _is_inside(name)}
+    except (EdgenetError, OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return {MANIFEST, *names}
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a path leads to a file in a folder, and nowhere else."""
+    path = PurePosixPath(name)
+    return str(path) == name and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def verify(bundle: Bundle) -> int:
@@ -144,10 +200,32 @@ def seal(folder: Path, manifest: Manifest) -> Bundle:
 
 
 def write_result(folder: Path, data: bytes) -> Path:
-    """Write a file of its own, named after the time (UTC), into results/ in a folder. Returns where it lies."""
+    """Write a file of its own, named after the time (UTC), into results/ in a folder. Returns where it lies.
+
+    Raises EdgenetError when the place cannot be written, or when the folder has gone.
+    """
+    if not folder.is_dir():
+        raise EdgenetError(f"{folder}: the folder has gone")
+    return _write_dated(folder / RESULTS, data)
+
+
+def keep_result(data: bytes) -> Path:
+    """Write a file as `write_result` does, where there is room when the place that was meant has none.
+
+    That is the user's cache, the working directory, or the folder of temporary files. Raises EdgenetError when none of
+    them can be written.
+    """
+    *places, last = filter(None, (cache.permanent(RESULTS), Path.cwd(), Path(tempfile.gettempdir())))
+    for place in places:
+        with suppress(EdgenetError):
+            return _write_dated(place, data)
+    return _write_dated(last, data)
+
+
+def _write_dated(folder: Path, data: bytes) -> Path:
     stem = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     names = (f"{stem}.json", *(f"{stem}-{number}.json" for number in range(2, 1_000)))
-    return next(path for name in names if files.write_new(path := folder / RESULTS / name, data))
+    return next(path for name in names if files.write_new(path := folder / name, data))
 
 
 def chunks(bundle: Bundle) -> Iterator[Chunk]:
@@ -186,5 +264,6 @@ def read_scores(path: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:
                 count = min(CHUNK, pictures - start)
                 data = file.read(4 * count * classes)
                 yield np.frombuffer(data, "<f4").reshape(count, classes)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise EdgenetError(f"{path}: expected {shape} scores, found {error}; export the bundle again") from error
+    except Exception as error:  # zip, zlib and numpy each have exceptions of their own for damaged files
+        reason = first_line(error)
+        raise EdgenetError(f"{path}: expected {shape} scores, found {reason}; export the bundle again") from error

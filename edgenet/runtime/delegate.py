@@ -1,17 +1,26 @@
 """What XNNPACK, LiteRT's delegate for CPUs, takes of a .tflite file."""
 
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
+from edgenet.runtime import child
 from edgenet.terminal import quiet
 
+MODULE = "edgenet.runtime.delegate"
 
-def ready(path: Path, shape: tuple[int, int, int] | None = None, delegate: bool = True):
-    """An interpreter with its tensors allocated. shape: height, width and channels where the file leaves them free."""
+
+def ready(model: Path | bytes, shape: tuple[int, int, int] | None = None, delegate: bool = True):
+    """An interpreter of a .tflite file, or of its bytes, with its tensors allocated.
+
+    shape: height, width and channels where the file leaves them free.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     without = {} if delegate else {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
     with quiet():  # the runtime announces each delegate on stderr
-        interpreter = Interpreter(model_path=str(path), **without)
+        content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+        interpreter = Interpreter(**content, **without)
         for details in interpreter.get_input_details() if shape else ():
             signature = details["shape_signature"].tolist()
             if -1 in signature:
@@ -21,9 +30,9 @@ def ready(path: Path, shape: tuple[int, int, int] | None = None, delegate: bool 
     return interpreter
 
 
-def operators(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[int, list[str]]:
+def operators(model: Path | bytes, shape: tuple[int, int, int] | None = None) -> tuple[int, list[str]]:
     """How many operators a .tflite file has, and the names of those that XNNPACK leaves to LiteRT's own kernels."""
-    nodes = ready(path, shape)._get_ops_details()  # there is no public way
+    nodes = ready(model, shape)._get_ops_details()  # there is no public way
     own, taken = [node for node in nodes if node["op_name"] != "DELEGATE"], set()
     # Operators stay listed, in the order of the data; a delegate stands for those between its inputs and its outputs.
     for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
@@ -33,3 +42,23 @@ def operators(path: Path, shape: tuple[int, int, int] | None = None) -> tuple[in
                 taken.add(node["index"])
                 wanted |= set(node["inputs"]) - set(delegate["inputs"])
     return len(own), [node["op_name"] for node in own if node["index"] not in taken]
+
+
+def operators_apart(files: Mapping[str, Path]) -> dict[str, tuple[int, list[str]]]:
+    """As `operators`, of some files by their names, in a process of its own: a damaged file may crash it.
+
+    Without files, it shows that LiteRT can be loaded. Raises EdgenetError when it cannot, or when a file cannot.
+    """
+    request = {"files": {name: str(path) for name, path in files.items()}}
+    with closing(child.Child(MODULE, request, ", ".join(request["files"].values()) or "LiteRT")) as process:
+        return {name: (count, left) for name, (count, left) in process.receive().items()}
+
+
+def _answer(request: dict) -> tuple[dict, None]:
+    import ai_edge_litert.interpreter  # noqa: F401  whether it can be loaded is the first question
+
+    return {name: operators(Path(path)) for name, path in request["files"].items()}, None
+
+
+if __name__ == "__main__":
+    child.serve(_answer)

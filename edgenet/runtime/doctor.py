@@ -16,7 +16,7 @@ from pathlib import Path
 from edgenet.errors import EdgenetError
 from edgenet.records import Finding
 from edgenet.runtime import host
-from edgenet.runtime.delegate import operators
+from edgenet.runtime.delegate import operators_apart
 from edgenet.runtime.sensors import Reading, Sensors, output
 
 # What LiteRT has wheels for: systems and their architectures, the oldest libraries, the oldest and newest Python.
@@ -114,14 +114,18 @@ def _packages(patient: Patient) -> Checked:
     missing = [name for name in PACKAGES if name not in patient.versions]
     have = ", ".join(f"{name} {patient.versions.get(name, '-')}" for name in PACKAGES)
     yield _rule(not missing, have, f": not all installed; pip install {' '.join(missing)}", "wrong")
+    if missing:
+        return
     try:
-        if not missing:
-            yield from _graphs(patient.bundle)
+        operators_apart({})
+    except EdgenetError as error:
+        reason = str(error).removeprefix("LiteRT: ")
+        yield "wrong", f"LiteRT does not work: {reason}; pip install --force-reinstall {' '.join(PACKAGES)}"
+        return
+    try:
+        yield from _graphs(patient.bundle)
     except EdgenetError as error:
         yield "wrong", str(error)
-    except (ImportError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        yield "wrong", f"LiteRT does not work: {reason}; pip install --force-reinstall {' '.join(PACKAGES)}"
 
 
 def _graphs(folder: Path | None) -> Checked:
@@ -132,10 +136,10 @@ def _graphs(folder: Path | None) -> Checked:
         return
     bundle = bundles.load(folder)
     bundles.verify(bundle)
-    for variant in bundle.variants():
-        count, left = operators(bundle.file(variant.file))
+    files = {variant.name: bundle.file(variant.file) for variant in bundle.variants()}
+    for variant, (count, left) in operators_apart(files).items():
         names = f", all but {', '.join(dict.fromkeys(left))}" if left else ""
-        found = f"XNNPACK takes {count - len(left)} of {count} operators of {variant.name}{names}"
+        found = f"XNNPACK takes {count - len(left)} of {count} operators of {variant}{names}"
         yield _rule(not HEAVY & set(left), found, ", which are slow without it; export it again")
 
 

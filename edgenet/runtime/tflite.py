@@ -1,8 +1,9 @@
 """A .tflite file that this project did not make, as something to measure."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -93,19 +94,19 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
     both = [measured, *([against] if against else [])]
     found = images.find(question.images) if question.images else None
     notes = [f"{question.images}: {found.note()}"] if found and found.note() else []
-    scorers, chunks, names = {}, (), []
+    scoring, chunks, names = None, tuple, []
     if found:
         names = _class_names(question, both)
         pictures = _Pictures(found.paths, question, names)
         _settle_ranges(measured, against, pictures)
-        chunks = pictures.chunks(measured.recipe, against)
+        chunks = partial(pictures.chunks, measured.recipe, against)
         if against or pictures.labelled:
-            scorers = {measured.name: measured.scorers()}
+            scoring = partial(nullcontext, {measured.name: measured.scorers()})
         else:
             notes.append("No reference and no classes: neither drift nor accuracy can be told.")
     elif measured.assumed:
         measured.notes.append(_assumed(measured))
-    paths = found.paths if scorers else ()
+    paths = found.paths if scoring else ()
     digests = {path.relative_to(question.images).as_posix(): files.sha256(path) for path in paths}
     timed = {one.name: one.path for one in both if not one.keras}
     return Subject(
@@ -116,7 +117,7 @@ def subject(measured: Model, question: Question, against: Model | None = None) -
         batch=measured.batch,
         base=next((name for name in timed if name != measured.name), None),
         reference=(KERAS if against.keras else against.name) if against else None,
-        scorers=scorers,
+        scoring=scoring,
         chunks=chunks,
         pictures=len(found.paths) if found else 0,
         files={name: files.sha256(path) for name, path in timed.items()} | digests,

@@ -1,132 +1,86 @@
 """A fresh process that loads one model and times its inferences on request.
 
-Each model is measured in a process of its own: load time and peak memory are then its own, and Keras can be given its
-number of threads. The process says what its start cost, in one line of JSON, then answers each line on its standard
-input, a number of inferences, with their seconds. It ends with its standard input.
+Each model is measured in a process of its own: load time and peak memory are then its own, Keras can be given its
+number of threads, and a damaged file cannot harm this process. `edgenet.runtime.child` has the protocol. The first
+answer is what the start cost; a number is answered with the seconds of so many inferences.
 """
 
-import json
-import os
-import resource
-import select
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from edgenet.errors import EdgenetError
-from edgenet.records import Start
+from edgenet.records import Delegation, LayerTime, Start
+from edgenet.runtime import child
+from edgenet.runtime.child import Child
 from edgenet.runtime.latency import picture, time_inferences
 
-# Asks what there is to say of a model.
-ABOUT = "about"
-# Seconds in which a model is loaded, or inferences are made, however slow the machine.
-PATIENCE = 300
+MODULE = "edgenet.runtime.worker"
+# Asks what there is to say of a model; asks for the time of each of its operators.
+ABOUT, LAYERS = "about", "layers"
 
 
-class Worker:
-    """The other end of such a process. `module` is run as a program with `arguments`.
+class Worker(Child):
+    """The other end of such a process: runs `module` with `request`, which has the model's `path`.
 
-    Raises EdgenetError when the process ends early, with the last line that it wrote.
+    start: what its start cost. Raises EdgenetError when the model cannot be loaded and run once.
     """
 
-    def __init__(self, module: str, *arguments: str):
-        self._name = arguments[0] if arguments else module
-        # A file, not a pipe: however much a library prints, nobody has to read it. It stays open with the process.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._said,
-            text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
+    def __init__(self, module: str = MODULE, **request: Any):
+        super().__init__(module, request, str(request.get("path", module)))
         try:
-            self.start = Start(**self._answer())
+            self.start = Start(**self.receive())
         except BaseException:
             self.close()
             raise
 
     def __call__(self, count: int) -> list[float]:
         """Time `count` inferences: a `latency.Timer`."""
-        return self.ask(str(count))
+        return self.ask(count)
 
-    def ask(self, question: str):
-        """What the process answers to a line."""
-        with suppress(BrokenPipeError):  # the answer that does not come tells more
-            self._process.stdin.write(f"{question}\n")
-            self._process.stdin.flush()
-        return self._answer()
-
-    @property
-    def process(self) -> int:
-        """Its number."""
-        return self._process.pid
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
-        self._said.close()
-
-    def _answer(self):
-        # One line answers each question, so nothing waits in the buffer of the stream.
-        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
-            raise EdgenetError(
-                f"{self._name}: expected an answer within {PATIENCE} s, found none; the file is damaged, or far too "
-                "large for this machine"
-            )
-        line = self._process.stdout.readline()
-        if not line:
-            code = self._process.wait()
-            self._said.seek(0)
-            said = self._said.read().decode(errors="replace").strip().splitlines()
-            said = [line for line in said if not line.startswith("INFO: ")]
-            raise EdgenetError(
-                f"{self._name}: expected a running measurement, found that it ended with code {code}"
-                + (f": {said[-1]}" if said else "")
-            )
-        return json.loads(line)
+    def layers(self) -> tuple[LayerTime, ...]:
+        """The time of each operator of a .tflite file, in their order."""
+        return tuple(LayerTime(**layer) for layer in self.ask(LAYERS))
 
 
-def serve(load: Callable[[], Callable[[], None]], about: Callable[[], dict] = dict) -> None:
-    """Be such a process: `load` makes the model ready and returns what runs one inference.
+def serve(
+    load: Callable[[dict], Callable[[], None]], answers: Mapping[str, Callable[[dict], Any]] | None = None
+) -> None:
+    """Be such a process: `load` makes the model of a request ready and returns what runs one inference.
 
-    about: what the process answers to ABOUT.
+    answers: what is answered, for a request, to messages other than a number.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
-    # Libraries print to stdout too; the answers go where only they go.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
 
-    def answer(value) -> None:
-        answers.write(json.dumps(value) + "\n")
-        answers.flush()
+    def start(request: dict) -> tuple[dict, child.Handler]:
+        baseline = peak_bytes()
+        begun = time.perf_counter()
+        run = load(request)
+        loaded = time.perf_counter()
+        run()
+        first = time.perf_counter()
 
-    baseline = peak_bytes()
-    begun = time.perf_counter()
-    run = load()
-    loaded = time.perf_counter()
-    run()
-    first = time.perf_counter()
-    answer(asdict(Start(loaded - begun, first - loaded, peak_bytes(), baseline)))
-    for line in sys.stdin:
-        answer(about() if line.strip() == ABOUT else time_inferences(run, int(line)))
+        def answer(message, _array):
+            return (answers or {})[message](request) if isinstance(message, str) else time_inferences(run, message)
+
+        return asdict(Start(loaded - begun, first - loaded, peak_bytes(), baseline)), answer
+
+    child.serve(start)
 
 
-def peak_bytes() -> int:
-    """The most memory this process has held at once."""
+def peak_bytes() -> int | None:
+    """The most memory this process has held at once; None where the system does not tell."""
     with suppress(OSError):
         # ru_maxrss would do, but on Linux it starts at what the parent held when it made this process.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -134,22 +88,29 @@ def peak_bytes() -> int:
 if __name__ == "__main__":
     # Imported before the baseline is taken: the runtime is not the model's.
     from edgenet.input_range import InputRange
-    from edgenet.runtime import compiled
+    from edgenet.runtime import compiled, layers
+    from edgenet.runtime.remote import limit_memory
     from edgenet.runtime.runner import Runner
+    from edgenet.tflite.graph import Graph
 
-    path, height, width, channels, api, threads = sys.argv[1:]
-
-    def load() -> Callable[[], None]:
-        recipe = InputRange().recipe(int(height), int(width), int(channels))
-        runner = Runner(Path(path), recipe, int(threads))
+    def load(request: dict) -> Callable[[], None]:
+        path, threads = Path(request["path"]), request["threads"]
+        limit_memory(path, threads)
+        runner = Runner(path, InputRange().recipe(*request["shape"]), threads)
         image = runner.show(picture(runner.batch, runner.shape))
-        return runner.invoke if api == "interpreter" else compiled.inference(Path(path), image, int(threads))
+        return runner.invoke if request["api"] == "interpreter" else compiled.inference(path, image, threads)
 
-    def about() -> dict:
-        from edgenet.runtime import layers
+    def about(request: dict) -> dict:
+        path, shape = Path(request["path"]), tuple(request["shape"])
+        count, left = layers.operators(path, shape)
+        return {
+            "delegation": asdict(Delegation(count, count - len(left))),
+            "outside": left,
+            "multiply_adds": layers.total(path, shape),
+            "arithmetic": layers.arithmetic(Graph(path.read_bytes())),
+        }
 
-        shape = int(height), int(width), int(channels)
-        delegation = layers.delegation(Path(path), shape)
-        return {"delegation": asdict(delegation), "multiply_adds": layers.total(Path(path), shape)}
+    def operator_times(request: dict) -> list[dict]:
+        return [asdict(layer) for layer in layers.time_layers(Path(request["path"]), request["threads"])]
 
-    serve(load, about)
+    serve(load, {ABOUT: about, LAYERS: operator_times})

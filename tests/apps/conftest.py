@@ -29,7 +29,7 @@ def library(request) -> Library:
 def _unavailable(library: Library) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder, "pixels.npy"), np.zeros((0, 32, 32, 3), np.uint8))
-        process = Process(library, {}, Path(folder, "pixels.npy"), (), Path(folder))
+        process = Process(library, {}, Path(folder, "pixels.npy"), ())
         found = library.missing() or process.answer().unavailable
         process.close()
     return found
@@ -53,7 +53,7 @@ def saying(fake) -> Callable[..., Library]:
 
     def make(**tops: Sequence) -> Library:
         models = {name: {"pictures": list(some), "photos": list(some)} for name, some in tops.items()}
-        return fake(f"print({json.dumps({'version': '1.0', 'models': models})!r})")
+        return fake(f"print({json.dumps({'message': {'version': '1.0', 'models': models}})!r})")
 
     return make
 

@@ -1,6 +1,7 @@
 """`edgenet check --apps`."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from app_bundles import without_metadata
@@ -12,7 +13,8 @@ from edgenet.apps.conformance import Examination
 from edgenet.apps.judge import Asked
 from edgenet.apps.libraries import LIBRARIES, TASK_LIBRARY
 from edgenet.report.apps_table import apps_table
-from edgenet.runtime import archive
+from edgenet.runtime import archive, host
+from edgenet.runtime import bundle as bundles
 
 INSTALLED = [library for library in LIBRARIES if not library.missing()]
 needs_one = pytest.mark.skipif(not INSTALLED, reason="neither tflite-support nor mediapipe is installed")
@@ -65,10 +67,11 @@ def test_a_library_that_is_not_there_is_said(tiny_bundle, run_here, monkeypatch)
 
 @needs_one
 @pytest.mark.parametrize(("limit", "code", "said"), [("0.05", 0, "pass"), ("0.001", 1, "fail")])
-def test_limits_and_apps_are_both_judged(tiny_bundle, run_here, tmp_path, limit, code, said):
+def test_limits_and_apps_are_both_judged(tiny_bundle, run_here, tmp_path, monkeypatch, limit, code, said):
     shutil.copytree(tiny_bundle.folder, tmp_path / "mine")
-    (tmp_path / "mine" / "results").mkdir()
-    (tmp_path / "mine" / "results" / "20250131-120000.json").write_bytes(records.to_json(RESULTS))
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    files = {name: file.sha256 for name, file in tiny_bundle.manifest.files.items()}
+    bundles.write_result(tmp_path / "mine", records.to_json(replace(RESULTS, files=files)))
     done = run_here("check", "mine", "--apps", "--max-drift", limit, "--variants", "int8")
     lines = done.stdout.splitlines()
     assert (done.returncode, lines[2], lines[-1]) == (code, said, "pass")

@@ -41,7 +41,7 @@ def test_every_variant_passes(tiny_bundle, library):
 def test_what_is_compared_is_what_the_runner_sees(tiny_bundle, library, pixels_of, tmp_path):
     np.save(tmp_path / "pixels.npy", pixels_of(tiny_bundle))
     models = {variant.name: tiny_bundle.file(variant.file) for variant in tiny_bundle.manifest.variants}
-    process = Process(library, models, tmp_path / "pixels.npy", (), tmp_path)
+    process = Process(library, models, tmp_path / "pixels.npy", ())
     answer = process.answer()
     process.close()
     for name, tolerance in {"float32": 1e-4, "float16": 1e-4, "int8": 0}.items():
@@ -98,7 +98,7 @@ def test_a_file_that_is_damaged(tiny_bundle, library, tmp_path):
     np.save(tmp_path / "pixels.npy", np.zeros((1, 32, 32, 3), np.uint8))
     (tmp_path / "cut.tflite").write_bytes(tiny_bundle.file("int8.tflite").read_bytes()[:9_000])
     models = {"cut": tmp_path / "cut.tflite", "int8": tiny_bundle.file("int8.tflite")}
-    process = Process(library, models, tmp_path / "pixels.npy", (), tmp_path)
+    process = Process(library, models, tmp_path / "pixels.npy", ())
     answer = process.answer()
     process.close()
     assert answer.said["cut"].problem == "The model is not a valid Flatbuffer buffer"
@@ -229,8 +229,8 @@ def test_integers_leave_nothing_open(tiny_bundle, labels, scores, saying):
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ("import os; os.kill(os.getpid(), 11)", "the library's process ended by signal SIGSEGV"),
-        ("raise SystemExit('bad luck')", "the library's process ended with code 1: bad luck"),
+        ("import os; os.kill(os.getpid(), 11)", r"fake library: its process crashed \(SIGSEGV\)"),
+        ("raise SystemExit('bad luck')", "fake library: its process ended with exit code 1: bad luck"),
     ],
 )
 def test_a_library_that_crashes(tiny_bundle, fake, body, found):
@@ -241,8 +241,8 @@ def test_a_library_that_crashes(tiny_bundle, fake, body, found):
 
 
 def test_a_library_that_never_answers(tiny_bundle, fake, monkeypatch):
-    monkeypatch.setattr("edgenet.apps.process.PATIENCE", 0.2)
-    with pytest.raises(EdgenetError, match=r"found: no answer within 0\.2 s;"):
+    monkeypatch.setattr("edgenet.apps.process.TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(EdgenetError, match=r"no answer within 0\.2 s;"):
         check(tiny_bundle, libraries=[fake("import time; time.sleep(60)")], pictures=3)
 
 

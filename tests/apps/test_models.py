@@ -100,7 +100,7 @@ def test_what_is_not_possible_is_what_the_library_refuses(refused, library, name
     assert examined.record().outcome == "not possible"
     assert examined.record().impossible == {variant.name: reason}
     np.save(tmp_path / "pixels.npy", np.zeros((1, 32, 32, 3), np.uint8))
-    process = Process(library, {"it": bundle.file(variant.file)}, tmp_path / "pixels.npy", (), tmp_path)
+    process = Process(library, {"it": bundle.file(variant.file)}, tmp_path / "pixels.npy", ())
     answer = process.answer()
     process.close()
     assert answer.said["it"].problem.startswith(REFUSALS[name])

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -21,10 +22,11 @@ import pytest
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import File, Picture, Variant
+from edgenet.records import File, Manifest, Picture, Variant
+from edgenet.records.form import MAX_BYTES
 from edgenet.runtime import archive
 from edgenet.runtime import bundle as bundles
-from edgenet.runtime.archive import LARGEST, LARGEST_MANIFEST, is_archive, pack, unpack
+from edgenet.runtime.archive import LARGEST, is_archive, pack, unpack, unpack_to_cache
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process as Linux does")
 
@@ -266,11 +268,12 @@ def test_names_that_old_tar_has_no_room_for_come_back(small, tmp_path):
     assert tree(tmp_path / "out") == tree(folder)
 
 
-def test_results_stay_and_the_rest_of_an_earlier_bundle_goes(place, small, packed, tmp_path):
+def test_what_an_earlier_bundle_does_not_name_stays(place, small, packed, tmp_path):
     (place / "old.tflite").write_bytes(b"no longer part of it")
     (tmp_path / "small.tar.gz").write_bytes(packed)
     unpack(tmp_path / "small.tar.gz", place)
-    assert tree(place) == {**tree(small.folder), "results": None, "results/today.json": b"{}"}
+    mine = {"old.tflite": b"no longer part of it", "results": None, "results/today.json": b"{}"}
+    assert tree(place) == {**tree(small.folder), **mine}
     assert set(tree(tmp_path)) == {"small.tar.gz", "place", *(f"place/{name}" for name in tree(place))}
 
 
@@ -677,8 +680,8 @@ def test_a_member_of_ten_gigabytes_that_the_manifest_declares(members, small, tm
 
 @linux
 def test_a_manifest_a_byte_too_large(tmp_path):
-    size = LARGEST_MANIFEST + 1
-    text = frugally(tmp_path, with_zeros(unended([member("manifest.json", size=size)]), LARGEST_MANIFEST + 2_000_000))
+    size = MAX_BYTES[Manifest] + 1
+    text = frugally(tmp_path, with_zeros(unended([member("manifest.json", size=size)]), size + 2_000_000))
     assert "manifest.json" in text
     assert text.endswith(AGAIN)
 
@@ -703,3 +706,69 @@ def test_zeros_behind_the_last_member_are_not_read(members, small, tmp_path):
     assert bundles.verify(unpack(tmp_path / "made.tar.gz", tmp_path / "out")) == len(FILES)
     assert time.monotonic() - begun < 5
     assert tree(tmp_path / "out") == tree(small.folder)
+
+
+# The user's cache
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch, packed) -> Path:
+    """A packed bundle beside a folder of its name, which is somebody's, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    here = tmp_path / "here"
+    (here / "build" / "small").mkdir(parents=True)
+    (here / "build" / "small" / "mine.txt").write_text("somebody's own")
+    (here / "small.tar.gz").write_bytes(packed)
+    monkeypatch.chdir(here)
+    return Path("small.tar.gz")
+
+
+def test_a_packed_bundle_is_unpacked_into_the_cache_and_nowhere_else(cached, small, tmp_path):
+    before = tree(tmp_path / "here")
+    bundle = unpack_to_cache(cached)
+    assert bundle.manifest == small.manifest
+    assert bundle.folder.name == hashlib.sha256(cached.read_bytes()).hexdigest()[:32]
+    assert bundle.folder.is_relative_to(tmp_path / "cache" / "edgenet")
+    assert tree(bundle.folder) == tree(small.folder)
+    assert tree(tmp_path / "here") == before
+
+
+def test_it_is_unpacked_once_and_its_results_stay(cached):
+    folder = unpack_to_cache(cached).folder
+    bundles.write_result(folder, b"{}")
+    stamp = (folder / "labels.txt").stat().st_mtime_ns
+    assert unpack_to_cache(cached).folder == folder
+    assert (folder / "labels.txt").stat().st_mtime_ns == stamp
+    assert len(list((folder / "results").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone", "no manifest"])
+def test_what_was_damaged_in_the_cache_is_unpacked_again(cached, small, damage):
+    folder = unpack_to_cache(cached).folder
+    bundles.write_result(folder, b"{}")
+    if damage == "changed":
+        (folder / "labels.txt").write_text("other\n")
+    elif damage == "gone":
+        (folder / "labels.txt").unlink()
+    else:
+        (folder / "manifest.json").unlink()
+    bundle = unpack_to_cache(cached)
+    assert len(list((bundle.folder / "results").iterdir())) == 1
+    found = {name: data for name, data in tree(bundle.folder).items() if not name.startswith("results")}
+    assert found == tree(small.folder)
+
+
+def test_without_a_cache_it_is_unpacked_into_a_temporary_folder(cached, small, tmp_path, monkeypatch):
+    (tmp_path / "cache").write_text("in the way")
+    bundle = unpack_to_cache(cached)
+    assert tree(bundle.folder) == tree(small.folder)
+    assert not bundle.folder.is_relative_to(tmp_path / "here")
+
+
+def test_verify_leaves_a_folder_of_that_name_alone(cached, run_here, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path / "here")
+    before = tree(tmp_path / "here")
+    done = run_here("verify", cached)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("small.tar.gz: ")
+    assert tree(tmp_path / "here") == before

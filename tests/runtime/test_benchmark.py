@@ -1,7 +1,10 @@
 """The benchmark as a whole, on a small bundle."""
 
+import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,6 +20,26 @@ from edgenet.runtime.runner import Runner
 from edgenet.terminal import Progress
 
 VARIANTS = ["float32", "float16", "dynamic", "int8"]
+# As `sitecustomize`: the interpreter crashes when it is told its input or allocates tensors.
+CRASH = """
+import os, signal, sys
+class Crash:
+    def __init__(self, *arguments, **options):
+        os.kill(os.getpid(), signal.SIGSEGV)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ai_edge_litert.interpreter":
+            import types
+            module = types.ModuleType(name)
+            module.Interpreter, module.OpResolverType = Crash, None
+            sys.modules[name] = module
+            from importlib.machinery import ModuleSpec
+            class Loader:
+                def create_module(self, spec): return module
+                def exec_module(self, module): pass
+            return ModuleSpec(name, Loader())
+sys.meta_path.insert(0, Finder())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +106,53 @@ def test_each_picture_that_flipped_has_a_thumbnail(results):
 
 
 def test_what_was_typed_is_kept(tiny_bundle):
-    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0)
+    subject = alone(tiny_bundle, chunks=tuple, scoring=None, pictures=0)
     found = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002, command="edgenet benchmark a")
     assert found.command == "edgenet benchmark a"
     assert (found.evaluation, found.labels) == (subject.evaluation, subject.labels)
 
 
+def test_a_subject_can_be_measured_twice(tiny_bundle):
+    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8"]), keras=False)
+    first, second = (benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002) for _ in range(2))
+    assert first.measurements[0].drift == second.measurements[0].drift
+    assert first.measurements[0].drift.images == 43
+
+
+@pytest.mark.parametrize("api", benchmark.APIS)
+def test_a_file_that_crashes_is_one_line(tiny_bundle, monkeypatch, tmp_path, api):
+    """A model on which LiteRT crashes, simulated: whatever loads it in this process would end it."""
+    (tmp_path / "sitecustomize.py").write_text(CRASH)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8"]), keras=False)
+    for changed in (subject, replace(subject, scoring=None)):
+        with pytest.raises(EdgenetError, match=r"int8\.tflite: its process crashed \(SIGSEGV\)") as caught:
+            benchmark.run(changed, Progress(), threads=[1], rounds=1, seconds=0.002, api=api, per_layer=True)
+        assert "\n" not in str(caught.value)
+
+
+def test_operators_are_timed_in_a_process_of_their_own(tiny_bundle, monkeypatch):
+    def here(*_, **__):
+        pytest.fail("operators of a file were run in this process")
+
+    monkeypatch.setattr("edgenet.runtime.layers.time_layers", here)
+    subject = alone(tiny_bundle, chunks=tuple, scoring=None, pictures=0)
+    (found,) = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002, per_layer=True).measurements
+    assert len(found.layers) == found.delegation.operators
+    assert all(layer.seconds > 0 for layer in found.layers)
+
+
+@pytest.mark.slow
+def test_keras_is_timed_whatever_backend_this_user_has(tiny_bundle, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    subject = replace(
+        benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8"])), scoring=None, models={}, base=None
+    )
+    (found,) = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002).measurements
+    assert (found.name, found.latency[0].median > 0) == ("keras", True)
+
+
+@pytest.mark.slow
 def test_without_keras_on_several_threads(tiny_bundle):
     subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["int8", "float32"]), keras=False)
     results = benchmark.run(subject, Progress(), threads=[2, 1], rounds=1, seconds=0.002)
@@ -102,7 +166,7 @@ def test_a_file_that_cannot_be_run_is_an_error(tiny_bundle, tmp_path):
     shutil.copytree(tiny_bundle.folder, folder)
     (folder / "int8.tflite").write_text("no model")
     bundle = bundles.load(folder)
-    with pytest.raises(EdgenetError, match=r"int8\.tflite: expected a model for LiteRT"):
+    with pytest.raises(EdgenetError, match=r"int8\.tflite: expected a .tflite file"):
         benchmark.run(benchmark.of_bundle(bundle, bundle.variants(), keras=False), Progress(), threads=[1], rounds=1)
 
 
@@ -130,7 +194,8 @@ def alone(bundle, **changes) -> benchmark.Subject:
 def test_a_file_that_is_compared_with_nothing_has_accuracy_and_ties(tiny_bundle):
     runner = Runner(tiny_bundle.file("int8.tflite"))
     chunks = [replace(chunk, reference=None) for chunk in bundles.chunks(tiny_bundle)]
-    subject = alone(tiny_bundle, chunks=chunks, scorers={"mine.tflite": [runner.scores]}, notes=("a note",))
+    scoring = partial(nullcontext, {"mine.tflite": [runner.scores]})
+    subject = alone(tiny_bundle, chunks=lambda: chunks, scoring=scoring, notes=("a note",))
     results = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002)
     assert (results.bundle, results.reference, results.notes) == ("mine", None, ("a note",))
     (measurement,) = results.measurements
@@ -156,7 +221,7 @@ def test_a_file_that_is_compared_with_nothing_has_accuracy_and_ties(tiny_bundle)
 
 
 def test_a_file_without_pictures_is_timed_alone(tiny_bundle):
-    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0)
+    subject = alone(tiny_bundle, chunks=tuple, scoring=None, pictures=0)
     (measurement,) = benchmark.run(subject, Progress(), threads=[1], rounds=1, seconds=0.002).measurements
     assert measurement.drift is None
     assert (len(measurement.starts), measurement.latency[0].count >= 5) == (1 + benchmark.STARTS, True)
@@ -172,8 +237,8 @@ def test_the_bytes_of_a_model_that_is_a_folder_are_those_of_its_files(tiny_bundl
         start = Start(0.1, 0.1, 2, 1)
         process = 0
 
-        def __init__(self, module, *arguments):
-            started.append((module, *arguments))
+        def __init__(self, module="a .tflite file", **request):
+            started.append((module, request))
 
         def __call__(self, count):
             return [0.01] * count
@@ -187,17 +252,18 @@ def test_the_bytes_of_a_model_that_is_a_folder_are_those_of_its_files(tiny_bundl
     started = []
     monkeypatch.setattr(benchmark, "Worker", Stub)
     path = tmp_path / "saved_model"
-    subject = alone(tiny_bundle, chunks=(), scorers={}, pictures=0, keras=path, batch=4)
+    subject = alone(tiny_bundle, chunks=tuple, scoring=None, pictures=0, keras=path, batch=4)
     results = benchmark.run(subject, Progress(), threads=[3], rounds=1)
     file = str(tiny_bundle.file("int8.tflite"))
     assert [(m.name, m.bytes) for m in results.measurements] == [
         ("mine.tflite", Path(file).stat().st_size),
         ("keras", 1_030),
     ]
-    lite = ("edgenet.runtime.worker", file, "32", "32", "3", "interpreter", "3")
+    shape = (32, 32, 3)
+    lite = ("a .tflite file", {"path": file, "shape": shape, "api": "interpreter", "threads": 3})
     assert started == [
         *[lite, "closed"] * benchmark.STARTS,
         lite,
-        ("edgenet.model.keras_worker", str(path), "32", "32", "4", "3"),
+        ("edgenet.model.keras_worker", {"path": str(path), "shape": shape, "batch": 4, "threads": 3}),
         *["closed"] * 2,
     ]

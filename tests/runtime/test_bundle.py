@@ -163,6 +163,30 @@ def test_a_model_may_be_a_folder_of_files_with_hashes(folder):
     assert bundles.load(folder).manifest.model == "saved_model"
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"name": "../../x"}, "'../../x' is no name of a model"),
+        ({"name": "a\nError: b"}, r"'a\nError: b' is no name of a model"),
+        ({"name": " "}, "' ' is no name of a model"),
+        ({"batch": 2**31}, "a batch of 2,147,483,648 is not from 1 to 1024"),
+        ({"classes": 2**40}, "1,099,511,627,776 classes are not from 2 to 1,000,000"),
+        ({"crop": 1e-9}, "a crop of 1e-09 is not from 0.1 to 1"),
+        ({"height": 100_000}, "an input of (100000, 32, 3) is no image"),
+        ({"channels": 4}, "an input of (32, 32, 4) is no image"),
+        ({"std": (1.0, 0.0, 1.0)}, "the mean and standard deviation do not fit the channels"),
+        ({"mean": (1.0,)}, "the mean and standard deviation do not fit the channels"),
+    ],
+)
+def test_values_that_no_export_writes_are_refused(folder, changes, expected):
+    manifest = bundles.load(folder).manifest
+    recipe = {name: value for name, value in changes.items() if hasattr(manifest.preprocessing, name)}
+    others = {name: value for name, value in changes.items() if name not in recipe}
+    with pytest.raises(EdgenetError) as caught:
+        bundles.check(replace(manifest, preprocessing=replace(manifest.preprocessing, **recipe), **others), "here")
+    assert str(caught.value) == f"here: {expected}; do not use it"
+
+
 def test_variants_by_name(tiny_bundle):
     assert [variant.name for variant in tiny_bundle.variants()] == ["float32", "float16", "dynamic", "int8"]
     assert [variant.name for variant in tiny_bundle.variants(["int8", "float32"])] == ["int8", "float32"]
@@ -247,6 +271,7 @@ def test_chunks_come_one_by_one(folder):
         next(chunks)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc for the peak of a process")
 def test_peak_memory_of_drift_does_not_grow_with_the_number_of_pictures(folder):
     manifest = bundles.load(folder).manifest

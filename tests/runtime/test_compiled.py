@@ -16,7 +16,6 @@ from edgenet.runtime.worker import ABOUT, Worker
 from edgenet.terminal import quiet
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-WORKER = "edgenet.runtime.worker"
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
 
@@ -135,12 +134,12 @@ def test_a_file_that_was_cut_off_is_one_error_of_its_process(tiny_bundle, tmp_pa
     data = tiny_bundle.file("float32.tflite").read_bytes()
     (tmp_path / "model.tflite").write_bytes(data[: int(share * len(data))])
     with pytest.raises(EdgenetError, match=r"model\.tflite: expected a model for LiteRT, found: ") as caught:
-        Worker(WORKER, str(tmp_path / "model.tflite"), "32", "32", "3", "compiled", "1")
+        Worker(path=str(tmp_path / "model.tflite"), shape=(32, 32, 3), api="compiled", threads=1)
     assert "\n" not in str(caught.value)
 
 
 def test_a_process_times_it(tiny_bundle):
-    worker = Worker(WORKER, str(tiny_bundle.file("int8.tflite")), "32", "32", "3", "compiled", "1")
+    worker = Worker(path=str(tiny_bundle.file("int8.tflite")), shape=(32, 32, 3), api="compiled", threads=1)
     try:
         assert worker.start.load > 0
         assert worker.start.peak_bytes > worker.start.baseline_bytes
@@ -154,7 +153,7 @@ def test_a_process_times_it(tiny_bundle):
 def test_a_file_of_any_size_is_timed_or_refused_with_the_reason(free_size: Path):
     """A reason, and not what a library says when it ends."""
     try:
-        worker = Worker(WORKER, str(free_size), "32", "32", "3", "compiled", "1")
+        worker = Worker(path=str(free_size), shape=(32, 32, 3), api="compiled", threads=1)
     except EdgenetError as error:
         assert "free.tflite: expected a model for LiteRT's CompiledModel, found: " in str(error)
     else:

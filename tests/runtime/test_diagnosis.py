@@ -262,6 +262,7 @@ def test_a_damaged_layer_is_the_worst_and_the_one_to_keep(tiny_bundle, tmp_path,
     assert float_kept.gain > 3
 
 
+@pytest.mark.slow
 def test_what_a_diagnosis_tells(tiny_bundle, pixels, progress, hasty):
     found = diagnosis.diagnose(tiny_bundle, "int8", progress)
     manifest = tiny_bundle.manifest

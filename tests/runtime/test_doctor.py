@@ -18,7 +18,7 @@ import pytest
 from edgenet.commands import doctor as command
 from edgenet.errors import EdgenetError
 from edgenet.records import Finding
-from edgenet.runtime import doctor
+from edgenet.runtime import delegate, doctor
 from edgenet.runtime.doctor import Patient, examine
 from edgenet.runtime.sensors import Sensors
 
@@ -382,6 +382,8 @@ def test_xnnpack_takes_the_operators_of_a_bundle(machine, tiny_bundle):
 def test_without_xnnpack_it_is_slow(machine, tiny_bundle, monkeypatch):
     without = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     monkeypatch.setattr(litert, "Interpreter", partial(litert.Interpreter, experimental_op_resolver_type=without))
+    here = lambda files: {name: delegate.operators(path) for name, path in files.items()}  # noqa: E731
+    monkeypatch.setattr(doctor, "operators_apart", here)
     text = said(machine(BOARD, usable={0}, bundle=tiny_bundle.folder), "warning")[0]
     assert re.match(r"XNNPACK takes 0 of \d+ operators of float32, all but CONV_2D, DEPTHWISE_CONV_2D, ", text)
     assert text.endswith("SOFTMAX, which are slow without it; export it again")
@@ -406,7 +408,7 @@ def test_operators_between_two_delegates_are_left(tmp_path, monkeypatch):
             return nodes
 
     monkeypatch.setattr(litert, "Interpreter", Fake)
-    assert doctor.operators(tmp_path) == (5, ["CUSTOM", "SOFTMAX"])
+    assert delegate.operators(tmp_path) == (5, ["CUSTOM", "SOFTMAX"])
 
 
 def test_a_bundle_that_is_none(machine, tmp_path):
@@ -422,13 +424,20 @@ def test_a_damaged_bundle(machine, tiny_bundle, tmp_path):
     assert text.startswith(f"{copy / 'int8.tflite'}: expected ")
 
 
-def test_a_litert_that_does_not_load(machine, tiny_bundle, monkeypatch):
-    def broken(**_):
-        raise ImportError("libstdc++.so.6: version\nnot found")
-
-    monkeypatch.setattr(litert, "Interpreter", broken)
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("raise ImportError('libstdc++.so.6: version\\nnot found')", "libstdc++.so.6: version"),
+        ("import os; os.kill(os.getpid(), 4)", "its process crashed (SIGILL)"),
+    ],
+)
+def test_a_litert_that_does_not_load(machine, tiny_bundle, tmp_path, monkeypatch, text, found):
+    (tmp_path / "ai_edge_litert").mkdir()
+    (tmp_path / "ai_edge_litert" / "__init__.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (text,) = said(machine(PI5, bundle=tiny_bundle.folder), "wrong")
-    assert text.startswith("LiteRT does not work: libstdc++.so.6: version not found; pip install --force-reinstall ")
+    assert text.startswith(f"LiteRT does not work: {found}")
+    assert "; pip install --force-reinstall " in text
 
 
 def test_the_doctor_needs_nothing_but_python():

@@ -1,13 +1,14 @@
 """A .tflite file in a process of its own: the same scores, and whatever the file does, this process lives on."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from recipes import RECIPE
 from edgenet.errors import EdgenetError
 from edgenet.input_range import InputRange
 from edgenet.runtime import remote
-from edgenet.runtime.remote import About, Remote
+from edgenet.runtime.remote import Pool, Remote
 from edgenet.runtime.runner import Runner
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
@@ -25,18 +26,37 @@ VARIANTS = ("float32", "float16", "dynamic", "int8")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
 
 
+def children() -> set[int]:
+    """The processes that this one started and that have not been waited for."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it ended meanwhile
+            continue
+        if parent == os.getpid():
+            found.add(int(path.parent.name))
+    return found
+
+
 @pytest.fixture(autouse=True)
 def no_process_is_left():
     """After each test, whatever became of its file."""
-    before = set(multiprocessing.active_children())
+    before = children()
     yield
-    assert set(multiprocessing.active_children()) <= before
+    assert children() <= before
 
 
-def process_of() -> int:
+@pytest.fixture
+def process_of():
     """The one process that runs a file just now."""
-    (process,) = multiprocessing.active_children()
-    return process.pid
+    before = children()
+
+    def process() -> int:
+        (process,) = children() - before
+        return process
+
+    return process
 
 
 def wait_for(condition) -> bool:
@@ -154,92 +174,145 @@ def test_a_size_that_the_file_has_stays(tiny_bundle):
         assert other.about.recipe.shape == (32, 32, 3)
 
 
-# Files that crash or hang: functions in the place of the one that serves, in the other process
+# Files that crash or hang: a program in the place of the one that serves
 
 
-def crash(connection, path, size):
-    os.kill(os.getpid(), signal.SIGSEGV)
+ABOUT = {
+    "recipe": asdict(RECIPE),
+    "batch": 1,
+    "classes": 4,
+    "input_dtype": "float32",
+    "labels": None,
+    "assumed": True,
+    "output_dtype": "float32",
+    "output_scale": 0.0,
+    "output_zero_point": 0,
+    "table": [],
+}
+CRASH_LATER = f"""
+from edgenet.runtime import child
 
-
-def leave(connection, path, size):
-    os._exit(3)
-
-
-def hang(connection, path, size):
-    time.sleep(600)
-
-
-def crash_later(connection, path, size):
-    connection.send(About(RECIPE, 1, 4, "float32", None, True))
-    connection.recv()
+def crash(message, pixels):
+    import os, signal
     os.kill(os.getpid(), signal.SIGABRT)
 
-
-def crash_in_the_answer(connection, path, size):
-    os.write(connection.fileno(), (1_000).to_bytes(4, "big") + b"half of it")
-    os._exit(0)
-
-
-ENDED = r"^.*/model\.tflite: expected a model for LiteRT, found that the runtime ended {}; the file is damaged, or "
-ENDED += "needs more memory than there is$"
+child.serve(lambda request: ({{"model.tflite": {ABOUT!r}}}, crash))
+"""
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
-    """A file that nobody looks into."""
-    (tmp_path / "model.tflite").write_bytes(b"whatever")
-    return tmp_path / "model.tflite"
+def served(tmp_path, monkeypatch):
+    """Puts a program in the place of the one that serves files. Gives a file that it does not look into."""
+
+    def served(text: str) -> Path:
+        (tmp_path / "program.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(remote, "MODULE", "program")
+        (tmp_path / "model.tflite").write_bytes(b"whatever")
+        return tmp_path / "model.tflite"
+
+    return served
 
 
 @pytest.mark.parametrize(
-    ("serve", "how"),
-    [(crash, "by signal SIGSEGV"), (leave, "with code 3"), (crash_in_the_answer, "with code 0")],
-    ids=lambda value: getattr(value, "__name__", None),
+    ("text", "how"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", r"crashed \(SIGSEGV\)"),
+        ("import os; os._exit(3)", "ended with exit code 3"),
+        ("import os; os.write(1, b'half of it'); os._exit(0)", "ended with exit code 0"),
+        ("import sys; print('no such thing', file=sys.stderr); sys.exit(2)", "ended with exit code 2: no such thing"),
+    ],
 )
-def test_a_file_that_ends_its_process_is_an_error(path, monkeypatch, serve, how):
-    monkeypatch.setattr(remote, "_serve", serve)
-    with pytest.raises(EdgenetError, match=ENDED.format(how)):
+def test_a_file_that_ends_its_process_is_an_error_with_what_it_wrote(served, text, how):
+    path = served(text)
+    with pytest.raises(EdgenetError, match=rf"^\S*model\.tflite: its process {how}") as caught:
         Remote(path)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_ends_its_process_later_is_an_error_each_time(path, monkeypatch):
-    monkeypatch.setattr(remote, "_serve", crash_later)
-    with closing(Remote(path)) as other:
+def test_a_file_that_ends_its_process_later_is_an_error_each_time(served):
+    with closing(Remote(served(CRASH_LATER))) as other:
         for _ in range(2):
-            with pytest.raises(EdgenetError, match=ENDED.format("by signal SIGABRT")):
+            with pytest.raises(EdgenetError, match=r"model\.tflite: its process crashed \(SIGABRT\)"):
                 other.scores(np.zeros((16, 32, 32, 3), np.uint8))
 
 
-def test_a_file_that_hangs_is_given_up(path, monkeypatch):
-    monkeypatch.setattr(remote, "_serve", hang)
-    text = (
-        r"^.*/model\.tflite: expected a model that answers, found none after 0\.5 s; "
-        r"it is damaged or far too large for this machine$"
-    )
+def test_a_file_that_hangs_is_given_up(served):
+    path = served("import time; time.sleep(600)")
     begun = time.monotonic()
-    with pytest.raises(EdgenetError, match=text):
-        Remote(path, patience=0.5)
+    with pytest.raises(EdgenetError, match=r"^\S*model\.tflite: no answer within 0\.5 s; "):
+        Remote(path, timeout=0.5)
     assert time.monotonic() - begun < 60  # not the ten minutes that it sleeps
 
 
 @linux
+def test_a_file_that_needs_too_much_memory_is_an_error(served):
+    path = served(
+        "from edgenet.runtime import child, remote\nfrom pathlib import Path\nimport numpy\n"
+        "remote.limit_memory(Path('nothing'))\n"
+        "child.serve(lambda request: (float(numpy.ones(10**10).sum()), None))"
+    )
+    with pytest.raises(EdgenetError, match=r"^\S*model\.tflite: more memory was needed than is available"):
+        Remote(path)
+
+
+@linux
 @pytest.mark.slow
-def test_a_model_that_stops_answering_is_given_up(tiny_bundle, pixels):
+def test_a_model_that_stops_answering_is_given_up(tiny_bundle, pixels, process_of):
     # It has to be ready in this time.
-    with closing(Remote(tiny_bundle.file("int8.tflite"), patience=15)) as other:
+    with closing(Remote(tiny_bundle.file("int8.tflite"), timeout=15)) as other:
         os.kill(process_of(), signal.SIGSTOP)
-        with pytest.raises(EdgenetError, match=r"int8\.tflite: expected a model that answers, found none after 15 s; "):
-            other.scores(pixels[:1])
-        # It is not waited for again.
-        with pytest.raises(EdgenetError, match=r"found that the runtime ended by signal SIGKILL; "):
-            other.scores(pixels[:1])
+        for _ in range(2):  # the second time it is not waited for
+            with pytest.raises(EdgenetError, match=r"int8\.tflite: no answer within 15 s; "):
+                other.scores(pixels[:1])
+
+
+# The working directory, and other surroundings
+
+
+@pytest.mark.parametrize("name", ["secrets", "numpy", "json", "random", "signal", "edgenet", "ai_edge_litert"])
+def test_nothing_is_imported_from_the_working_directory(tiny_bundle, pixels, tmp_path, monkeypatch, name):
+    (tmp_path / f"{name}.py").write_text("open('imported', 'w')\nraise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    with closing(Remote(tiny_bundle.file("int8.tflite"))) as other:
+        assert other.scores(pixels[:3]).shape == (3, 4)
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_script_needs_no_main_guard(tiny_bundle, tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import sys\nfrom pathlib import Path\nfrom edgenet.runtime.remote import Remote\n"
+        "other = Remote(Path(sys.argv[1]))\nprint(other.about.classes)\nother.close()\n"
+    )
+    command = [sys.executable, str(tmp_path / "script.py"), str(tiny_bundle.file("int8.tflite"))]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+# Several files
+
+
+def test_a_pool_scores_several_files_at_once(tiny_bundle, pixels):
+    files = {name: tiny_bundle.file(f"{name}.tflite") for name in VARIANTS}
+    recipe = tiny_bundle.manifest.preprocessing
+    with closing(Pool(files, recipe, 2)) as pool, ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda name: pool.scores(name, pixels), VARIANTS * 2))
+    for name, scores in zip(VARIANTS * 2, found, strict=True):
+        np.testing.assert_array_equal(scores, Runner(files[name], recipe).scores(pixels))
+
+
+def test_a_pool_with_a_damaged_file_is_an_error_that_names_it(tiny_bundle, tmp_path):
+    (tmp_path / "cut.tflite").write_bytes(tiny_bundle.file("int8.tflite").read_bytes()[:9_000])
+    files = {"float32": tiny_bundle.file("float32.tflite"), "int8": tmp_path / "cut.tflite"}
+    with pytest.raises(EdgenetError, match=r"cut\.tflite"):
+        Pool(files, tiny_bundle.manifest.preprocessing, 2)
 
 
 # Processes
 
 
 @linux
-def test_closing_leaves_no_process(tiny_bundle, pixels):
+def test_closing_leaves_no_process(tiny_bundle, pixels, process_of):
     other = Remote(tiny_bundle.file("int8.tflite"))
     process = process_of()
     assert Path(f"/proc/{process}").exists()
@@ -250,16 +323,16 @@ def test_closing_leaves_no_process(tiny_bundle, pixels):
 
 @linux
 @pytest.mark.parametrize("count", [1, 43])
-def test_a_process_that_is_killed_is_an_error(tiny_bundle, pixels, count):
+def test_a_process_that_is_killed_is_an_error(tiny_bundle, pixels, process_of, count):
     with closing(Remote(tiny_bundle.file("int8.tflite"))) as other:
         os.kill(process_of(), signal.SIGKILL)
-        text = r"^.*/int8\.tflite: expected a model for LiteRT, found that the runtime ended by signal SIGKILL; .+$"
+        text = r"^.*/int8\.tflite: its process was killed \(SIGKILL\), most likely because .* ran out of memory"
         with pytest.raises(EdgenetError, match=text):
             other.scores(pixels[:count])
 
 
 @linux
-def test_ctrl_c_is_left_to_the_parent(tiny_bundle, pixels):
+def test_ctrl_c_is_left_to_the_parent(tiny_bundle, pixels, process_of):
     with closing(Remote(tiny_bundle.file("int8.tflite"))) as other:
         os.kill(process_of(), signal.SIGINT)
         assert other.scores(pixels[:3]).shape == (3, 4)
@@ -268,9 +341,8 @@ def test_ctrl_c_is_left_to_the_parent(tiny_bundle, pixels):
 @linux
 def test_a_killed_parent_leaves_no_process(tiny_bundle):
     code = (
-        "import multiprocessing, sys, time; from pathlib import Path; from edgenet.runtime.remote import Remote;"
-        "other = Remote(Path(sys.argv[1]));"
-        "print(multiprocessing.active_children()[0].pid, flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from edgenet.runtime.remote import Remote;"
+        "other = Remote(Path(sys.argv[1])); print(other._process.process, flush=True); time.sleep(600)"
     )
     path = str(tiny_bundle.file("int8.tflite"))
     parent = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
@@ -307,7 +379,7 @@ def try_damaged(tiny_bundle, tmp_path, capfd, variant: str, seeds) -> Counter:
     for seed in seeds:
         path.write_bytes(damaged(data, seed))
         try:
-            with closing(Remote(path, patience=30)) as other:
+            with closing(Remote(path, timeout=30)) as other:
                 scores = other.scores(pixels)
         except EdgenetError as error:
             assert str(error).startswith(str(path)), (seed, error)
@@ -316,7 +388,6 @@ def try_damaged(tiny_bundle, tmp_path, capfd, variant: str, seeds) -> Counter:
         else:
             assert (scores.dtype, scores.ndim, len(scores)) == (np.float32, 2, 3), seed
             outcomes["scores"] += 1
-        assert multiprocessing.active_children() == [], seed
         assert capfd.readouterr() == ("", ""), seed
     return outcomes
 
