@@ -1,7 +1,9 @@
 """Results as a benchmark would write them, made from counts and times."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from edgenet import records
 from edgenet.records import (
     Condition,
     Drift,
@@ -10,11 +12,14 @@ from edgenet.records import (
     Interval,
     Latency,
     Machine,
+    Manifest,
     Measurement,
     Results,
     Start,
 )
+from edgenet.runtime import bundle as bundles
 from edgenet.runtime import latency, proportions
+from edgenet.runtime.bundle import Bundle
 
 GUESSES = (Guess(0, 0.6), Guess(1, 0.3), Guess(2, 0.1)), (Guess(1, 0.5), Guess(0, 0.4), Guess(2, 0.1))
 # Factors of rounds: their median is 1, and they differ by little.
@@ -117,3 +122,17 @@ def results_of(*measurements: Measurement, cpu: str = "Raspberry Pi 4", grade: s
             **others,
         }
     )
+
+
+def sealed(folder: Path, manifest: Manifest, **results: Results) -> Bundle:
+    """A bundle of two files in a folder, with these results of theirs, by names such as t20250131_120000."""
+    folder.mkdir(parents=True)
+    for name, data in {"int8.tflite": b"a model", "model.keras": b"its model"}.items():
+        (folder / name).write_bytes(data)
+    bundle = bundles.seal(folder, replace(manifest, variants=(), evaluation=()))
+    files = {name: file.sha256 for name, file in bundle.manifest.files.items()}
+    (folder / "results").mkdir()
+    for name, one in results.items():
+        path = folder / "results" / f"{name[1:].replace('_', '-')}.json"
+        path.write_bytes(records.to_json(replace(one, files=files)))
+    return bundle

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from measured import drift_of, measured, results_of, timed
+from measured import drift_of, measured, results_of, sealed, timed
 from test_cli import error_of, output_of
 
 import edgenet
 from edgenet import records
 from edgenet.records import Results
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime import host
 from edgenet.runtime.proportions import paired_difference
 
 RESULTS = results_of(
@@ -130,9 +132,10 @@ def test_all_results_are_judged_and_the_worst_counts(mine, tmp_path, run_here):
     assert run_here("check", "mine.json", "good.json", "--max-size", "2").returncode == FAILED
 
 
-def test_the_newest_results_of_a_bundle_are_judged(tmp_path, run_here):
-    written(tmp_path / "tiny" / "results" / "20250131-120000.json", replace(RESULTS, measurements=()))
-    written(tmp_path / "tiny" / "results" / "20250201-120000.json")
+def test_the_newest_results_of_a_bundle_are_judged(tmp_path, run_here, tiny_bundle, monkeypatch):
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    older = replace(RESULTS, measurements=RESULTS.measurements[:1])
+    sealed(tmp_path / "tiny", tiny_bundle.manifest, t20250131_120000=older, t20250201_120000=RESULTS)
     lines = output_of(run_here("check", "tiny", "--max-size", "9"))
     assert lines[0].startswith("tiny/results/20250201-120000.json: ")
 
@@ -168,14 +171,23 @@ def test_a_size_that_is_none(mine, run_here, text):
     ("options", "error"),
     [
         ((), "check: expected a limit, found none; give --max-drift, --max-accuracy-drop, --min-speedup or --max-size"),
-        (("--max-drift", "2"), "--max-drift: expected a share from 0 to below 1, found 2"),
-        (("--max-drift", "1"), "--max-drift: expected a share from 0 to below 1, found 1"),
-        (("--max-drift", "-1"), "--max-drift: expected a share from 0 to below 1, found -1"),
-        (("--max-drift", "nan"), "--max-drift: expected a share from 0 to below 1, found nan"),
-        (("--max-accuracy-drop", "inf"), "--max-accuracy-drop: expected a share from 0 to below 1, found inf"),
-        (("--min-speedup", "0"), "--min-speedup: expected a number above 0, for instance 1.5, found 0"),
-        (("--min-speedup", "nan"), "--min-speedup: expected a number above 0, for instance 1.5, found nan"),
-        (("--max-drift", "much"), "argument --max-drift: invalid float value: 'much'; see `edgenet check --help`"),
+        (("--max-drift", "2"), "argument --max-drift: 2 is not below 1; did you mean 2% or 0.02?; see"),
+        (("--max-drift", "1"), "argument --max-drift: 1 is not below 1; did you mean 1% or 0.01?; see"),
+        (("--max-drift", "-1"), "argument --max-drift: '-1' is not from 0 to below 1 (100%); see"),
+        (
+            ("--max-drift", "nan"),
+            "argument --max-drift: 'nan' is not a fraction; give it as 2% or 0.02, for example; see",
+        ),
+        (
+            ("--max-accuracy-drop", "inf"),
+            "argument --max-accuracy-drop: 'inf' is not a fraction; give it as 2% or 0.02",
+        ),
+        (("--min-speedup", "0"), "argument --min-speedup: '0' is not a number of times above 0; give 1.5 or 1.5x"),
+        (("--min-speedup", "nan"), "argument --min-speedup: 'nan' is not a number of times above 0; give 1.5 or 1.5x"),
+        (
+            ("--max-drift", "much"),
+            "argument --max-drift: 'much' is not a fraction; give it as 2% or 0.02, for example; see",
+        ),
         (("--max-size", "-1"), "argument --max-size: expected a size in MB, like 1.5 or 900kB, found '-1'; see"),
         (("--max-size", "9", "--variants", ","), "--variants: expected at least one name, found none"),
         (
@@ -226,18 +238,21 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
 
     data = mine.read_bytes()
     (tmp_path / "cut.json").write_bytes(data[: len(data) // 2])
-    (tmp_path / "newer.json").write_text(json.dumps({**json.loads(data), "format": 6}))
+    (tmp_path / "newer.json").write_text(json.dumps({**json.loads(data), "format": 99}))
     (tmp_path / "foreign.json").write_text("{}")
     (tmp_path / "empty").mkdir()
     for path, error in (
         ("cut.json", "cut.json: expected an edgenet results, found no whole JSON; make it again"),
         (
             "newer.json",
-            "newer.json: expected format 5 of an edgenet results, found 6; use the edgenet that made it, or a "
+            "newer.json: expected format 5 to 6 of an edgenet results, found 99; use the edgenet that made it, or a "
             "newer one",
         ),
         ("foreign.json", "foreign.json: expected an edgenet results, found another kind of file"),
-        ("empty", "empty: expected a bundle with results, found none; run `edgenet benchmark empty`"),
+        (
+            "empty",
+            "empty: expected a bundle, found no readable manifest.json in it; make one with `edgenet export`",
+        ),
         (
             "nowhere",
             "nowhere: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`",
@@ -247,13 +262,40 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
         assert refused("compare", "mine.json", path) == error
 
 
-def test_by_default_the_bundled_model_is_judged(tmp_path, run_here):
+def test_by_default_the_bundled_model_is_judged(tmp_path, run_here, tiny_bundle, monkeypatch):
     place = "build/mobilenet_v1_0.5_96"
     assert error_of(run_here("check", "--max-size", "9")) == (
         f"{place}: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`"
     )
-    written(tmp_path / place / "results" / "20250131-120000.json")
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    sealed(tmp_path / place, tiny_bundle.manifest, t20250131_120000=RESULTS)
     assert output_of(run_here("check", "--max-size", "9"))[0].startswith(f"{place}/results/20250131-120000.json: tiny ")
+
+
+@pytest.mark.parametrize("seal", [False, True], ids=["other bytes", "other bytes, sealed again"])
+@pytest.mark.parametrize("verb", ["check", "report", "compare"])
+def test_results_of_another_model_are_not_judged(tmp_path, run_here, tiny_bundle, monkeypatch, verb, seal):
+    """A gate that passes a model that nobody measured."""
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    bundle = sealed(tmp_path / "bundle", tiny_bundle.manifest, t20250131_120000=RESULTS)
+    options = {
+        "check": ("--max-drift", "0.05"),
+        "report": ("--out", "r.md"),
+        "compare": (written(tmp_path / "b.json"),),
+    }
+    path = bundle.folder / "results" / "20250131-120000.json"
+    assert run_here(verb, "bundle", *options[verb]).returncode == 0
+    before = path.read_bytes()
+    bundle.file("int8.tflite").write_bytes(b"another model")
+    if seal:
+        bundles.seal(bundle.folder, bundle.manifest)
+    error = error_of(run_here(verb, "bundle", *options[verb]))
+    expected = "expected results of these files on this machine, found none (ignored: 1 of an earlier export); run "
+    assert (expected if seal else "int8.tflite: expected ") in error
+    assert path.read_bytes() == before
+    if seal and verb == "check":  # by its own name, too
+        error = error_of(run_here(verb, "bundle/results/20250131-120000.json", *options[verb]))
+        assert ": these results are of an earlier export of " in error
 
 
 def test_the_grade_of_the_latencies_is_told(tmp_path, run_here):

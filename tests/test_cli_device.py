@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,27 +120,36 @@ def test_pack_does_not_overwrite_a_part_of_the_bundle(bundle, tmp_path, name):
     assert tree(tmp_path) == before
 
 
-def test_verify_a_packed_bundle_in_another_working_folder(device, tiny_bundle, packed_once):
+def test_verify_a_packed_bundle_in_another_working_folder(device, packed_once):
     packed = packed_once[1]
     (device / "tiny.tar.gz").unlink()
-    assert output_of(run(device, "verify", packed)) == ["build/tiny: 50 files, all as the manifest says"]
-    expected = {f"build/tiny/{name}": data for name, data in tree(tiny_bundle.folder).items()}
-    assert tree(device) == {"build": None, "build/tiny": None, **expected}
-    # What it unpacked is a bundle like any other.
-    assert output_of(run(device, "verify", "build/tiny")) == ["build/tiny: 50 files, all as the manifest says"]
+    assert output_of(run(device, "verify", packed)) == [f"{packed}: 50 files, all as the manifest says"]
+    assert tree(device) == {}
 
 
-def test_benchmark_a_packed_bundle_and_again(device):
+def test_benchmark_a_packed_bundle_and_again(device, cache_of_tests):
+    before = tree(device)
     lines = output_of(run(device, "benchmark", "tiny.tar.gz", "--threads", "1", *FAST))
-    (path,) = (device / "build" / "tiny" / "results").iterdir()
-    assert lines[-1] == f"results: {path.relative_to(device)}"
+    path = Path(lines[-1].removeprefix("results: "))
+    assert path.is_relative_to(cache_of_tests)
     results = path.read_bytes()
     found = json.loads(results)
     assert (found["bundle"], [m["name"] for m in found["measurements"]]) == ("tiny", ["int8"])
     assert found["measurements"][0]["drift"]["images"] == 43
-    # Unpacked over what is there, the results of before stay.
+    # What is unpacked is found again, with the results of before.
     output_of(run(device, "verify", "tiny.tar.gz"))
     assert path.read_bytes() == results
+    judged = output_of(run(device, "check", "tiny.tar.gz", "--max-size", "9"))
+    assert judged[0].startswith(f"{path}: tiny on ")
+    assert tree(device) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["doctor", "report"])
+def test_other_verbs_take_a_packed_bundle_too(device, verb):
+    output_of(run(device, "benchmark", "tiny.tar.gz", "--threads", "1", *FAST))
+    done = run(device, verb, "tiny.tar.gz", *(("--out", "r.md") if verb == "report" else ()))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("verb", ["verify", "benchmark"])
@@ -154,13 +165,72 @@ def test_a_damaged_packed_bundle_leaves_nothing(device, verb, damage):
     assert tree(device) == before
 
 
-def test_a_packed_bundle_is_not_unpacked_over_other_files(device):
+@pytest.mark.slow
+def test_a_folder_of_the_name_of_a_packed_bundle_is_left_alone(device):
     (device / "build" / "tiny").mkdir(parents=True)
     (device / "build" / "tiny" / "holiday.jpg").write_bytes(b"a picture")
     before = tree(device)
-    error = error_of(run(device, "verify", "tiny.tar.gz"))
-    assert error.startswith("build/tiny: expected a new folder or an earlier bundle to write to, found a folder with")
+    output_of(run(device, "verify", "tiny.tar.gz"))
+    output_of(run(device, "benchmark", "tiny.tar.gz", "--threads", "1", *FAST))
     assert tree(device) == before
+
+
+def test_a_file_without_a_bundle_is_measured_and_leaves_nothing_here(device, tiny_bundle, pictures, cache_of_tests):
+    path, folder = tiny_bundle.file("int8.tflite"), pictures / "evaluation"
+    before = tree(device)
+    flags = ("--threads", "1", "--rounds", "2", "--seconds", "0.001")
+    lines = output_of(run(device, "benchmark", path, "--images", folder, *flags))
+    written = Path(lines[-1].removeprefix("results: "))
+    assert written.is_relative_to(cache_of_tests)
+    (measured,) = json.loads(written.read_bytes())["measurements"]
+    expected = next(variant.drift for variant in tiny_bundle.manifest.variants if variant.name == "int8")
+    assert (measured["drift"]["images"], measured["drift"]["accuracy"]) == (43, expected.accuracy)
+    assert tree(device) == before
+
+
+FULL = """
+import os, sys
+from edgenet import files
+from edgenet.cli import main
+from edgenet.runtime import benchmark
+
+measure = benchmark.run
+
+def run(*arguments, **options):
+    results = measure(*arguments, **options)
+    place = os.fspath(sys.argv[1])
+    create = files._create
+
+    def full(path):
+        if os.fspath(path.absolute()).startswith(place):
+            raise OSError(28, "No space left on device", str(path))
+        return create(path)
+
+    files._create = full
+    return results
+
+benchmark.run = run
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--json", "full/found.json")])
+def test_results_go_to_another_place_when_theirs_is_full_at_the_end(device, tiny_bundle, options):
+    """A stick that is full, simulated: it filled up while the benchmark ran."""
+    shutil.copytree(tiny_bundle.folder, device / "full" / "tiny")
+    measured = ("benchmark", "full/tiny", "--variants", "int8", "--threads", "1", *FAST, *options)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(device / "full"), *measured], cwd=device, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "int8" in done.stdout  # the table
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("Error: full/")
+    assert "No space left on device" in line
+    path = Path(line.rpartition("; the results are in ")[2])
+    assert json.loads(path.read_bytes())["bundle"] == "tiny"
+    assert not (device / "full" / "found.json").exists()
+    assert not list((device / "full").rglob(".edgenet*"))
 
 
 # benchmark: what is measured
@@ -217,6 +287,7 @@ def test_layers_of_every_variant(device):
     assert len(results["measurements"]) == 4
 
 
+@pytest.mark.slow
 def test_layers_are_left_out_when_nobody_asks(device):
     done = run(device, "benchmark", "tiny.tar.gz", "--threads", "1", *FAST, "--json", "mine.json")
     assert "operator by operator" not in "\n".join(output_of(done))
@@ -233,6 +304,7 @@ def test_cooldown_works_where_nothing_tells_how_hot_it_is(measured):
         assert "heat" in results["condition"]["unseen"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CORES, reason="this system pins no process")
 def test_on_one_core_there_is_one(device):
     results = results_of(device, "--cpus", str(CORES[-1]))

@@ -19,6 +19,7 @@ def hasty(monkeypatch):
     monkeypatch.setattr(latency, "WARMUP_SECONDS", 1e-9)
 
 
+@pytest.mark.slow
 def test_a_diagnosis_is_printed_kept_and_reported(tiny_bundle, tmp_path, capsys, hasty):
     folder = tmp_path / "tiny"
     shutil.copytree(tiny_bundle.folder, folder)
@@ -36,8 +37,9 @@ def test_a_diagnosis_is_printed_kept_and_reported(tiny_bundle, tmp_path, capsys,
 
     # Beside results of the same files, the report has it; beside those of others, it does not.
     for name, files in (("20260101-000000", found.files), ("20260102-000000", {"int8.tflite": "00" * 32})):
-        (folder / "results" / f"{name}.json").write_bytes(records.to_json(results(files=files)))
-        assert main(["report", str(folder), "--out", str(tmp_path / f"{name}.md")]) == 0
+        path = folder / "results" / f"{name}.json"
+        path.write_bytes(records.to_json(results(files=files)))
+        assert main(["report", str(path), "--out", str(tmp_path / f"{name}.md")]) == 0
     assert "## Layers of int8, tiny" in (tmp_path / "20260101-000000.md").read_text()
     assert "## Layers of" not in (tmp_path / "20260102-000000.md").read_text()
 

@@ -23,6 +23,8 @@ from edgenet.records import KERAS, Measurement, Results, from_json
 from edgenet.runtime import bundle as bundles
 from edgenet.terminal import quiet
 
+pytestmark = pytest.mark.slow  # every test measures files that are made for it
+
 FAST = ("--threads", "1", "--rounds", "2", "--seconds", "0.001")
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 
@@ -105,13 +107,15 @@ def flat(pictures, top, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def measure(tmp_path, run_here):
+def measure(tmp_path, run_here, cache_of_tests):
     """Benchmark a file. Returns the lines on stdout, and the results as they were written."""
 
     def measure_one(path: Path, *options) -> tuple[list[str], Results]:
+        before = tree(tmp_path)
         lines = output_of(run_here("benchmark", path, *options, *FAST))
-        (written,) = (tmp_path / "build" / path.stem / "results").iterdir()
-        assert lines[-1] == f"results: build/{path.stem}/results/{written.name}"
+        assert tree(tmp_path) == before  # nothing is left in the working directory
+        written = Path(lines[-1].removeprefix("results: "))
+        assert written.is_relative_to(cache_of_tests)
         results = from_json(Results, written.read_bytes(), written.name)
         assert results.bundle == path.name
         written.unlink()
@@ -545,9 +549,8 @@ def test_a_broken_picture_is_named(tmp_path, run_here, made, flat):
 
 def test_an_earlier_result_stays_when_a_later_run_fails(tmp_path, run_here, made):
     shutil.copy(made / "int8.tflite", tmp_path / "mine.tflite")
-    assert output_of(run_here("benchmark", "mine.tflite", *FAST))
-    before = tree(tmp_path / "build")
-    assert len([path for path, data in before.items() if data]) == 1
+    assert output_of(run_here("benchmark", "mine.tflite", "--json", "found.json", *FAST))
     (tmp_path / "mine.tflite").write_bytes(b"no model")
-    error_of(run_here("benchmark", "mine.tflite", *FAST))
-    assert tree(tmp_path / "build") == before
+    before = tree(tmp_path)
+    error_of(run_here("benchmark", "mine.tflite", "--json", "found.json", *FAST))
+    assert tree(tmp_path) == before

@@ -5,7 +5,8 @@ Heavy imports stay inside `run`, so that --help answers at once.
 
 import argparse
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from edgenet.errors import EdgenetError
 from edgenet.records import ALLOWED
 
 if TYPE_CHECKING:
+    from edgenet.evidence.loading import Loaded
     from edgenet.runtime.bundle import Bundle
 
 
@@ -64,17 +66,20 @@ def default_bundle() -> Path:
 
 
 def open_bundle(path: Path) -> "Bundle":
-    """The bundle in a folder, or the one that is packed in a file, unpacked into build/. Its files are not checked.
+    """The bundle in a folder, or the one that is packed in a file, unpacked into the user's cache.
 
-    Raises EdgenetError when it is neither.
+    The files of a folder are not checked. Raises EdgenetError when it is neither.
     """
     from edgenet.runtime import archive
     from edgenet.runtime import bundle as bundles
 
-    if not archive.is_archive(path):
-        return bundles.load(path)
-    name = path.name.removesuffix(archive.SUFFIX).removesuffix(".tgz")
-    return archive.unpack(path, Path("build") / name)
+    return archive.unpack_to_cache(path) if archive.is_archive(path) else bundles.load(path)
+
+
+def tell(loaded: "Sequence[Loaded]") -> None:
+    """Say on stderr what is to be known of the choice of results."""
+    for note in dict.fromkeys(note for one in loaded for note in one.notes):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def require_tensorflow(verb: str) -> None:

@@ -14,6 +14,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", type=Path, metavar="FOLDER", help="default: the bundled images")
 
 
+def is_isolated(options: argparse.Namespace) -> bool:
+    return True
+
+
 def run(options: argparse.Namespace) -> None:
     from edgenet import bundled, images
     from edgenet.report.ablation_table import ablation_table

@@ -40,7 +40,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=0.05, help="of each variant in each round, about (default 0.05)"
     )
     parser.add_argument("--no-keras", action="store_true", help="leave the latency of Keras out")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="the results (default: a new file in BUNDLE/results)")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="the results (default: a new file in BUNDLE/results, or of an archive or a .tflite file in your cache)",
+    )
 
     parser.add_argument("--report", action="store_true", help="write a page beside the results, too")
     parser.add_argument("--api", metavar="NAME", default="interpreter", help="interpreter (default) or compiled")
@@ -57,8 +62,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     source.add_pictures(single)
 
 
+def is_isolated(options: argparse.Namespace) -> bool:
+    return options.model is not None
+
+
 def run(options: argparse.Namespace) -> None:
-    from edgenet import files, records
+    from edgenet import cache, files, records
     from edgenet.report.results_table import results_table
     from edgenet.runtime import benchmark, host
     from edgenet.runtime import bundle as bundles
@@ -78,10 +87,11 @@ def run(options: argparse.Namespace) -> None:
     try:
         with ExitStack() as running:
             if of_file:
-                folder, subject = Path("build") / measured.stem, _of_file(measured, options, progress, running)
+                folder, subject = None, _of_file(measured, options, progress, running)
             else:
                 folder, subject = _of_bundle(measured, options, progress)
-            files.check_writable(options.json or folder / bundles.RESULTS / "new.json")
+            if options.json or folder:
+                files.check_writable(options.json or folder / bundles.RESULTS / "new.json")
             results = benchmark.run(
                 subject,
                 progress,
@@ -95,14 +105,28 @@ def run(options: argparse.Namespace) -> None:
             )
     finally:
         progress.close()
-    data = records.to_json(results)
-    if options.json:
-        files.write_whole(options.json, data)
-    path = options.json or bundles.write_result(folder, data)
     print(results_table(results))
+    path, failure = _keep(records.to_json(results), options.json, folder or cache.folder("files"))
     print(f"\nresults: {path}")
     if options.report:
         print(report.beside(path))
+    if failure:
+        raise EdgenetError(f"{failure}; the results are in {path}")
+
+
+def _keep(data: bytes, file: Path | None, folder: Path) -> tuple[Path, str | None]:
+    """Write results to `file`, or into a folder. Returns where they are, and what was wrong with the place if that is
+    another one: a measurement is not lost because a disk is full or a stick was pulled out."""
+    from edgenet import files
+    from edgenet.runtime import bundle as bundles
+
+    try:
+        if not file:
+            return bundles.write_result(folder, data), None
+        files.write_whole(file, data)
+        return file, None
+    except EdgenetError as error:
+        return bundles.keep_result(data), str(error)
 
 
 def _of_bundle(path: Path, options: argparse.Namespace, progress: "Progress") -> tuple[Path, "Subject"]:

@@ -15,6 +15,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     source.add(parser)
 
 
+def is_isolated(options: argparse.Namespace) -> bool:
+    return True
+
+
 def run(options: argparse.Namespace) -> None:
     from edgenet import bundled, images
     from edgenet.report.calibration_table import calibration_table

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from edgenet.commands import add_results, default_bundle, limits, names, open_bundle
+from edgenet.commands import add_results, default_bundle, limits, names, open_bundle, tell
 from edgenet.errors import EdgenetError
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "runner finds; in bundles only",
     )
     limits.add(parser)
+
+
+def is_isolated(options: argparse.Namespace) -> bool:
+    return options.apps
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,6 +53,10 @@ def _by_limits(options: argparse.Namespace, asked: "Limits") -> list[tuple[str, 
     from edgenet.report.verdict_table import verdict_table
 
     loaded = loading.load(options.results)
+    for one in loaded:
+        if one.stale:
+            raise EdgenetError(f"{one.notes[0]}; run `edgenet benchmark {one.path.parent.parent}`")
+    tell(loaded)
     judged = [verdict.judge(one.results, asked, options.variants, str(one.path)) for one in loaded]
     return [
         (

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from edgenet.commands import tell
+
 HELP = "compare results: one bundle on several devices, or several bundles on one"
 
 
@@ -17,4 +19,6 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.evidence import comparison, loading
     from edgenet.report.comparison_table import comparison_table
 
-    print(comparison_table(comparison.compare(loading.load(options.results), not options.no_latency)))
+    loaded = loading.load(options.results)
+    tell(loaded)
+    print(comparison_table(comparison.compare(loaded, not options.no_latency)))

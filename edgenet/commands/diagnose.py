@@ -13,6 +13,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=200, metavar="COUNT", help="evaluation images (default 200)")
 
 
+def is_isolated(options: argparse.Namespace) -> bool:
+    return True
+
+
 def run(options: argparse.Namespace) -> None:
     from edgenet import files, records
     from edgenet.report.diagnosis_table import diagnosis_table

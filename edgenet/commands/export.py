@@ -10,7 +10,7 @@ HELP = "turn a Keras model and calibration images into a bundle of .tflite files
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    source.add(parser)
+    source.add(parser, positional=True)
     pictures = parser.add_argument_group("images")
     pictures.add_argument("--calibration", type=Path, metavar="FOLDER", help="images that set the integer ranges")
     pictures.add_argument(
@@ -45,6 +45,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--no-apps", action="store_true", help="do not ask the Task Library of mobile apps what it finds"
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the bundle (default build/<model name>)")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files in FOLDER that are not part of the earlier bundle and are in the way of the new one",
+    )
+
+
+def is_isolated(options: argparse.Namespace) -> bool:
+    return True
 
 
 def run(options: argparse.Namespace) -> None:
@@ -59,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     credits = _credits(options)
     wanted = source.find(options)
     out = options.out or Path("build") / wanted.name
-    bundles.check_replaceable(out)
+    bundles.check_replaceable(out, force=options.force)
     files.check_writable(out / bundles.MANIFEST if out.exists() else out)
     calibration, evaluation = _folders(options, wanted)
     require_tensorflow("export")
@@ -76,11 +85,19 @@ def run(options: argparse.Namespace) -> None:
             pictures = sets.choose(calibration, evaluation, labels, options.truth)
             if options.fresh_head:
                 progress.note("the last layer is untrained: agreement and accuracy mean nothing")
-            for note in pictures.notes:
+            for note in (*classifier.notes, *pictures.notes):
                 progress.note(note)
             about = About(wanted.name, **{**wanted.credits, **credits})
             bundle = export(
-                classifier, out, progress, name=wanted.name, labels=labels, sets=pictures, options=chosen, about=about
+                classifier,
+                out,
+                progress,
+                name=wanted.name,
+                labels=labels,
+                sets=pictures,
+                options=chosen,
+                about=about,
+                force=options.force,
             )
     finally:
         progress.close()

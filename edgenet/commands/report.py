@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenet.commands import add_results, default_bundle, limits, names
+from edgenet.commands import add_results, default_bundle, limits, names, tell
 from edgenet.errors import EdgenetError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> None:
 
     asked = limits.of(options)
     loaded = loading.load(options.results or [default_bundle()])
+    tell(loaded)
     out = options.out or loaded[0].path.with_suffix(PAGE)
     if out.suffix.lower() not in FORMATS:
         raise EdgenetError(f"--out: expected a file that ends in {', '.join(FORMATS)}, found {out.name!r}")

@@ -13,6 +13,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FOLDER", default=Path("build/train"), help="default build/train")
 
 
+def is_isolated(options: argparse.Namespace) -> bool:
+    return True
+
+
 def run(options: argparse.Namespace) -> None:
     from edgenet.model import dataset
 

@@ -14,6 +14,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from edgenet.runtime import bundle as bundles
 
-    bundle = open_bundle(options.bundle or default_bundle())
-    count = bundles.verify(bundle)
-    print(f"{bundle.folder}: {count:,} files, all as the manifest says")
+    path = options.bundle or default_bundle()
+    count = bundles.verify(open_bundle(path))
+    print(f"{path}: {count:,} files, all as the manifest says")

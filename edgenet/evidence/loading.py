@@ -1,48 +1,163 @@
-"""Find and read results: files that `edgenet benchmark` wrote, or bundles that hold some."""
+"""Find and read results: files that `edgenet benchmark` wrote, or bundles that hold some.
+
+Of a bundle, only results count that are of its files: every hash that they name is the one in its manifest. Others, of
+an earlier export for instance, stay where they are, and are named.
+"""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgenet import records
+from edgenet import files, records
 from edgenet.errors import EdgenetError
-from edgenet.records import Diagnosis, Results
-from edgenet.runtime.bundle import RESULTS
+from edgenet.records import LITERT_JS, Conformance, Diagnosis, Manifest, Results
+from edgenet.records.apps import TOO_NEW
+from edgenet.records.form import MAX_BYTES
+from edgenet.runtime import archive, host
+from edgenet.runtime import bundle as bundles
+from edgenet.runtime.bundle import RESULTS, Bundle
 
-# Results are a few hundred kB; what is larger by far is none, and is not read into memory.
-LARGEST = 200_000_000
+# Ignored files that a note names.
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Results, the file that they are from, and what tells them from the others that were loaded with them."""
+    """Results, the file that they are from, and what tells them from the others that were loaded with them.
+
+    notes: what is to be known of the choice. apps: what mobile libraries made of the bundle, where it is known. stale:
+    whether they lie in a bundle whose files are others now.
+    """
 
     path: Path
     name: str
     results: Results
+    notes: tuple[str, ...] = ()
+    apps: tuple[Conformance, ...] = ()
+    stale: bool = False
 
 
 def load(paths: Sequence[Path]) -> list[Loaded]:
-    """Read results, from files, or the newest ones of bundles. Raises EdgenetError when a path has none."""
-    files = list(dict.fromkeys(newest(path) if path.is_dir() else path for path in paths))
-    read = [records.from_json(Results, _bytes(file), str(file)) for file in files]
-    for file, one in zip(files, read, strict=True):
-        if not one.measurements or not all(measurement.latency for measurement in one.measurements):
-            raise EdgenetError(f"{file}: expected results with measurements, found none; measure again")
-    return [Loaded(*loaded) for loaded in zip(files, _names(read), read, strict=True)]
+    """Read results, from files, or the newest ones of bundles, packed or not. Diagnoses among the files are skipped.
+
+    Raises EdgenetError when a path has none.
+    """
+    read: dict[Path, Loaded] = {}
+    for path in paths:
+        found = _of_bundle(path) if path.is_dir() or archive.is_archive(path) else _of_file(path)
+        if found:
+            read.setdefault(found.path, found)
+    if not read:
+        raise EdgenetError(
+            f"{paths[0]}: expected results, found a diagnosis of layers; name a file that `edgenet benchmark` wrote"
+        )
+    for found in read.values():
+        if not found.results.measurements or not all(m.latency for m in found.results.measurements):
+            raise EdgenetError(f"{found.path}: expected results with measurements, found none; measure again")
+    names = _names([found.results for found in read.values()])
+    return [replace(found, name=name) for found, name in zip(read.values(), names, strict=True)]
 
 
-def newest(folder: Path) -> Path:
-    """The last results in a bundle. Raises EdgenetError when there are none."""
-    # Named by the time; a second one of the same second ends in -2.
-    found = sorted(
-        (path for path in (folder / RESULTS).glob("*.json") if re.fullmatch(r"\d+-\d+(-\d+)?", path.stem)),
-        key=lambda path: [int(number) for number in path.stem.split("-")],
+def unloadable(loaded: Loaded) -> dict[str, str]:
+    """Why a mobile library that was asked at export does not load a variant, by its name."""
+    return {
+        variant: f"{library.library} {library.version} does not load it: {why}"
+        for library in loaded.apps
+        for variant, why in library.impossible.items()
+        if why.startswith(TOO_NEW)
+    }
+
+
+def newest(path: Path) -> Path:
+    """The last results in a bundle that are of its files and of this machine. Raises EdgenetError without any."""
+    return _of_bundle(path).path
+
+
+def _of_file(path: Path) -> Loaded | None:
+    """Results in a file; None for a diagnosis, which reports find by themselves."""
+    data = _bytes(path)
+    try:
+        results = records.from_json(Results, data, str(path))
+    except EdgenetError:
+        with suppress(EdgenetError):
+            records.from_json(Diagnosis, data, str(path))
+            return None
+        raise
+    if path.absolute().parent.name != RESULTS:
+        return Loaded(path, "", results)
+    try:
+        bundle = bundles.load(path.absolute().parent.parent)
+    except EdgenetError:  # it lies in some other folder of that name
+        return Loaded(path, "", results)
+    if _are_of(results, bundle.manifest):
+        return Loaded(path, "", results, apps=bundle.manifest.apps)
+    return Loaded(
+        path, "", results, (f"{path}: these results are of an earlier export of {bundle.folder}",), stale=True
     )
-    if not found:
-        raise EdgenetError(f"{folder}: expected a bundle with results, found none; run `edgenet benchmark {folder}`")
-    return found[-1]
+
+
+def _of_bundle(path: Path) -> Loaded:
+    """The newest results of this machine among those of a bundle's files. Raises EdgenetError when there are none."""
+    bundle = archive.unpack_to_cache(path) if archive.is_archive(path) else bundles.load(path)
+    bundles.verify(bundle)
+    mine, others, earlier, damaged = [], [], [], []
+    for file in _dated(bundle):
+        try:
+            results = records.from_json(Results, _bytes(file), str(file))
+        except EdgenetError:
+            damaged.append(file)
+            continue
+        if not _are_of(results, bundle.manifest):
+            earlier.append(file)
+        else:
+            (mine if _is_of_this_machine(results) else others).append((file, results))
+    kinds = {
+        "of an earlier export": earlier,
+        "of browsers or other machines": [file for file, _ in others],
+        "that cannot be read": damaged,
+    }
+    if not mine:
+        ignored = "; ".join(f"{len(some):,} {kind}" for kind, some in kinds.items() if some)
+        name = f", or name a file, such as {others[-1][0]}" if others else ""
+        raise EdgenetError(
+            f"{path}: expected results of these files on this machine, found none"
+            f"{f' (ignored: {ignored})' if ignored else ''}; run `edgenet benchmark {path}`{name}"
+        )
+    newest_file, results = mine[-1]
+    newer = [file for file, _ in others if _order(file) > _order(newest_file)]
+    kinds["of browsers or other machines"] = newer
+    notes = [f"ignored: results {kind}: {_listed(some)}" for kind, some in kinds.items() if some]
+    return Loaded(newest_file, "", results, tuple(notes), bundle.manifest.apps)
+
+
+def _are_of(results: Results, manifest: Manifest) -> bool:
+    """Whether results are of a bundle's files: every hash that they name is that of the manifest."""
+    return bool(results.files) and all(
+        path in manifest.files and manifest.files[path].sha256 == digest for path, digest in results.files.items()
+    )
+
+
+def _is_of_this_machine(results: Results) -> bool:
+    machine = results.machine
+    return results.api != LITERT_JS and (machine.cpu, machine.architecture) == host.identity()
+
+
+def _dated(bundle: Bundle) -> list[Path]:
+    """The results of a bundle, the oldest first: files that are named by the time."""
+    found = (bundle.folder / RESULTS).glob("*.json")
+    return sorted((path for path in found if re.fullmatch(r"\d+-\d+(-\d+)?", path.stem)), key=_order)
+
+
+def _order(path: Path) -> list[int]:
+    # A second one of the same second ends in -2.
+    return [int(number) for number in path.stem.split("-")]
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - MAX_NAMED:,} more" if len(paths) > MAX_NAMED else ""
+    return ", ".join(path.name for path in paths[-MAX_NAMED:]) + more
 
 
 def diagnoses(loaded: Sequence[Loaded]) -> list[Diagnosis]:
@@ -58,9 +173,7 @@ def diagnoses(loaded: Sequence[Loaded]) -> list[Diagnosis]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST:
-            raise EdgenetError(f"{path}: expected results, found {path.stat().st_size:,} bytes, which are none")
-        return path.read_bytes()
+        return files.read(path, MAX_BYTES[Results])
     except OSError as error:
         raise EdgenetError(
             f"{path}: expected a file of results, found: {error.strerror}; make one with `edgenet benchmark`"

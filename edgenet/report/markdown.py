@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from edgenet.evidence.loading import Loaded
+from edgenet.evidence.loading import Loaded, unloadable
 from edgenet.evidence.recommendation import recommend
 from edgenet.evidence.verdict import Limits, judge
 from edgenet.records import Diagnosis
@@ -23,7 +23,7 @@ def markdown(
 
 def _results(one: Loaded, limits: Limits, variants: Sequence[str] | None) -> Iterator[str]:
     results = one.results
-    recommendation = recommend(results, limits)
+    recommendation = recommend(results, limits, unloadable(one))
     yield f"# {escaped(one.name)}"
     yield f"**{escaped(recommendation.sentence)}**"
     if recommendation.others:

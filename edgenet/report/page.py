@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from edgenet.evidence.loading import Loaded
+from edgenet.evidence.loading import Loaded, unloadable
 from edgenet.evidence.recommendation import recommend
 from edgenet.evidence.verdict import Limits, judge
 from edgenet.records import Diagnosis, Flip, Measurement, Results
@@ -101,7 +101,7 @@ def _part(place: int, one: Loaded, count: int, limits: Limits, variants: Sequenc
         "path": one.path.name,
         "results": results,
         "reference": results.reference_name,
-        "recommendation": recommend(results, limits),
+        "recommendation": recommend(results, limits, unloadable(one)),
         "verdicts": judge(results, limits, variants, str(one.path)) if limits else [],
         "tables": [table for table in (cost_table(results), drift_table(results)) if table[1]],
         "plots": drawn,
