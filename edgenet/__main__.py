@@ -1,8 +1,12 @@
 """python -m edgenet"""
 
+import os
 import sys
 
-from edgenet.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    # Python puts the working directory first, where a numpy.py or secrets.py of the user's may lie.
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
+
+    from edgenet.cli import run
+
+    sys.exit(run())

@@ -1,5 +1,6 @@
 """What several tests need: a small model with seeded weights, pictures, bundles made of them, and commands."""
 
+import os
 import random
 import signal
 import subprocess
@@ -26,6 +27,18 @@ SPLITS = {"calibration": (6, 6, 6, 6), "evaluation": (11, 11, 11, 10)}
 def pytest_runtest_setup() -> None:
     """Keras' initializers draw their seeds from Python's: models that a test makes are the same in every run."""
     random.seed(20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests(tmp_path_factory):
+    """A cache of its own for each run of the tests, child processes included, and not that of the user."""
+    place = tmp_path_factory.mktemp("cache")
+    matplotlib = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(place))
+        # Matplotlib's list of fonts takes seconds to make.
+        patch.setenv("MPLCONFIGDIR", os.environ.get("MPLCONFIGDIR") or str(matplotlib))
+        yield place
 
 
 @pytest.fixture

@@ -326,6 +326,7 @@ def test_verify_takes_the_bundled_model_by_default(exported):
     assert output_of(run(exported[1], "verify")) == ["build/mobilenet_v1_0.5_96: 1,004 files, all as the manifest says"]
 
 
+@pytest.mark.slow
 def test_export_of_a_model_of_ones_own(tmp_path, own):
     lines = output_of(run(tmp_path, "export", *own, "--batch", "3", "--io", "int8"))
     assert [line.split(":")[0] for line in lines] == [
@@ -469,6 +470,7 @@ def test_export_into_the_working_folder_leaves_nothing_half_done(tmp_path, run_h
         assert "manifest.json" in tree(here)
 
 
+@pytest.mark.slow
 def test_export_refuses_images_in_both_folders(tmp_path, run_here, own, bundle):
     # The same pixels under another name and in another format: the content counts.
     with Image.open(tmp_path / "calibration/cat/02.png") as picture:
@@ -519,6 +521,7 @@ def small_disk(tmp_path) -> Path:
     subprocess.run(("umount", place), check=True)
 
 
+@pytest.mark.slow
 def test_export_to_a_full_disk(tmp_path, run_here, own, small_disk):
     before = tree(tmp_path)
     error = error_of(run_here("export", *own, "--out", "disk/bundle"))
@@ -589,6 +592,7 @@ def test_no_bundle(tmp_path, verb, arguments, expected):
 # ablate
 
 
+@pytest.mark.slow
 def test_ablate_shows_each_step(bundle, pictures, run_here):
     lines = output_of(run_here("ablate", bundle, "--calibration", pictures / "calibration"))
     assert lines[0].split() == ["int8", "by", "top-1", "accuracy", "ties", "seconds"]
@@ -661,6 +665,7 @@ def test_benchmark(tmp_path, bundle):
     assert output_of(run(tmp_path, "verify", "bundle"))
 
 
+@pytest.mark.slow
 def test_benchmark_of_some_variants_to_a_file_of_ones_choice(tmp_path, bundle):
     before = tree(bundle)
     options = ("--variants", "int8, float32", "--threads", "2,1", "--json", "new/mine.json", "--no-keras")
@@ -836,6 +841,7 @@ def test_benchmark_interrupted(tmp_path, interrupt, bundle, sent, step, processe
     assert tree(tmp_path) == before
 
 
+@pytest.mark.slow
 @linux
 def test_an_interrupted_benchmark_takes_the_folder_it_made_with_it(tmp_path, interrupt, bundle):
     before = tree(tmp_path)

@@ -382,6 +382,7 @@ def test_few_pictures_are_warned_of(tmp_path, run_here, made, data, pictures):
     assert {"level": "warning", "text": "3 different images are few; take 50 or more, of all kinds"} in findings
 
 
+@pytest.mark.slow
 def test_what_is_passed_over_is_counted(tmp_path, run_here, made, data, pictures):
     folder = tmp_path / "mixed"
     (folder / ".thumbnails").mkdir(parents=True)
@@ -538,6 +539,7 @@ def test_the_bundled_images_fit_the_bundled_model(tmp_path, run_here, words):
     assert not tree(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_bundled_images_in_a_wrong_range(tmp_path, run_here):
     done = run_here("calibrate", "check", "--input-range", "0,1")
     assert done.returncode == 1

@@ -164,6 +164,7 @@ def benchmark_damaged(tmp_path, run_here, tiny_bundle, monkeypatch):
     return benchmark_each
 
 
+@pytest.mark.slow
 def test_damaged_files_give_a_result_or_one_line(benchmark_damaged):
     assert benchmark_damaged(range(1_000, 1_005)).total() == 5
 

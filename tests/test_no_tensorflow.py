@@ -78,6 +78,7 @@ def edgenet(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, "-m", "edgenet", *arguments], capture_output=True, text=True, env=env)
 
 
+@pytest.mark.slow
 def test_a_benchmark_without_tensorflow_works_to_its_end(tiny_bundle, tmp_path, bare):
     path = tmp_path / "results.json"
     flags = ("--rounds", "2", "--seconds", "0.002", "--threads", "1", "--json", str(path))

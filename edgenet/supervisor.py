@@ -1,0 +1,70 @@
+"""Runs a command in a process of its own, and says in one line why that crashed, if it did.
+
+TensorFlow and the libraries that read model files are large C++ programs, which a damaged file can crash. The command's
+own process then dies without a word; this one removes what it has left half-written, and tells.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgenet import files, logs, terminal
+from edgenet.errors import EdgenetError
+from edgenet.runtime import child
+
+MODULE = "edgenet.supervisor"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run `edgenet` with these arguments. Returns its exit code.
+
+    Raises EdgenetError when its process crashed or was killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgenet-") as folder:
+        journal, held = Path(folder, "journal"), Path(folder, "output")
+        record = {"arguments": list(arguments), "journal": str(journal), "held": str(held)}
+        process = subprocess.Popen(child.command(MODULE), stdin=subprocess.PIPE, env=child.environment())
+        with suppress(OSError), process.stdin:
+            process.stdin.write(json.dumps(record).encode() + b"\n")
+        with _forwarded(process):
+            code = process.wait()
+        if code >= 0:
+            return code
+        files.remove_temporaries(journal)
+        text = held.read_text(errors="replace") if held.is_file() else ""
+        log = logs.write(arguments, text)
+        raise EdgenetError(f"{arguments[0]}: {child.death(code, text)}; log: {log}")
+
+
+@contextmanager
+def _forwarded(process: subprocess.Popen) -> Iterator[None]:
+    """Leave it to the process to end itself when this one is told to end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def forward(number, _frame) -> None:
+        with suppress(OSError):
+            process.send_signal(number)
+
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, forward) for number in known}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    from edgenet.cli import main
+
+    request = json.loads(sys.stdin.buffer.readline())
+    files.journal, terminal.held_file = Path(request["journal"]), Path(request["held"])
+    sys.exit(main(request["arguments"]))
