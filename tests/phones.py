@@ -14,8 +14,17 @@ class Phone:
     """Asks a server over one connection, as a browser would. cookie: what it sends, if anything."""
 
     def __init__(self, server: Server):
+        self._server = server
         self._connection = HTTPConnection(*server.server_address[:2], timeout=20)
         self.cookie = None
+
+    def again(self) -> "Phone":
+        """The same phone on a new connection, as after a refusal, which ends the connection."""
+        return Phone(self._server)
+
+    def begin(self) -> str:
+        """The name of a new run."""
+        return json.loads(self.post("/runs").data)["id"]
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> SimpleNamespace:
         if self.cookie:

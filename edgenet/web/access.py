@@ -3,12 +3,15 @@
 import ipaddress
 import secrets
 import socket
+from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
 from edgenet.errors import EdgenetError
 
 COOKIE = "edgenet"
+# Sessions at a time; a new one takes the place of that which was not used for longest.
+MAX_SESSIONS = 64
 
 
 class Doors:
@@ -20,7 +23,7 @@ class Doors:
     def __init__(self, guarded: bool):
         self._guarded = guarded
         self._show: Callable[[str], None] = lambda token: None
-        self._sessions: set[str] = set()
+        self._sessions: OrderedDict[str, None] = OrderedDict()
         self._lock = Lock()
         self._token = secrets.token_urlsafe(16)
 
@@ -36,14 +39,22 @@ class Doors:
             if not self._guarded or not secrets.compare_digest(token.encode(), self._token.encode()):
                 return None
             session = secrets.token_urlsafe(32)
-            self._sessions.add(session)
+            self._sessions[session] = None
+            if len(self._sessions) > MAX_SESSIONS:
+                self._sessions.popitem(last=False)
             self._token = secrets.token_urlsafe(16)
             self._show(self._token)
         return session
 
     def knows(self, session: str | None) -> bool:
         """Whether somebody with this session, or without one, may come in."""
-        return not self._guarded or session in self._sessions
+        if not self._guarded:
+            return True
+        with self._lock:
+            if session not in self._sessions:
+                return False
+            self._sessions.move_to_end(session)
+        return True
 
 
 def given_address(text: str) -> str:

@@ -1,9 +1,12 @@
 """The files that a browser gets: the page, LiteRT.js, and the bundle's models; each by one exact path, nothing else."""
 
+import io
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from edgenet.errors import EdgenetError
 
@@ -22,10 +25,15 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Sent:
-    """What is sent for a path."""
+    """What is sent for a path: `size` bytes of a stream, which the receiver closes."""
 
-    data: bytes
+    stream: BinaryIO
+    size: int
     type: str
+
+    @classmethod
+    def of(cls, data: bytes, kind: str) -> "Sent":
+        return cls(io.BytesIO(data), len(data), kind)
 
 
 class Files:
@@ -55,9 +63,11 @@ class Files:
         if found is None:
             return None
         try:
-            data = found.read_bytes()
+            if path == "/litert/core.js":  # no import map reaches a worker
+                data = found.read_bytes().replace(b'"@litertjs/wasm-utils"', b'"./wasm-utils.js"')
+                return Sent.of(data, TYPES[found.suffix])
+            # Models are large: never whole in memory, for each of many connections.
+            stream = found.open("rb")
+            return Sent(stream, os.fstat(stream.fileno()).st_size, TYPES[found.suffix])
         except OSError as error:
             raise EdgenetError(f"{found.name}: expected a file to send, found: {error.strerror}") from error
-        if path == "/litert/core.js":  # no import map reaches a worker
-            data = data.replace(b'"@litertjs/wasm-utils"', b'"./wasm-utils.js"')
-        return Sent(data, TYPES[found.suffix])

@@ -14,7 +14,8 @@ from edgenet.runtime import benchmark, latency, trust
 from edgenet.runtime.benchmark import Subject
 from edgenet.runtime.drift import Tally
 from edgenet.runtime.gallery import Gallery
-from edgenet.runtime.runner import Runner, dequantize
+from edgenet.runtime.remote import About
+from edgenet.runtime.runner import dequantize
 from edgenet.runtime.sensors import Reading
 from edgenet.runtime.trust import FAIR, POOR, Phase, Reason
 from edgenet.web.pictures import Pictures
@@ -38,19 +39,21 @@ class Counted:
 class Run:
     """Takes the scores of each variant, chunk after chunk, then the seconds. One thread at a time."""
 
-    def __init__(self, subject: Subject, runners: dict[str, Runner], pictures: Pictures):
-        self._subject, self._runners, self._pictures = subject, runners, pictures
-        self._tallies = {name: Tally(subject.scores) for name in runners}
-        self._done = dict.fromkeys(runners, 0)
+    def __init__(self, subject: Subject, models: dict[str, About], pictures: Pictures):
+        self._subject, self._models, self._pictures = subject, models, pictures
+        self._tallies = {
+            name: Tally(subject.scores, model=name, reference="Keras", labels=subject.labels) for name in models
+        }
+        self._done = dict.fromkeys(models, 0)
         self._gallery = Gallery()
         self._lock = Lock()
 
     def bytes_of(self, variant: str, number: int) -> int:
         """The size of the scores of a chunk. Raises EdgenetError when there is no such variant or chunk."""
-        if variant not in self._runners or not 0 <= number < self._pictures.chunks:
+        if variant not in self._models or not 0 <= number < self._pictures.chunks:
             raise EdgenetError(f"expected a variant and a chunk of the bundle, found {variant!r} and {number}")
-        runner = self._runners[variant]
-        return len(self._pictures.chunk(number).pictures) * runner.classes * runner.output_dtype.itemsize
+        model = self._models[variant]
+        return len(self._pictures.chunk(number).pictures) * model.classes * np.dtype(model.output_dtype).itemsize
 
     def add(self, variant: str, number: int, data: bytes) -> Counted:
         """Count the output tensors (pictures, classes) of a chunk, as they lie in memory, little-endian.
@@ -61,9 +64,10 @@ class Run:
         expected = self.bytes_of(variant, number)
         if len(data) != expected:
             raise EdgenetError(f"expected {expected:,} bytes of scores, found {len(data):,}")
-        chunk, runner = self._pictures.chunk(number), self._runners[variant]
-        values = np.frombuffer(data, runner.output_dtype.newbyteorder("<")).reshape(len(chunk.pictures), -1)
-        scores = dequantize(values.astype(runner.output_dtype), *runner.output_quantization)
+        chunk, model = self._pictures.chunk(number), self._models[variant]
+        dtype = np.dtype(model.output_dtype)
+        values = np.frombuffer(data, dtype.newbyteorder("<")).reshape(len(chunk.pictures), -1)
+        scores = dequantize(values.astype(dtype), model.output_scale, model.output_zero_point)
         with self._lock:
             tally = self._tallies[variant]
             if number not in (self._done[variant], self._done[variant] - 1):
@@ -80,12 +84,12 @@ class Run:
 
         Raises EdgenetError when chunks are missing, or the report is not as agreed.
         """
-        report = _Report(data, tuple(self._runners))
+        report = _Report(data, tuple(self._models))
         with self._lock:
             for name, done in self._done.items():
                 if done < self._pictures.chunks:
                     raise EdgenetError(f"expected {self._pictures.chunks} chunks of {name}, found {done}")
-            measurements = tuple(self._measurement(name, report) for name in self._runners)
+            measurements = tuple(self._measurement(name, report) for name in self._models)
         return benchmark.record(
             self._subject,
             api=LITERT_JS,

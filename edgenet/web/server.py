@@ -1,30 +1,43 @@
 """The web server: what is asked and answered over HTTP, and what is refused.
 
-Python's own server, a thread for each connection. Every path is one of a fixed list, every body has a size that is
-known before it is read, and whoever stops in the middle leaves nothing behind.
+Python's own server, a thread for each connection, and a limit to those. Every path is one of a fixed list, every
+request has a size and a time that it may take, and one that stops in the middle leaves nothing behind.
 """
 
+import io
 import json
 import re
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore
 
 from edgenet.errors import EdgenetError
 from edgenet.web.access import COOKIE
+from edgenet.web.files import Sent
 from edgenet.web.service import RefusalError, Service
 
-# Seconds of silence after which a connection is closed.
-PATIENCE = 30
-# Connections that wait for a thread.
-BACKLOG = 256
+# Seconds of silence after which a connection is closed; and those in which a request's head, silence before it
+# included, and its body must have come, so that a byte now and then holds no connection.
+PATIENCE, HEAD_SECONDS, BODY_SECONDS = 30, 60, 60
+# Connections that are served at a time, and those that wait to be accepted.
+MAX_CONNECTIONS, BACKLOG = 256, 256
+# Reports that are read at a time, each of up to LARGEST_BODY.
+MAX_REPORTS = 16
+# Bytes of a request's head; a browser's has about 1,000. Python limits the request line to half as many.
+MAX_HEAD_BYTES = 131_072
+# Bytes that are sent at a time; each such piece has PATIENCE seconds.
+PIECE_BYTES = 65_536
 # The largest body that is no scores: a phone's report.
 LARGEST_BODY = 8_000_000
 
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 NO_SESSION = "this link was used before or is wrong; scan the code that is shown now"
 
 SCORES = re.compile(r"/runs/([\w-]{1,64})/scores/([\w.-]{1,64})/([0-9]{1,9})")
@@ -58,6 +71,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, address: str, port: int, service: Service, tls: ssl.SSLContext | None = None):
         self.service, self.tls = service, tls
+        self.reports = BoundedSemaphore(MAX_REPORTS)
+        self._free = BoundedSemaphore(MAX_CONNECTIONS)
         try:
             super().__init__((address, port), _Handler)
         except OSError as error:
@@ -65,6 +80,34 @@ class Server(ThreadingHTTPServer):
                 f"serve: expected a free port at {address}, found {port}: {error.strerror}; name another with --port"
             ) from error
         self.address = f"{'https' if tls else 'http'}://{address}:{self.server_port}/"
+
+    def process_request(self, request: socket.socket, client_address) -> None:
+        if not self._free.acquire(blocking=False):
+            self._turn_away(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread was started
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: socket.socket, client_address) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def _turn_away(self, request: socket.socket) -> None:
+        """Refuse one connection too many, without waiting for it."""
+        with suppress(OSError):
+            request.setblocking(False)
+            if not self.tls:  # a client that expects a handshake understands no answer
+                request.send(BUSY)
+        self.shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        self.service.close()
 
     def finish_request(self, request: socket.socket, client_address) -> None:
         request.settimeout(PATIENCE)
@@ -80,11 +123,48 @@ class Server(ThreadingHTTPServer):
             self.service.tell(f"fault: {type(error).__name__}: {error}")
 
 
+class _Reader(io.RawIOBase):
+    """What a connection sends, until so many seconds or bytes are over."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+        self.allow(0, 0)
+
+    def allow(self, seconds: float, count: int) -> None:
+        """From now on, give what comes within `seconds`, and about `count` bytes of it."""
+        self._deadline, self._left = time.monotonic() + seconds, count
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        """Raises TimeoutError, and ConnectionError after too many bytes."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took too long")
+        if self._left <= 0:
+            raise ConnectionError("the request was too large")
+        self._connection.settimeout(min(PATIENCE, left))
+        count = self._connection.recv_into(buffer)
+        self._left -= count
+        return count
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "edgenet", ""
     server: Server
     _cookie: str | None = None
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._reader = _Reader(self.connection)
+        self.rfile = io.BufferedReader(self._reader)
+
+    def handle_one_request(self) -> None:
+        self._reader.allow(HEAD_SECONDS, MAX_HEAD_BYTES)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -92,29 +172,28 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(self._post)
 
-    def _answer(self, made: Callable[[str], tuple[bytes, str]]) -> None:
+    def _answer(self, made: Callable[[str], Sent]) -> None:
         try:
             self._check_host()
-            data, kind = made(self.path.split("?")[0])
-            self._send(HTTPStatus.OK, data, kind)
+            self._send(HTTPStatus.OK, made(self.path.split("?")[0]))
         except RefusalError as refusal:
             self._refuse(refusal.status, str(refusal))
         except EdgenetError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
 
-    def _get(self, path: str) -> tuple[bytes, str]:
+    def _get(self, path: str) -> Sent:
         service = self.server.service
         if path not in service.files.open:
             self._check_session()
         if path == "/bundle.json":
-            return service.description, "application/json"
+            return Sent.of(service.description, "application/json")
         if found := PICTURES.fullmatch(path):
-            return service.pictures(int(found[1])), "application/octet-stream"
+            return Sent.of(service.pictures(int(found[1])), "application/octet-stream")
         if sent := service.files.get(path):
-            return sent.data, sent.type
+            return sent
         raise RefusalError(HTTPStatus.NOT_FOUND, "there is nothing here")
 
-    def _post(self, path: str) -> tuple[bytes, str]:
+    def _post(self, path: str) -> Sent:
         service = self.server.service
         if path == "/session":
             return self._enter(self._body(1_000))
@@ -126,12 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
             run, variant, number = found[1], found[2], int(found[3])
             answer = service.scores(run, variant, number, self._body(service.bytes_of(run, variant, number)))
         elif found := FINISH.fullmatch(path):
-            answer = service.finish(found[1], self._body(LARGEST_BODY))
+            service.check_begun(found[1])
+            with self.server.reports:
+                answer = service.finish(found[1], self._body(LARGEST_BODY))
         else:
             raise RefusalError(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return json.dumps(answer).encode(), "application/json"
+        return Sent.of(json.dumps(answer).encode(), "application/json")
 
-    def _enter(self, body: bytes) -> tuple[bytes, str]:
+    def _enter(self, body: bytes) -> Sent:
         try:
             token = json.loads(body)["token"]
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -141,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusalError(HTTPStatus.FORBIDDEN, NO_SESSION)
         secure = "; Secure" if self.server.tls else ""
         self._cookie = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
-        return b"{}", "application/json"
+        return Sent.of(b"{}", "application/json")
 
     def _check_session(self) -> None:
         try:
@@ -170,6 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise RefusalError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {largest:,} bytes, found {int(length):,}"
             )
+        self._reader.allow(BODY_SECONDS, int(length) + io.DEFAULT_BUFFER_SIZE)
         data = self.rfile.read(int(length))
         if len(data) < int(length):
             raise ConnectionError("the client left in the middle")
@@ -178,27 +260,34 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: HTTPStatus, line: str) -> None:
         # What is left of the body would be taken for the next request.
         self.close_connection = True
-        self._send(status, json.dumps({"error": line}).encode(), "application/json")
+        self._send(status, Sent.of(json.dumps({"error": line}).encode(), "application/json"))
 
     def send_error(self, code, message=None, explain=None) -> None:
         """What http.server itself refuses, in the same form."""
         self.headers = getattr(self, "headers", {})
         self._refuse(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
-    def _send(self, status: HTTPStatus, data: bytes, kind: str) -> None:
+    def _send(self, status: HTTPStatus, sent: Sent) -> None:
+        self.connection.settimeout(PATIENCE)
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Type", sent.type)
+        self.send_header("Content-Length", str(sent.size))
         if self.close_connection:
             self.send_header("Connection", "close")
         if self._cookie:
             self.send_header("Set-Cookie", self._cookie)
             self._cookie = None
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
+        with sent.stream:
+            left = 0 if self.command == "HEAD" else sent.size
+            while left:
+                piece = sent.stream.read(min(PIECE_BYTES, left))
+                if not piece:
+                    raise ConnectionError("a file became shorter while it was sent")
+                self.wfile.write(piece)
+                left -= len(piece)
 
     def log_message(self, *_) -> None:
         """The terminal is for what a person wants to know."""

@@ -27,10 +27,13 @@ def litert(tmp_path_factory):
 
 @pytest.fixture
 def serve(litert):
-    """Serve a bundle until the block ends: the server, and what it told and finished."""
+    """Serve a bundle until the block ends: the server, and what it told and finished.
+
+    faults: how many lines the terminal gets of what went wrong.
+    """
 
     @contextmanager
-    def serving(bundle: Bundle, guarded: bool = False, names: tuple[str, ...] | None = None, **tls):
+    def serving(bundle: Bundle, guarded: bool = False, names: tuple[str, ...] | None = None, faults: int = 0, **tls):
         told, finished, tokens = [], [], []
         doors = Doors(guarded)
         service = Service(
@@ -51,6 +54,6 @@ def serve(litert):
                 yield SimpleNamespace(server=server, told=told, finished=finished, tokens=tokens)
             finally:
                 server.shutdown()
-        assert told == []  # no fault of ours
+        assert len(told) == faults, told
 
     return serving

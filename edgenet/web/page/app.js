@@ -2,7 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { describe, watch } from "./device.js";
-import { ask, send } from "./server.js";
+import { ask, send, sendOnce } from "./server.js";
 import { threads as countOf } from "./numbers.js";
 import { Variants, element, fastest } from "./variants.js";
 import { STOPPED, open } from "./work.js";
@@ -33,7 +33,7 @@ async function begin() {
   try {
     if (token) {
       history.replaceState(null, "", location.pathname);
-      await send("/session", { token }).catch(() => {}); // the session of an earlier visit may do; /bundle.json tells
+      await sendOnce("/session", { token }).catch(() => {}); // the session of an earlier visit may do; /bundle.json tells
     }
     const found = await (await ask("/bundle.json")).json();
     const { possibleThreads } = await import("./runtime.js").catch(() => {
