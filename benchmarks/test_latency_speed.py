@@ -1,10 +1,10 @@
 """Latency of one inference on one thread."""
 
 import statistics
-from itertools import chain
 from pathlib import Path
 
 import pytest
+from intervals import check, of_median
 
 from edgenet.runtime.latency import interleave, time_inferences
 from edgenet.runtime.runner import Runner
@@ -48,5 +48,6 @@ def test_int8_is_at_least_1_4_times_as_fast_as_float32(bundle, picture):
         runner.scores(picture)
         timers[variant] = lambda count, runner=runner: time_inferences(runner.invoke, count)
     rounds = interleave(timers, 20, 0.05)
-    medians = {variant: statistics.median(chain(*samples)) for variant, samples in rounds.items()}
-    assert medians["float32"] >= 1.4 * medians["int8"]
+    medians = {variant: [statistics.median(samples) for samples in rounds[variant]] for variant in timers}
+    ratios = [slow / fast for slow, fast in zip(medians["float32"], medians["int8"], strict=True)]
+    check("latency of float32, in multiples of int8's", of_median(ratios), least=1.4)
