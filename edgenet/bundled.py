@@ -6,8 +6,8 @@ user's cache when one of these is first asked for.
 """
 
 import os
+import secrets
 import shutil
-import tempfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -70,7 +70,8 @@ def _is_whole(folder: Path, archive: zipfile.ZipFile) -> bool:
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Beside its place, then renamed: another process may do the same, or look, at any moment."""
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    fresh.mkdir()
     try:
         archive.extractall(fresh)
         if _is_whole(folder, archive):  # the other process was faster

@@ -5,7 +5,6 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -112,13 +111,26 @@ def unpack_to_cache(path: Path) -> Bundle:
     except OSError as error:
         raise EdgenetError(f"{path}: cannot be read: {error.strerror}") from error
     folder = cache.folder("bundles") / digest[:32]
-    with suppress(EdgenetError):  # it is not there yet, or no longer whole
+    if whole := _whole(folder):
+        return whole
+    results = {f"{bundles.RESULTS}/{name}" for name in files.others(folder / bundles.RESULTS, ())}
+    try:
+        bundle = _unpack_to(path, folder, files.others(folder, results))
+        bundles.verify(bundle)
+    except EdgenetError:
+        if whole := _whole(folder):  # another process was faster
+            return whole
+        raise
+    return bundle
+
+
+def _whole(folder: Path) -> Bundle | None:
+    """The bundle in a folder, if there is one and all its files are as its manifest says."""
+    try:
         bundle = bundles.load(folder)
         bundles.verify(bundle)
-        return bundle
-    results = {f"{bundles.RESULTS}/{name}" for name in files.others(folder / bundles.RESULTS, ())}
-    bundle = _unpack_to(path, folder, files.others(folder, results))
-    bundles.verify(bundle)
+    except EdgenetError:
+        return None
     return bundle
 
 

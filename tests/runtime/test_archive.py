@@ -15,6 +15,7 @@ import sys
 import tarfile
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -740,6 +741,13 @@ def test_it_is_unpacked_once_and_its_results_stay(cached):
     assert unpack_to_cache(cached).folder == folder
     assert (folder / "labels.txt").stat().st_mtime_ns == stamp
     assert len(list((folder / "results").iterdir())) == 1
+
+
+def test_many_who_unpack_it_at_once_get_it(cached, small):
+    with ThreadPoolExecutor(8) as pool:
+        folders = {bundle.folder for bundle in pool.map(unpack_to_cache, [cached] * 24)}
+    (folder,) = folders
+    assert tree(folder) == tree(small.folder)
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "no manifest"])
