@@ -203,7 +203,7 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path):
     if Path("/dev/zero").exists():
         with pytest.raises(EdgenetError, match=r"^/dev/zero: expected an image file, found a device; "):
             images.load(Path("/dev/zero"), square(8))
-    with pytest.raises(EdgenetError, match=r"found none \(embedded null byte\); replace or remove it$"):
+    with pytest.raises(EdgenetError, match=r"found none \(.*embedded null .*\); replace or remove it$"):
         images.load(Path("a\0b.png"), square(8))
 
 

@@ -93,7 +93,7 @@ def test_an_error_is_raised_again(program):
         ),
         ("raise SystemExit(3)", r"^it: its process ended with exit code 3$"),
         ("print('not an answer')", r"^it: its process ended with exit code 0$"),
-        ("print('{}'); import time; time.sleep(600)", None),
+        ("print('{}', flush=True); import time; time.sleep(600)", None),
         ("raise ValueError('no such thing')", r"^it: its process ended with exit code 1: .*ValueError: no such thing$"),
         ("raise MemoryError", r"^it: more memory was needed than is available: "),
         ("import time; time.sleep(600)", r"^it: no answer within 5 s; "),
