@@ -19,12 +19,14 @@ from edgenet.errors import EdgenetError
 from edgenet.runtime import child
 
 MODULE = "edgenet.supervisor"
+# What tells a program to end, as far as this system has it.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run `edgenet` with these arguments. Returns its exit code.
 
-    Raises EdgenetError when its process crashed or was killed.
+    Raises EdgenetError when its process crashed or was killed, and KeyboardInterrupt when it was told to end.
     """
     with tempfile.TemporaryDirectory(prefix="edgenet-") as folder:
         journal, held = Path(folder, "journal"), Path(folder, "output")
@@ -32,31 +34,34 @@ def run(arguments: Sequence[str]) -> int:
         process = subprocess.Popen(child.command(MODULE), stdin=subprocess.PIPE, env=child.environment())
         with suppress(OSError), process.stdin:
             process.stdin.write(json.dumps(record).encode() + b"\n")
-        with _forwarded(process):
+        with _forwarded(process) as received:
             code = process.wait()
         if code >= 0:
             return code
         files.remove_temporaries(journal)
+        if received:  # it came before the command was ready to end by itself
+            raise KeyboardInterrupt
         text = held.read_text(errors="replace") if held.is_file() else ""
         log = logs.write(arguments, text)
         raise EdgenetError(f"{arguments[0]}: {child.death(code, text)}; log: {log}")
 
 
 @contextmanager
-def _forwarded(process: subprocess.Popen) -> Iterator[None]:
-    """Leave it to the process to end itself when this one is told to end."""
+def _forwarded(process: subprocess.Popen) -> Iterator[list[int]]:
+    """Leave it to the process to end itself when this one is told to end. Yields the signals that told so."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
 
     def forward(number, _frame) -> None:
+        received.append(number)
         with suppress(OSError):
             process.send_signal(number)
 
-    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handlers = {number: signal.signal(number, forward) for number in known}
+    handlers = {number: signal.signal(number, forward) for number in _SIGNALS}
     try:
-        yield
+        yield received
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler or signal.SIG_DFL)
@@ -65,6 +70,9 @@ def _forwarded(process: subprocess.Popen) -> Iterator[None]:
 if __name__ == "__main__":
     from edgenet.cli import main
 
+    # A terminal and the parent both send a signal: what comes after the command has ended itself is late, and no crash.
+    for ending in _SIGNALS:
+        signal.signal(ending, signal.SIG_IGN)
     request = json.loads(sys.stdin.buffer.readline())
     files.journal, terminal.held_file = Path(request["journal"]), Path(request["held"])
     sys.exit(main(request["arguments"]))

@@ -435,7 +435,7 @@ def test_a_picture_of_900_million_pixels(tmp_path, run_here, made, data, split):
     write_huge_png(folder / "huge.png", 30_000)
     before = tree(tmp_path)
     error = error_of(run_here("export", "--model", made / "tiny.keras", *data, f"--{split}", folder))
-    expected = "expected a picture of up to 178 million pixels, found more; make it smaller or remove it"
+    expected = "expected a picture of up to 134 million pixels, found more; make it smaller or remove it"
     assert error == f"{folder / 'huge.png'}: {expected}"
     assert tree(tmp_path) == before
 
