@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgenet.records import Delegation, LayerTime, Start
+from edgenet.records import LayerTime, Start
 from edgenet.runtime import child
 from edgenet.runtime.child import Child
 from edgenet.runtime.latency import picture, time_inferences
@@ -102,10 +102,8 @@ if __name__ == "__main__":
 
     def about(request: dict) -> dict:
         path, shape = Path(request["path"]), tuple(request["shape"])
-        count, left = layers.operators(path, shape)
         return {
-            "delegation": asdict(Delegation(count, count - len(left))),
-            "outside": left,
+            "delegation": asdict(layers.delegation(path, shape)),
             "multiply_adds": layers.total(path, shape),
             "arithmetic": layers.arithmetic(Graph(path.read_bytes())),
         }

@@ -1,11 +1,14 @@
 """A served bundle."""
 
+import shutil
 import threading
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from phones import Phone
 
+from edgenet.runtime import bundle as bundles
 from edgenet.runtime.bundle import Bundle
 from edgenet.web.access import Doors
 from edgenet.web.server import Server
@@ -57,3 +60,20 @@ def serve(litert):
         assert len(told) == faults, told
 
     return serving
+
+
+@pytest.fixture
+def bundle(tiny_bundle, tmp_path):
+    """A copy that results are written into."""
+    return bundles.load(shutil.copytree(tiny_bundle.folder, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def served(serve, bundle):
+    with serve(bundle) as serving:
+        yield serving
+
+
+@pytest.fixture
+def phone(served):
+    return Phone(served.server)

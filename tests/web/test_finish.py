@@ -1,7 +1,6 @@
 """Runs are finished once, whatever becomes of the answer: results are written once, and never lost."""
 
 import json
-import shutil
 import socket
 import threading
 from contextlib import suppress
@@ -20,23 +19,6 @@ pytestmark = pytest.mark.slow  # whole runs of phones
 
 NAMES = ("float32", "float16", "dynamic", "int8")
 BODY = json.dumps(report(NAMES)).encode()
-
-
-@pytest.fixture
-def bundle(tiny_bundle, tmp_path):
-    """A copy that results are written into."""
-    return bundles.load(shutil.copytree(tiny_bundle.folder, tmp_path / "tiny"))
-
-
-@pytest.fixture
-def served(serve, bundle):
-    with serve(bundle) as serving:
-        yield serving
-
-
-@pytest.fixture
-def phone(served):
-    return Phone(served.server)
 
 
 def scored(phone: Phone) -> str:

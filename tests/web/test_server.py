@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import ssl
 import threading
@@ -19,29 +18,11 @@ from edgenet.evidence import comparison, loading
 from edgenet.records import Results
 from edgenet.report.results_table import results_table
 from edgenet.runtime import benchmark
-from edgenet.runtime import bundle as bundles
 from edgenet.web import certificate
 from edgenet.web.server import LARGEST_BODY, Server
 from edgenet.web.service import FORGOTTEN, MOST_RUNS
 
 NAMES = ("float32", "float16", "dynamic", "int8")
-
-
-@pytest.fixture
-def bundle(tiny_bundle, tmp_path):
-    """A copy that results are written into."""
-    return bundles.load(shutil.copytree(tiny_bundle.folder, tmp_path / "tiny"))
-
-
-@pytest.fixture
-def served(serve, bundle):
-    with serve(bundle) as serving:
-        yield serving
-
-
-@pytest.fixture
-def phone(served):
-    return Phone(served.server)
 
 
 def test_a_phones_run_becomes_results_with_the_laptops_drift(served, phone, bundle, progress):
