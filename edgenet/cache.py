@@ -29,6 +29,11 @@ def permanent(name: str) -> Path | None:
         return None
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a path lies in the temporary folder that stands for the cache, and goes when Python ends."""
+    return bool(_temporary.cache_info().currsize) and path.is_relative_to(_temporary())
+
+
 def _root() -> Path:
     if named := os.environ.get("XDG_CACHE_HOME"):
         root = Path(named)

@@ -188,6 +188,16 @@ def test_a_file_without_a_bundle_is_measured_and_leaves_nothing_here(device, tin
     assert tree(device) == before
 
 
+def test_results_outlive_a_cache_that_cannot_be_written(device, tmp_path):
+    """What is unpacked lies in a temporary folder then, which goes; the measurement stays."""
+    (tmp_path / "no cache").write_text("in the way")
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "no cache")}
+    command = ("benchmark", "tiny.tar.gz", "--threads", "1", *FAST)
+    lines = output_of(run_installed(device, *command, environment=HERE | environment))
+    path = device / lines[-1].removeprefix("results: ")
+    assert json.loads(path.read_bytes())["bundle"] == "tiny"
+
+
 FULL = """
 import os, sys
 from edgenet import files

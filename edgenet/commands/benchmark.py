@@ -106,7 +106,8 @@ def run(options: argparse.Namespace) -> None:
     finally:
         progress.close()
     print(results_table(results))
-    path, failure = _keep(records.to_json(results), options.json, folder or cache.folder("files"))
+    folder = folder or cache.folder("files")
+    path, failure = _keep(records.to_json(results), options.json, None if cache.is_temporary(folder) else folder)
     print(f"\nresults: {path}")
     if options.report:
         print(report.beside(path))
@@ -114,17 +115,20 @@ def run(options: argparse.Namespace) -> None:
         raise EdgenetError(f"{failure}; the results are in {path}")
 
 
-def _keep(data: bytes, file: Path | None, folder: Path) -> tuple[Path, str | None]:
-    """Write results to `file`, or into a folder. Returns where they are, and what was wrong with the place if that is
-    another one: a measurement is not lost because a disk is full or a stick was pulled out."""
+def _keep(data: bytes, file: Path | None, folder: Path | None) -> tuple[Path, str | None]:
+    """Write results to `file`, or into a folder, or where there is room if there is neither.
+
+    Returns where they are, and what was wrong with the place if that is another one: a measurement is not lost because
+    a disk is full or a stick was pulled out.
+    """
     from edgenet import files
     from edgenet.runtime import bundle as bundles
 
     try:
-        if not file:
-            return bundles.write_result(folder, data), None
-        files.write_whole(file, data)
-        return file, None
+        if file:
+            files.write_whole(file, data)
+            return file, None
+        return bundles.write_result(folder, data) if folder else bundles.keep_result(data), None
     except EdgenetError as error:
         return bundles.keep_result(data), str(error)
 
