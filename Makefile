@@ -38,7 +38,7 @@ NAME := $(if $(OWN),$(shell \
 	elif [ "$$weights" = imagenet ]; then echo "mobilenet_v1_$(or $(ALPHA),1)_$(or $(SIZE),224)"; \
 	else basename "$$weights" | sed 's/\..*$$//'; fi | tr -c 'A-Za-z0-9._\n-' _),mobilenet_v1_0.5_96)
 FOLDER := $(BUILD)/$(NAME)
-SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/report/*' ! -path 'edgenet/commands/*' ! -path 'edgenet/web/*' ! -name cli.py)
+SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/reporting/*' ! -path 'edgenet/cli/*' ! -path 'edgenet/phone/*')
 
 # Asked for now, and not what was asked for when it was made: make it again.
 OTHER_PYTHON := $(if $(PYTHON),$(shell test "$$(cat $(VENV)/python 2>/dev/null)" = "$(PYTHON)" || echo FORCE))

@@ -8,7 +8,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ImagesHook(BuildHookInterface):
-    """As 1,200 small files they would take 4 MB more on the disk of a Raspberry Pi. `edgenet.bundled` unpacks them."""
+    """As 1,200 small files they would take 4 MB more on a Raspberry Pi. `edgenet.images.bundled` unpacks them."""
 
     def initialize(self, version: str, build_data: dict) -> None:
         if version == "editable":  # the clone has them as they are

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from edgenet import bundled, images
-from edgenet import labels as class_names
-from edgenet.terminal import Progress, quiet
+from edgenet.images import bundled, preprocess
+from edgenet.images import labels as class_names
+from edgenet.progress import SILENT
+from edgenet.quiet import quiet
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +31,8 @@ def classifier(model):
 def export(classifier):
     """Does what `edgenet export` does, to a folder that is not there yet."""
     with quiet():
-        from edgenet.export import sets
-        from edgenet.export.export import export
+        from edgenet.exporter import export
+        from edgenet.images import splits
 
     labels = class_names.read(bundled.LABELS)
 
@@ -40,10 +41,10 @@ def export(classifier):
             return export(
                 classifier,
                 folder,
-                Progress(),
+                SILENT,
                 name=bundled.SPEC.name,
                 labels=labels,
-                sets=sets.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
+                sets=splits.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
             )
 
     return run
@@ -70,4 +71,4 @@ def paths(bundle):
 @pytest.fixture(scope="session")
 def picture(paths, recipe) -> np.ndarray:
     """The first of them, uint8 (1, 96, 96, 3)."""
-    return images.load(paths[0], recipe)[None]
+    return preprocess.load(paths[0], recipe)[None]

@@ -5,10 +5,11 @@ import time
 import pytest
 from intervals import check, of_ratio
 
-from edgenet import images
-from edgenet.runtime.benchmark import measure_drift
-from edgenet.runtime.runner import Runner
-from edgenet.terminal import Progress, quiet
+from edgenet.benchmarking.benchmark import measure_drift
+from edgenet.images import preprocess
+from edgenet.litert.runner import Runner
+from edgenet.progress import SILENT
+from edgenet.quiet import quiet
 
 ROUNDS = 3
 group = pytest.mark.benchmark(group="drift, four variants, 1,000 images")
@@ -20,7 +21,7 @@ def ours(bundle):
 
     def run() -> dict[str, float]:
         with quiet():
-            drifts = measure_drift(bundle, bundle.variants(), Progress())
+            drifts = measure_drift(bundle, bundle.variants(), SILENT)
         return {name: drift.agreement for name, drift in drifts.items()}
 
     return run
@@ -29,11 +30,11 @@ def ours(bundle):
 @pytest.fixture(scope="module")
 def ours_with_keras(classifier, paths, recipe, ours):
     """The same, with Keras' scores made anew, in batches, as `edgenet export` makes them."""
-    from edgenet.export.export import KERAS_BATCH
+    from edgenet.exporter import KERAS_BATCH
 
     def run() -> dict[str, float]:
-        pixels = images.load_all(paths, recipe)
-        for _ in classifier.scores(images.batches(pixels, KERAS_BATCH)):
+        pixels = preprocess.load_all(paths, recipe)
+        for _ in classifier.scores(preprocess.batches(pixels, KERAS_BATCH)):
             pass
         return ours()
 
@@ -48,7 +49,7 @@ def plain(bundle, classifier, paths, recipe):
     def run() -> dict[str, float]:
         agreeing = dict.fromkeys(runners, 0)
         for path in paths:
-            pixels = images.load(path, recipe)[None]
+            pixels = preprocess.load(path, recipe)[None]
             top = next(classifier.scores([pixels]))[0].argmax()
             for name, scores in runners.items():
                 agreeing[name] += int(scores(pixels)[0].argmax() == top)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from made_results import drift, flips, results, thumbnail
 
-from edgenet.evidence.loading import Loaded
-from edgenet.evidence.verdict import Limits, judge
-from edgenet.report.page import page
+from edgenet.analysis.loading import Loaded
+from edgenet.analysis.verdict import Limits, judge
+from edgenet.reporting.page import page
 
 ROUNDS = 5
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack, closing
 import pytest
 from intervals import check, of_median
 
-from edgenet.runtime.latency import interleave, time_inferences
-from edgenet.runtime.worker import Worker
-from edgenet.terminal import quiet
+from edgenet.benchmarking.latency import interleave, time_inferences
+from edgenet.benchmarking.worker import Worker
+from edgenet.quiet import quiet
 
 # Nothing but LiteRT and a clock.
 BARE = """
@@ -46,7 +46,7 @@ def small(bundle):
 def large(tmp_path_factory):
     """About 2 ms: 186 million multiply-adds."""
     with quiet():
-        from edgenet.export.convert import Converter
+        from edgenet.convert.converter import Converter
         from edgenet.model import keras_model, mobilenet
         from edgenet.records import ModelSpec
 

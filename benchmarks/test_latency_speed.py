@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from intervals import check, of_median
 
-from edgenet.runtime.latency import interleave, time_inferences
-from edgenet.runtime.runner import Runner
+from edgenet.benchmarking.latency import interleave, time_inferences
+from edgenet.litert.runner import Runner
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 # What the kernel calls integer dot products: AVX-512 VNNI, AVX VNNI, Arm's SDOT.

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from intervals import check, of_median
 
+from edgenet.benchmarking.worker import Worker
+from edgenet.progress import SILENT
+from edgenet.quiet import quiet
 from edgenet.records import ModelSpec
-from edgenet.runtime.worker import Worker
-from edgenet.terminal import Progress, quiet
 
 # Its inferences last milliseconds, so that what either benchmark does around them does not count.
 SPEC = ModelSpec(size=224, alpha=0.75, classes=10)
@@ -36,18 +37,18 @@ def peer_bundle(tmp_path_factory):
             Image.fromarray(pixels).save(folder / split / f"{number}.png")
     labels = [f"class {number}" for number in range(SPEC.classes)]
     with quiet():
-        from edgenet.export import sets
-        from edgenet.export.export import export
-        from edgenet.export.options import Options
+        from edgenet.convert.options import Options
+        from edgenet.exporter import export
+        from edgenet.images import splits
         from edgenet.model import keras_model, mobilenet
 
         return export(
             keras_model.of_keras(mobilenet.build(SPEC), SPEC.name),
             folder / SPEC.name,
-            Progress(),
+            SILENT,
             name=SPEC.name,
             labels=labels,
-            sets=sets.choose(folder / "calibration", folder / "evaluation", labels),
+            sets=splits.choose(folder / "calibration", folder / "evaluation", labels),
             options=Options(variants=("float32", "int8")),
         )
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from edgenet import images
-from edgenet.runtime.runner import as_input
+from edgenet.images import preprocess
+from edgenet.litert.runner import as_input
 
 
 @pytest.mark.benchmark(group="pre-processing")
 def test_load_one(benchmark, paths, recipe):
-    benchmark(images.load, paths[0], recipe)
+    benchmark(preprocess.load, paths[0], recipe)
 
 
 @pytest.mark.benchmark(group="pre-processing")
@@ -20,9 +20,9 @@ def test_as_input(benchmark, picture, recipe, dtype):
 
 @pytest.mark.benchmark(group="pre-processing, 1,000 images")
 def test_load_all(benchmark, paths, recipe):
-    assert benchmark(lambda: sum(1 for _ in images.load_all(paths, recipe))) == len(paths)
+    assert benchmark(lambda: sum(1 for _ in preprocess.load_all(paths, recipe))) == len(paths)
 
 
 @pytest.mark.benchmark(group="pre-processing, 1,000 images")
 def test_load_one_by_one(benchmark, paths, recipe):
-    assert benchmark(lambda: sum(1 for _ in (images.load(path, recipe) for path in paths))) == len(paths)
+    assert benchmark(lambda: sum(1 for _ in (preprocess.load(path, recipe) for path in paths))) == len(paths)

@@ -6,22 +6,22 @@ from functools import partial
 import pytest
 from intervals import Interval, check, of_median
 
-from edgenet import bundled, images
-from edgenet.runtime.latency import interleave, time_inferences
-from edgenet.runtime.runner import Runner
-from edgenet.terminal import quiet
+from edgenet.benchmarking.latency import interleave, time_inferences
+from edgenet.images import bundled, preprocess
+from edgenet.litert.runner import Runner
+from edgenet.quiet import quiet
 
 
 @pytest.fixture(scope="module")
 def pictures(recipe):
     """The bundled calibration pictures, from the beginning at each call."""
-    return partial(images.load_all, images.find(bundled.CALIBRATION).paths, recipe)
+    return partial(preprocess.load_all, preprocess.find(bundled.CALIBRATION).paths, recipe)
 
 
 @pytest.fixture(scope="module")
 def converter(classifier):
     with quiet():
-        from edgenet.export.convert import Converter
+        from edgenet.convert.converter import Converter
 
         return Converter(classifier)
 

@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgenet import labels as class_names
-from edgenet.export import metadata
+from edgenet.bundle import bundle as bundles
+from edgenet.bundle.bundle import Bundle
+from edgenet.convert import metadata
+from edgenet.images import labels as class_names
 from edgenet.records import Preprocessing
-from edgenet.runtime import bundle as bundles
-from edgenet.runtime.bundle import Bundle
 from edgenet.tflite import flatbuffer
 
 

@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import IMAGENET
 from recipes import RECIPE, square
 
-from edgenet import labels as class_names
-from edgenet.cli import main
-from edgenet.terminal import Progress, quiet
+from edgenet.cli.main import main
+from edgenet.images import labels as class_names
+from edgenet.progress import SILENT
+from edgenet.quiet import quiet
+
+# Fixtures that tests of several folders share.
+pytest_plugins = ["quantizer_fixtures", "runner_fixtures"]
 
 SIZE = 32
-# Photos and weights for checking, where they are.
-IMAGENET = Path(__file__).parents[2] / "shared" / "imagenet"
 LABELS = ["ant", "bee", "cat", "sea urchin"]
 # 43 evaluation pictures: no multiple of a chunk (16) or of a batch of 4, so the last ones are shorter.
 SPLITS = {"calibration": (6, 6, 6, 6), "evaluation": (11, 11, 11, 10)}
@@ -43,10 +46,8 @@ def cache_of_tests(tmp_path_factory):
 
 @pytest.fixture
 def progress():
-    """A Progress, closed at the end."""
-    progress = Progress()
-    yield progress
-    progress.close()
+    """A Progress that is silent."""
+    return SILENT
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def draw(random: np.random.Generator, height: int, width: int) -> Image.Image:
 def tiny_model(pictures):
     """A Keras MobileNetV1 (32 px, alpha 0.25, four classes) whose scores differ between pictures. Not to be changed."""
     with quiet():
-        from edgenet import images
+        from edgenet.images import preprocess
         from edgenet.model import mobilenet
         from edgenet.records import ModelSpec
 
@@ -117,8 +118,8 @@ def tiny_model(pictures):
                 # Mostly between the two bends of ReLU6, where a random network does not blow rounding up.
                 variable.assign(random.uniform(0.5, 1.0 if variable.name == "gamma" else 1.5, shape))
         # One pass without momentum gives each batch normalization the statistics of its own input, as training would.
-        seen = images.normalize(
-            np.stack(list(images.load_all(images.find(pictures / "calibration").paths, square(SIZE)))), RECIPE
+        seen = preprocess.normalize(
+            np.stack(list(preprocess.load_all(preprocess.find(pictures / "calibration").paths, square(SIZE)))), RECIPE
         )
         norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
         momentum = norms[0].momentum
@@ -136,17 +137,17 @@ def tiny_model(pictures):
 def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
     """The bundle of `tiny_model`. A test that changes it copies its folder first."""
     with quiet():
-        from edgenet.export import sets
-        from edgenet.export.export import export
+        from edgenet.exporter import export
+        from edgenet.images import splits
         from edgenet.model import keras_model
 
         return export(
             keras_model.of_keras(tiny_model, "tiny"),
             tmp_path_factory.mktemp("tiny") / "tiny",
-            Progress(),
+            SILENT,
             name="tiny",
             labels=labels,
-            sets=sets.choose(pictures / "calibration", pictures / "evaluation", labels),
+            sets=splits.choose(pictures / "calibration", pictures / "evaluation", labels),
         )
 
 
@@ -154,19 +155,18 @@ def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
 def bundled_bundle(tmp_path_factory):
     """The bundle of the model that comes with edgenet, as `edgenet export` makes it. Not to be changed."""
     with quiet():
-        from edgenet import bundled
-        from edgenet.export import sets
-        from edgenet.export.export import export
+        from edgenet.exporter import export
+        from edgenet.images import bundled, splits
         from edgenet.model import keras_model, weights
 
         labels = class_names.read(bundled.LABELS)
         return export(
             keras_model.of_keras(weights.bundled(), bundled.SPEC.name),
             tmp_path_factory.mktemp("bundled") / bundled.SPEC.name,
-            Progress(),
+            SILENT,
             name=bundled.SPEC.name,
             labels=labels,
-            sets=sets.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
+            sets=splits.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
         )
 
 
@@ -177,8 +177,8 @@ def imagenet_bundle(tmp_path_factory):
     if not IMAGENET.is_dir():
         pytest.skip("needs ImageNet photos and weights in ../shared/imagenet")
     with quiet():
-        from edgenet.export import sets
-        from edgenet.export.export import export
+        from edgenet.exporter import export
+        from edgenet.images import splits
         from edgenet.model import imagenet, keras_model, weights
         from edgenet.model.weights import Wish
 
@@ -187,8 +187,8 @@ def imagenet_bundle(tmp_path_factory):
         return export(
             keras_model.of_keras(model, "imagenet", crop=imagenet.CROP),
             tmp_path_factory.mktemp("imagenet") / "imagenet",
-            Progress(),
+            SILENT,
             name="imagenet",
             labels=labels,
-            sets=sets.choose(IMAGENET / "images", None, labels),
+            sets=splits.choose(IMAGENET / "images", None, labels),
         )

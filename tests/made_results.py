@@ -9,8 +9,8 @@ import numpy as np
 from measured import drift_of, measured, results_of
 from PIL import Image
 
+from edgenet.benchmarking import latency as latencies
 from edgenet.records import ClassDrift, Drift, Finding, Flip, Guess, Latency, Probabilities, Results
-from edgenet.runtime import latency as latencies
 
 # Seconds of one inference on one thread.
 MEDIANS = {"float32": 0.006, "float16": 0.0061, "dynamic": 0.004, "int8": 0.0025}

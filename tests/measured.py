@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edgenet import records
+from edgenet import records, statistics
+from edgenet.benchmarking import latency
+from edgenet.bundle import bundle as bundles
+from edgenet.bundle.bundle import Bundle
 from edgenet.records import (
     Condition,
     Drift,
@@ -17,9 +20,6 @@ from edgenet.records import (
     Results,
     Start,
 )
-from edgenet.runtime import bundle as bundles
-from edgenet.runtime import latency, proportions
-from edgenet.runtime.bundle import Bundle
 
 GUESSES = (Guess(0, 0.6), Guess(1, 0.3), Guess(2, 0.1)), (Guess(1, 0.5), Guess(0, 0.4), Guess(2, 0.1))
 # Factors of rounds: their median is 1, and they differ by little.
@@ -33,7 +33,7 @@ def drift_of(flipped: int, images: int, cells: tuple[int, int, int, int] | None 
     return Drift(
         images=images,
         agreement=1 - flipped / images,
-        agreement_interval=proportions.wilson(images - flipped, images),
+        agreement_interval=statistics.wilson(images - flipped, images),
         top5=1.0,
         ties=0.0,
         probabilities=None,
@@ -44,8 +44,8 @@ def drift_of(flipped: int, images: int, cells: tuple[int, int, int, int] | None 
         reference_top5_accuracy=1.0 if cells else None,
         gained=gained,
         lost=lost,
-        change_interval=proportions.paired_difference(*cells) if cells else None,
-        mcnemar=proportions.mcnemar(gained, lost) if cells else None,
+        change_interval=statistics.paired_difference(*cells) if cells else None,
+        mcnemar=statistics.mcnemar(gained, lost) if cells else None,
         classes=(),
         flips=tuple(Flip(f"evaluation/{n}.png", None, *GUESSES) for n in range(first, first + flipped)),
     )

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from edgenet.web.server import Server
+from edgenet.phone.server import Server
 
 
 class Phone:

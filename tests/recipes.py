@@ -1,6 +1,6 @@
 """Recipes that tests use: square RGB pictures in [-1, 1], the whole shorter side of them."""
 
-from edgenet.input_range import InputRange
+from edgenet.images.input_range import InputRange
 from edgenet.records import Preprocessing
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edgenet import cores, images
-from edgenet.runtime import host
+from edgenet import cores
+from edgenet.images import preprocess
+from edgenet.machine import host
 from edgenet.tflite import graph
 
 
@@ -73,10 +74,10 @@ def test_a_system_without_either_has_all_its_cores(tmp_path, monkeypatch):
 def test_everything_that_starts_threads_asks_for_them(monkeypatch, tiny):
     asked = []
     monkeypatch.setattr(cores, "available", lambda: 3)
-    pool, interpreter = images.ThreadPoolExecutor, graph.Interpreter
-    monkeypatch.setattr(images, "ThreadPoolExecutor", lambda count: asked.append(count) or pool(count))
+    pool, interpreter = preprocess.ThreadPoolExecutor, graph.Interpreter
+    monkeypatch.setattr(preprocess, "ThreadPoolExecutor", lambda count: asked.append(count) or pool(count))
     monkeypatch.setattr(graph, "Interpreter", lambda **of: asked.append(of["num_threads"]) or interpreter(**of))
-    list(images.load_all([], None))
+    list(preprocess.load_all([], None))
     whole = graph.Graph(tiny)
     graph.Operator(whole, whole.operators[0])
     assert asked == [3, 3]
@@ -86,7 +87,7 @@ def test_everything_that_starts_threads_asks_for_them(monkeypatch, tiny):
 def test_a_process_that_is_bound_to_a_core_has_one():
     code = (
         "import os; os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1]); from edgenet import cores;"
-        "from edgenet.runtime import host; print(cores.available(), host.cores())"
+        "from edgenet.machine import host; print(cores.available(), host.cores())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1 1\n"
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parent.parent
 TARGETS = ("help", "export", "benchmark", "test", "train", "lint", "lock", "clean")
 # What the recipes may use; no Python among them.
 TOOLS = ("make", "sh", "sed", "find", "expand", "mkdir", "rm", "touch", "cp", "cat", "chmod", "basename", "tr")

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parent.parent
 INSTALL = ROOT / ".ci" / "web"
-WEB = ROOT / "edgenet" / "web"
+WEB = ROOT / "edgenet" / "phone"
 
 # Stands for npm: installs what the test says, or fails half-way.
 NPM = """#!/bin/sh

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import error_of, is_progress, output_of, run, tree
 from PIL import Image
-from test_cli import error_of, is_progress, output_of, run, tree
+from places import IMAGENET
 
-from edgenet.terminal import quiet
+from edgenet.quiet import quiet
 
-IMAGENET = Path(__file__).parents[2] / "shared" / "imagenet"
 WEIGHTS = IMAGENET / "mobilenet_7_5_224_tf.h5"
 FAST = ("--threads", "1", "--rounds", "1", "--seconds", "0.001")
 
@@ -72,7 +72,7 @@ def test_imagenet_weights_are_as_right_as_a_plain_script_says(tmp_path):
 # Not ru_maxrss: on Linux it begins with what the process that starts this one holds.
 PEAK = """
 import sys
-from edgenet.cli import main
+from edgenet.cli.main import main
 code = main(sys.argv[1:])
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM:"):
@@ -137,7 +137,7 @@ def damaged(data: bytes, seed: int) -> bytes:
 def benchmark_damaged(tmp_path, run_here, tiny_bundle, monkeypatch):
     """Benchmark so many damaged files, and look at how each one ends. Returns how often each exit code came."""
     # One process for the scores is enough.
-    monkeypatch.setattr("edgenet.runtime.host.cores", lambda: 1)
+    monkeypatch.setattr("edgenet.machine.host.cores", lambda: 1)
     data = tiny_bundle.file("int8.tflite").read_bytes()
     path = tmp_path / "damaged.tflite"
 

@@ -45,24 +45,32 @@ def imported(*names: str) -> tuple[list[str], list[str]]:
 
 
 def test_the_device_side_does_not_import_tensorflow():
-    heavy, own = imported(
-        *(
-            f"edgenet.{name}"
-            for name in ("runtime", "apps", "web", "evidence", "report", "cli", "images", "records", "files", "bundled")
-        )
+    packages = (
+        "litert",
+        "bundle",
+        "machine",
+        "benchmarking",
+        "analysis",
+        "reporting",
+        "apps",
+        "phone",
+        "cli",
+        "images",
     )
+    modules = ("images", "records", "files", "diagnosis.diagnosis")
+    heavy, own = imported(*(f"edgenet.{name}" for name in (*packages, *modules)))
     assert heavy == []
     assert {
-        "edgenet.runtime.benchmark",
+        "edgenet.benchmarking.benchmark",
         "edgenet.apps.task_library",
-        "edgenet.web.service",
-        "edgenet.evidence.verdict",
-        "edgenet.report.page",
+        "edgenet.phone.service",
+        "edgenet.analysis.verdict",
+        "edgenet.reporting.page",
     } <= set(own)
 
 
 def test_an_import_of_tensorflow_would_be_noticed():
-    assert {"tensorflow", "keras"} <= set(imported("edgenet.export.convert")[0])
+    assert {"tensorflow", "keras"} <= set(imported("edgenet.convert.converter")[0])
 
 
 @pytest.fixture

@@ -8,15 +8,7 @@ from example_records import DIAGNOSIS, DRIFT, MANIFEST, RESULTS, sealed
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import (
-    Calibration,
-    Condition,
-    Diagnosis,
-    Manifest,
-    ModelSpec,
-    Preprocessing,
-    Results,
-)
+from edgenet.records import Calibration, Condition, Diagnosis, Manifest, ModelSpec, Preprocessing, Results
 
 # What a file that is compared with nothing gives on a machine that tells nothing, and a bundle whose model says nothing
 # of its range.

@@ -10,7 +10,7 @@ from example_records import DIAGNOSIS, MANIFEST, RESULTS, sealed
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import Diagnosis, Manifest, Results, form
+from edgenet.records import Diagnosis, Manifest, Results, serialization
 
 NEWEST = b'{"kind": "edgenet results", "format": %d, ' % Results.FORMAT
 
@@ -75,8 +75,8 @@ def test_deep_nesting(depth, begin, end):
 
 @pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis])
 def test_what_is_too_large_is_not_parsed(kind, monkeypatch):
-    monkeypatch.setattr(form.json, "loads", lambda *_, **__: pytest.fail("parsed"))
-    size = form.MAX_BYTES[kind]
+    monkeypatch.setattr(serialization.json, "loads", lambda *_, **__: pytest.fail("parsed"))
+    size = serialization.MAX_BYTES[kind]
     assert refused(kind, b" " * (size + 1)).endswith(f"found more than {size:,} bytes; use another file")
     assert "objects and lists; use another file" in refused(kind, b"[{}]" * 2_000_000)
     assert "values; use another file" in refused(kind, b"1," * 5_000_000)

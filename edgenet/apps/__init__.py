@@ -1,1 +1,1 @@
-"""The libraries that mobile apps link, asked what they find in a bundle's files."""
+"""The inference libraries that mobile apps link, and what they make of a bundle's files."""

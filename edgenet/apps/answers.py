@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet import images
 from edgenet.errors import first_line
-from edgenet.runtime import child
+from edgenet.images import preprocess
+from edgenet.litert import child
 
 # A picture, uint8 RGB (height, width, 3), to the top class: its number, its name as the file's metadata has it, and
 # its score. None where the library finds no class.
@@ -44,7 +44,7 @@ def _ask(make: Callable[[Path], Classifier], request: dict) -> dict[str, dict]:
         except Exception as error:  # each library has exceptions of its own for what it does not take
             found[variant] = {"problem": first_line(error).rstrip(".")}
     for path in request["photos"]:
-        picture = images.photo(Path(path))
+        picture = preprocess.photo(Path(path))
         for variant, answer in found.items():
             if "photos" in answer:
                 answer["photos"].append(_or_none(classifiers[variant], picture))

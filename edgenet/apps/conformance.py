@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet import images
 from edgenet.apps.judge import Asked, Judge
 from edgenet.apps.libraries import MEDIAPIPE_TASKS, TASK_LIBRARY, Library
 from edgenet.apps.process import Answer, Process
+from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
+from edgenet.images import preprocess
+from edgenet.litert.runner import Runner
 from edgenet.records import Picture, Preprocessing, Variant
 from edgenet.records.apps import IMPOSSIBLE, PASSED, UNAVAILABLE, Conformance
-from edgenet.runtime.bundle import Bundle
-from edgenet.runtime.runner import Runner
 
 PICTURES = 200
 
@@ -145,7 +145,7 @@ def _spread(pictures: Sequence[Picture], count: int) -> list[str]:
 def _pixels(paths: Sequence[Path], recipe: Preprocessing, file: Path) -> np.memmap:
     """The pictures as models see them, uint8 (n, height, width, channels), in a file."""
     pixels = np.lib.format.open_memmap(file, "w+", np.uint8, (len(paths), *recipe.shape))
-    for place, picture in enumerate(images.load_all(paths, recipe)):
+    for place, picture in enumerate(preprocess.load_all(paths, recipe)):
         pixels[place] = picture
     pixels.flush()
     return pixels

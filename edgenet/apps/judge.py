@@ -23,14 +23,14 @@ from functools import cached_property
 
 import numpy as np
 
-from edgenet import labels as class_names
 from edgenet.apps.process import Said, Top
+from edgenet.bundle import bundle as bundles
+from edgenet.bundle.bundle import Bundle
+from edgenet.images import labels as class_names
+from edgenet.litert.delegate import ready
+from edgenet.litert.runner import as_input, dequantize
 from edgenet.records import Variant
 from edgenet.records.apps import TOO_NEW
-from edgenet.runtime import bundle as bundles
-from edgenet.runtime.bundle import Bundle
-from edgenet.runtime.delegate import ready
-from edgenet.runtime.runner import as_input, dequantize
 
 INT8 = "int8"
 

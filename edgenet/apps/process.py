@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgenet.apps.libraries import Library
 from edgenet.errors import EdgenetError
-from edgenet.runtime.child import Child
+from edgenet.litert.child import Child
 
 # Seconds for all its answers, however slow the machine.
 TIMEOUT_SECONDS = 600

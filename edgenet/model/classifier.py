@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from edgenet import images
 from edgenet.errors import EdgenetError
+from edgenet.images import preprocess
 from edgenet.model.container import shown
 from edgenet.records import Preprocessing
 
@@ -73,7 +73,7 @@ class Classifier:
 
     def scores(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The scores, float32 (n, classes), of each batch of uint8 pictures (n, height, width, channels)."""
-        return (self._free(tf.constant(images.normalize(pixels, self.recipe))).numpy() for pixels in batches)
+        return (self._free(tf.constant(preprocess.normalize(pixels, self.recipe))).numpy() for pixels in batches)
 
 
 def kind_of(scores: np.ndarray) -> str:

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import keras
 
 from edgenet.errors import EdgenetError
-from edgenet.input_range import InputRange
-from edgenet.model import keras_file, memory, own_range, saved_model
+from edgenet.images.input_range import InputRange
+from edgenet.model import keras_file, memory, range_detection, saved_model
 from edgenet.model.classifier import Classifier
 from edgenet.model.keras_config import EXPECTED
 from edgenet.model.saved_model import counted
@@ -75,7 +75,7 @@ def _of_keras(
             f"found {counted(len(model.inputs), 'input')} and {counted(len(model.outputs), 'output')}"
         )
     shape = _checked(name, tuple(model.inputs[0].shape), tuple(model.outputs[0].shape), size)
-    taken = _ordered(declared or own_range.of(model, shape) or InputRange(), order)
+    taken = _ordered(declared or range_detection.of(model, shape) or InputRange(), order)
     return Classifier(
         name,
         partial(model, training=False),

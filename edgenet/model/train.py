@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from PIL import Image
 
-from edgenet import images as pixels
-from edgenet.bundled import SPEC, WEIGHTS
 from edgenet.files import check_writable, write_whole
-from edgenet.input_range import InputRange
+from edgenet.images import preprocess as pixels
+from edgenet.images.bundled import SPEC, WEIGHTS
+from edgenet.images.input_range import InputRange
 from edgenet.model import dataset, keras_model, mobilenet, weights
 from edgenet.records import ModelSpec
 
@@ -112,7 +112,7 @@ def augment(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def enlarge(images: np.ndarray, size: int) -> np.ndarray:
-    """uint8 (n, 28, 28) to float32 (n, size, size, 3) in [-1, 1], exactly as `edgenet.images` does it for one file.
+    """uint8 (n, 28, 28) to float32 (n, size, size, 3) in [-1, 1], as `edgenet.images.preprocess` does it for a file.
 
     Bilinear resizing is linear along each axis, so Pillow's own weights serve a whole batch as a matrix product. Pillow
     resizes rows first, in fixed point of 22 bits, and rounds to whole levels after each axis.

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from edgenet.bundled import SPEC, WEIGHTS
 from edgenet.errors import EdgenetError
+from edgenet.images.bundled import SPEC, WEIGHTS
 from edgenet.model import keras_file, memory, mobilenet, weight_file
 from edgenet.model.weight_file import Wish
 

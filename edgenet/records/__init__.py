@@ -4,7 +4,6 @@ from edgenet.records.apps import Conformance
 from edgenet.records.bundle import Calibration, File, Finding, Manifest, Picture, Variant
 from edgenet.records.diagnosis import Diagnosis, Kept, LayerNoise
 from edgenet.records.drift import ClassDrift, Drift, Flip, Guess, Interval, Probabilities
-from edgenet.records.form import Record, from_json, to_json
 from edgenet.records.model import ALLOWED, DEFAULT_CLASSES, ModelSpec, Preprocessing
 from edgenet.records.results import (
     KERAS,
@@ -19,6 +18,7 @@ from edgenet.records.results import (
     Results,
     Start,
 )
+from edgenet.records.serialization import Record, from_json, to_json
 
 __all__ = [
     "ALLOWED",

@@ -19,7 +19,7 @@ class Conformance:
     that are behind it by no more than LiteRT's own kernels leave open (`edgenet.apps.judge`).
 
     agreement: by variant, the share of `photos` as they are, scaled by the library itself, whose top class is the
-    runner's on the picture that `edgenet.images` makes of them.
+    runner's on the picture that `edgenet.images.preprocess` makes of them.
     """
 
     library: str

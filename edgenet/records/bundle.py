@@ -51,7 +51,7 @@ class Calibration:
     """The representative dataset of the integer variants. sha256: of its pictures' SHA-256s, in order.
 
     distances: how far the pictures are from those that the model was trained on, by the input range that they were
-    tried with (`edgenet.export.calibration`); empty where the model does not tell.
+    tried with (`edgenet.calibration.fit`); empty where the model does not tell.
     """
 
     images: int

@@ -56,7 +56,7 @@ def _require(field: str, value, holds: bool) -> None:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The recipe from a picture to a model's input; `edgenet.images` is the code.
+    """The recipe from a picture to a model's input; `edgenet.images.preprocess` is the code.
 
     The picture, upright, as 8-bit RGB (or grey, for one channel), is resized, bilinear and antialiased, until it just
     covers a rectangle of height / crop by width / crop (rounded), and the central height by width pixels are cut out.

@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgenet import cores
 from edgenet.errors import EdgenetError
-from edgenet.terminal import quiet
+from edgenet.quiet import quiet
 from edgenet.tflite import flatbuffer
 
 # The axis of the output channels in the weights of each operator that has some (TFLite's quantization specification).

@@ -1,6 +1,6 @@
 """What a .tflite file says of itself in its TFLite Metadata: normalization, class names, and where it comes from.
 
-The writer is `edgenet.export.metadata`. Class names lie in a text file, zipped onto the end of the model.
+The writer is `edgenet.convert.metadata`. Class names lie in a text file, zipped onto the end of the model.
 """
 
 import io
@@ -16,7 +16,7 @@ from flatbuffers.number_types import Float32Flags, Int8Flags, Uint8Flags
 from flatbuffers.table import Table
 
 from edgenet.errors import EdgenetError
-from edgenet.input_range import InputRange
+from edgenet.images.input_range import InputRange
 from edgenet.tflite.flatbuffer import IDENTIFIER
 from edgenet.tflite.metadata_schema import (
     ENTRY,

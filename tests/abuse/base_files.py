@@ -72,8 +72,8 @@ def _models(folder: Path) -> None:
     from keras.src.legacy.saving import legacy_h5_format
 
     from edgenet.model import mobilenet, weights
+    from edgenet.quiet import quiet
     from edgenet.records import ModelSpec
-    from edgenet.terminal import quiet
 
     with quiet():
         keras.utils.set_random_seed(3)

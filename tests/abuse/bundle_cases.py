@@ -92,7 +92,6 @@ def sealed(base: Path, work: Path, random: Random) -> Plan:
 
 def _spoil_scores(path: Path, random: Random) -> str:
     """Other reference scores, as edgenet writes them."""
-    from edgenet.runtime import bundle as bundles
 
     with np.load(path) as stored:
         scores = stored["scores"]
@@ -106,7 +105,9 @@ def _spoil_scores(path: Path, random: Random) -> str:
         "shape": lambda: scores.T,
         "random": lambda: random.random(scores.shape, np.float32),
     }.get(kind, lambda: scores)()
-    bundles.write_scores(path, [scores], scores.shape)
+    from edgenet.bundle import evaluation
+
+    evaluation.write_scores(path, [scores], scores.shape)
     return f"scores {kind}"
 
 

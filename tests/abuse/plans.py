@@ -51,8 +51,8 @@ def finite_results(path: str, agreement: float | None = None) -> Callable[[Path]
 
 def whole_bundle(name: str) -> Callable[[Path], str | None]:
     def check(work: Path) -> str | None:
+        from edgenet.bundle import bundle as bundles
         from edgenet.errors import EdgenetError
-        from edgenet.runtime import bundle as bundles
 
         try:
             bundles.verify(bundles.load(work / name))

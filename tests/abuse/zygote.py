@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 # Seconds that child processes have to end after their parent.
 GRACE_SECONDS = 3
 # Subpackages that import TensorFlow.
-_NEEDS_TENSORFLOW = ("edgenet.model", "edgenet.export")
+_NEEDS_TENSORFLOW = ("edgenet.model", "edgenet.convert")
 
 
 def serve() -> None:
@@ -66,7 +66,7 @@ def _run(request: dict) -> int:
     if request["real"]:
         program = str(Path(sys.executable).parent / "edgenet")
         os.execv(program, [program, *request["arguments"]])
-    from edgenet.cli import main
+    from edgenet.cli.main import main
 
     sys.argv = ["edgenet", *request["arguments"]]
     return main(request["arguments"])

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenet import images
 from edgenet.apps.libraries import LIBRARIES, Library
 from edgenet.apps.process import Process
-from edgenet.runtime.bundle import Bundle
+from edgenet.bundle.bundle import Bundle
+from edgenet.images import preprocess
 
 
 @pytest.fixture(params=LIBRARIES, ids=lambda library: library.package)
@@ -64,6 +64,6 @@ def pixels_of() -> Callable[[Bundle], np.ndarray]:
 
     def load(bundle: Bundle) -> np.ndarray:
         paths = [bundle.file(picture.file) for picture in bundle.manifest.evaluation]
-        return np.stack(list(images.load_all(paths, bundle.manifest.preprocessing)))
+        return np.stack(list(preprocess.load_all(paths, bundle.manifest.preprocessing)))
 
     return load

@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import pytest
 from app_bundles import without_metadata
+from commands import error_of
 from measured import drift_of, measured, results_of, timed
-from test_cli import error_of
 
 from edgenet import records
 from edgenet.apps.conformance import Examination
 from edgenet.apps.judge import Asked
 from edgenet.apps.libraries import LIBRARIES, TASK_LIBRARY
-from edgenet.report.apps_table import apps_table
-from edgenet.runtime import archive, host
-from edgenet.runtime import bundle as bundles
+from edgenet.bundle import archive
+from edgenet.bundle import bundle as bundles
+from edgenet.machine import host
+from edgenet.reporting.apps_table import apps_table
 
 INSTALLED = [library for library in LIBRARIES if not library.missing()]
 needs_one = pytest.mark.skipif(not INSTALLED, reason="neither tflite-support nor mediapipe is installed")

@@ -13,13 +13,13 @@ from edgenet.apps import conformance
 from edgenet.apps.conformance import check, examine
 from edgenet.apps.libraries import LIBRARIES, MEDIAPIPE_TASKS
 from edgenet.apps.process import Process
+from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
-from edgenet.input_range import InputRange
+from edgenet.images.input_range import InputRange
+from edgenet.litert.delegate import ready
+from edgenet.litert.runner import Runner, as_input
 from edgenet.records.apps import Conformance
-from edgenet.records.form import _build
-from edgenet.runtime import bundle as bundles
-from edgenet.runtime.delegate import ready
-from edgenet.runtime.runner import Runner, as_input
+from edgenet.records.serialization import _build
 
 ALL = ("float32", "float16", "dynamic", "int8")
 

@@ -8,10 +8,11 @@ import pytest
 
 from edgenet.apps.conformance import examine
 from edgenet.apps.process import Process
-from edgenet.export import sets
-from edgenet.export.options import Options
-from edgenet.runtime.bundle import Bundle
-from edgenet.terminal import Progress, quiet
+from edgenet.bundle.bundle import Bundle
+from edgenet.convert.options import Options
+from edgenet.images import splits
+from edgenet.progress import SILENT
+from edgenet.quiet import quiet
 
 ALL = ["float32", "float16", "dynamic", "int8"]
 
@@ -20,13 +21,11 @@ pytestmark = pytest.mark.slow
 
 def exported(keras_model, folder: Path, labels, chosen, options: Options = Options()) -> Bundle:
     with quiet():
-        from edgenet.export.export import export
+        from edgenet.exporter import export
         from edgenet.model import keras_model as models
 
         classifier = models.of_keras(keras_model, "model")
-        return export(
-            classifier, folder / "plain", Progress(), name="model", labels=labels, sets=chosen, options=options
-        )
+        return export(classifier, folder / "plain", SILENT, name="model", labels=labels, sets=chosen, options=options)
 
 
 # Of 200 of ImageNet's photos, dynamic in the Task Library: 3, where the first two classes are within 0.004.
@@ -52,7 +51,7 @@ def refused(tiny_model, pictures, labels, tmp_path_factory) -> dict[str, tuple[B
         import keras
 
         grey = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")])
-    chosen = sets.choose(pictures / "calibration", pictures / "evaluation", labels)
+    chosen = splits.choose(pictures / "calibration", pictures / "evaluation", labels)
     made = {}
     for name, model, options, reason in (
         ("batch", tiny_model, Options(batch=4), "it takes 4 pictures at once; export it with --batch 1"),
@@ -72,7 +71,7 @@ def test_classes_below_0_are_given_too(library, pictures, labels, tmp_path):
         far_below = keras.initializers.Constant(-50.0)
         layers = [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(4, bias_initializer=far_below)]
         model = keras.Sequential(layers)
-    bundle = exported(model, tmp_path, labels, sets.choose(pictures / "calibration", pictures / "evaluation", labels))
+    bundle = exported(model, tmp_path, labels, splits.choose(pictures / "calibration", pictures / "evaluation", labels))
     assert bundle.manifest.scores == "logits"
     (examined,) = examine(bundle, libraries=[library])
     assert examined.problems == {}

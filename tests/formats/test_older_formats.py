@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from edgenet import records
+from edgenet.analysis import comparison, loading
+from edgenet.analysis.recommendation import recommend
+from edgenet.analysis.verdict import Limits, judge
+from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
-from edgenet.evidence import comparison, loading
-from edgenet.evidence.recommendation import recommend
-from edgenet.evidence.verdict import Limits, judge
 from edgenet.records import Diagnosis, Manifest, Results, upgrade
-from edgenet.report.comparison_table import comparison_table
-from edgenet.report.diagnosis_table import diagnosis_table
-from edgenet.report.markdown import markdown
-from edgenet.report.results_table import results_table
-from edgenet.report.spreadsheet import spreadsheet
-from edgenet.runtime import bundle as bundles
+from edgenet.reporting.comparison_table import comparison_table
+from edgenet.reporting.diagnosis_table import diagnosis_table
+from edgenet.reporting.markdown import markdown
+from edgenet.reporting.results_table import results_table
+from edgenet.reporting.spreadsheet import spreadsheet
 
 FOLDER = Path(__file__).parent
 FILES = {
@@ -118,7 +118,7 @@ def test_results_are_reported(loaded):
 
 def test_a_page_is_made(loaded):
     pytest.importorskip("matplotlib")
-    from edgenet.report.page import page
+    from edgenet.reporting.page import page
 
     made = page(loaded, [read("diagnosis_1.json")], Limits(max_drift=0.5))
     assert "data:image/jpeg;base64," in made and "t10k_00536.png" in made

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgenet import bundled, images
-from edgenet import labels as class_names
 from edgenet.errors import EdgenetError
+from edgenet.images import bundled, preprocess
+from edgenet.images import labels as class_names
 from edgenet.model import dataset
 
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -151,7 +151,7 @@ def sources(folder: Path) -> list[dict[str, str]]:
 def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     """What SOURCES.tsv says is what lies there: hashes, 20 and 100 a class, 28 x 28 grey PNG, nothing in both parts."""
     names = [row["file"] for row in rows]
-    found = {part: images.find(folder / part).paths for part in ("calibration", "evaluation")}
+    found = {part: preprocess.find(folder / part).paths for part in ("calibration", "evaluation")}
     assert sorted(names) == sorted(path.relative_to(folder).as_posix() for paths in found.values() for path in paths)
     for row in rows:
         assert hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]

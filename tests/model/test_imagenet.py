@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import pytest
 from legacy import write_legacy
+from places import IMAGENET
 from recipes import RECIPE, square
 
-from edgenet import images, labels
 from edgenet.errors import EdgenetError
+from edgenet.images import labels, preprocess
 from edgenet.model import imagenet, mobilenet
 from edgenet.records import ModelSpec
 
 # Beside the project, where there is one: real weights and photos, too big to be part of it.
-IMAGENET = Path(__file__).resolve().parents[3] / "shared" / "imagenet"
 NAME = "mobilenet_7_5_224_tf.h5"
 
 real = pytest.mark.skipif(
@@ -42,13 +42,13 @@ def offline(monkeypatch) -> None:
 @pytest.fixture(scope="module")
 def paths() -> list[Path]:
     """Eight of the photos."""
-    return images.find(IMAGENET / "images").paths[::50]
+    return preprocess.find(IMAGENET / "images").paths[::50]
 
 
 @pytest.fixture(scope="module")
 def photos(paths) -> np.ndarray:
     """The same, normalized."""
-    return images.normalize(np.stack(list(images.load_all(paths, square(224)))), RECIPE)
+    return preprocess.normalize(np.stack(list(preprocess.load_all(paths, square(224)))), RECIPE)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 from legacy import write_legacy
 
-from edgenet import images
 from edgenet.errors import EdgenetError
-from edgenet.input_range import InputRange
+from edgenet.images import preprocess
+from edgenet.images.input_range import InputRange
 from edgenet.model import keras_model, mobilenet
 from edgenet.model.classifier import Classifier, kind_of
 from edgenet.records import ModelSpec
@@ -554,7 +554,7 @@ def test_shared_layers_stay_shared(tmp_path, pictures):
 @pytest.mark.slow
 def test_scores_are_those_of_the_normalized_pixels(model, pictures):
     expected = model.predict(pictures.astype(np.float32) / 127.5 - 1, verbose=0)
-    batches = list(keras_model.of_keras(model, "own").scores(images.batches(pictures, 2)))
+    batches = list(keras_model.of_keras(model, "own").scores(preprocess.batches(pictures, 2)))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     found = np.concatenate(batches)
     assert found.dtype == np.float32

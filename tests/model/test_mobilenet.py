@@ -1,19 +1,17 @@
 """The builder against Keras Applications' MobileNet, which is another implementation of the same paper."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
+from places import IMAGENET
 from recipes import RECIPE, square
 
-from edgenet import images
 from edgenet.errors import EdgenetError
+from edgenet.images import preprocess
 from edgenet.model import mobilenet
 from edgenet.records import ModelSpec
 
 # Beside the project, where there is one: real weights and photos, too big to be part of it.
-IMAGENET = Path(__file__).resolve().parents[3] / "shared" / "imagenet"
 
 
 def copy(source: keras.Model, target: keras.Model) -> None:
@@ -55,7 +53,7 @@ def test_scores_of_the_published_imagenet_weights():
     ours = mobilenet.build(ModelSpec(alpha=0.75, classes=1000))
     copy(theirs, ours)
     photo = folder / "000_n01440764_tench.jpg"
-    pixels = images.normalize(images.load(photo, square(224)), RECIPE)[None]
+    pixels = preprocess.normalize(preprocess.load(photo, square(224)), RECIPE)[None]
     scores = ours(pixels, training=False).numpy()
     # 1e-6 is 8 units in the last place of a score near 1 (2**-23).
     np.testing.assert_allclose(scores, theirs(pixels, training=False).numpy(), rtol=0, atol=1e-6)

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from recipes import RECIPE, square
 
-from edgenet import bundled, images
 from edgenet.errors import EdgenetError
+from edgenet.images import bundled, preprocess
 from edgenet.model import dataset, mobilenet, train, weights
 
 
@@ -40,7 +40,9 @@ def test_enlarge_is_what_images_load_does_with_the_same_picture(tmp_path, pictur
         path = tmp_path / f"{number}.png"
         Image.fromarray(picture).save(path)
         # Exactly: both end in whole pixels. An exported model then sees what it was trained with.
-        np.testing.assert_array_equal(enlarged[number], images.normalize(images.load(path, square(size)), RECIPE))
+        np.testing.assert_array_equal(
+            enlarged[number], preprocess.normalize(preprocess.load(path, square(size)), RECIPE)
+        )
 
 
 def test_enlarge_of_one_picture_does_not_depend_on_its_batch():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from legacy import write_legacy
 
-from edgenet import bundled
 from edgenet.errors import EdgenetError
+from edgenet.images import bundled
 from edgenet.model import mobilenet, weights
 from edgenet.model.weights import Wish
 from edgenet.records import ModelSpec

@@ -5,8 +5,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from bare import bare
 
-from edgenet.runtime.runner import Runner
-from edgenet.terminal import quiet
+from edgenet.litert.runner import Runner
+from edgenet.quiet import quiet
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 

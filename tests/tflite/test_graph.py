@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from recipes import RECIPE
 
-from edgenet import images
 from edgenet.errors import EdgenetError
-from edgenet.terminal import quiet
+from edgenet.images import preprocess
+from edgenet.quiet import quiet
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_one_by_one_they_give_the_scores_of_the_whole(request, model, unseen, sc
     from edgenet.tflite.graph import Graph
 
     data = request.getfixturevalue(model)
-    found = run(Graph(data), images.normalize(unseen[:8], RECIPE))
+    found = run(Graph(data), preprocess.normalize(unseen[:8], RECIPE))
     # Sums of up to 256 terms may be taken in another order, each rounded to 6e-8, in 28 layers: as in test_convert.
     np.testing.assert_allclose(found, scores_of(data, unseen[:8]), rtol=0, atol=4e-4)
     assert np.ptp(found, axis=0).min() > 4e-2  # the tolerance tells pictures apart

@@ -10,7 +10,7 @@ from bare import bare
 
 import edgenet
 from edgenet.errors import EdgenetError
-from edgenet.input_range import InputRange
+from edgenet.images.input_range import InputRange
 from edgenet.tflite.metadata import provenance, said
 
 LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]

@@ -1,0 +1,1 @@
+"""What results prove: statistics, verdicts, comparisons, recommendations."""

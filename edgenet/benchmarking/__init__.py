@@ -1,0 +1,1 @@
+"""Latency, start and drift of models on this machine."""

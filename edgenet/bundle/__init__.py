@@ -1,0 +1,1 @@
+"""The folder that travels from the laptop to the device: its files, their hashes, and its packed form."""

@@ -1,0 +1,1 @@
+"""Does a set of calibration images match a model?"""

@@ -1,0 +1,35 @@
+"""`edgenet model`"""
+
+import argparse
+from pathlib import Path
+
+from edgenet.cli.arguments import in_range
+from edgenet.records import DEFAULT_CLASSES
+
+HELP = "show the layers of MobileNetV1 and what they cost"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    size, alpha, multiplier, classes = (in_range(field) for field in ("size", "alpha", "depth_multiplier", "classes"))
+    parser.add_argument("--size", type=size, default=224, help="input height and width, a multiple of 32 (default 224)")
+    parser.add_argument("--alpha", type=alpha, default=1.0, help="width multiplier (default 1.0)")
+    parser.add_argument("--depth-multiplier", type=multiplier, default=1, help="filters for each channel (default 1)")
+    parser.add_argument("--classes", type=classes, default=DEFAULT_CLASSES, help="output classes (default 17)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the network to a .png or .svg")
+
+
+def run(options: argparse.Namespace) -> None:
+    from edgenet.files import write_whole
+    from edgenet.model.plot import plot
+    from edgenet.records import ModelSpec
+    from edgenet.reporting.model_table import model_table
+
+    spec = ModelSpec(
+        size=options.size,
+        alpha=options.alpha,
+        depth_multiplier=options.depth_multiplier,
+        classes=options.classes,
+    )
+    if options.plot:
+        write_whole(options.plot, plot(spec, options.plot))
+    print(model_table(spec))

@@ -1,0 +1,78 @@
+"""The options of the commands that judge variants."""
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgenet.analysis.verdict import Limits
+
+# A decimal number, with a unit behind it.
+NUMBER = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?P<unit>[%x]?)", re.ASCII | re.IGNORECASE)
+UNITS = {"": 1e6, "b": 1, "kb": 1e3, "mb": 1e6, "kib": 2**10, "mib": 2**20}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what a variant must keep")
+    group.add_argument(
+        "--max-drift",
+        type=fraction,
+        metavar="FRACTION",
+        help="images whose top class may differ from Keras': 2%% or 0.02; with 0 none may (default: no limit)",
+    )
+    group.add_argument(
+        "--max-accuracy-drop",
+        type=fraction,
+        metavar="FRACTION",
+        help="how far accuracy may fall below Keras': 1%% or 0.01; 0 passes where no image is newly wrong "
+        "(default: no limit)",
+    )
+    group.add_argument(
+        "--min-speedup",
+        type=speedup,
+        metavar="TIMES",
+        help="times as fast as float32, on every number of threads measured: 1.5 or 1.5x (default: no limit)",
+    )
+    group.add_argument(
+        "--max-size", type=_bytes, metavar="MB", help="size of the file: 1.5 (MB) or 900kB (default: no limit)"
+    )
+
+
+def of(options: argparse.Namespace) -> "Limits":
+    """The limits that were typed."""
+    from edgenet.analysis.verdict import Limits
+
+    return Limits(options.max_drift, options.max_accuracy_drop, options.min_speedup, options.max_size)
+
+
+def fraction(text: str) -> float:
+    """A fraction from 0 to below 1, typed as a percentage or as a number: "2%", "2 %" or "0.02".
+
+    Raises argparse.ArgumentTypeError for anything else.
+    """
+    found = NUMBER.fullmatch(text.strip())
+    if not found or found["unit"] not in ("", "%"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a fraction; give it as 2% or 0.02, for example")
+    value = float(found["number"])
+    if found["unit"] != "%" and 1 <= value < 100:
+        typed = found["number"]
+        raise argparse.ArgumentTypeError(f"{typed} is not below 1; did you mean {typed}% or {value / 100:g}?")
+    value = value / 100 if found["unit"] == "%" else value
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to below 1 (100%)")
+    return abs(value)  # -0 is 0
+
+
+def speedup(text: str) -> float:
+    """A number of times above 0: "1.5" or "1.5x". Raises argparse.ArgumentTypeError for anything else."""
+    found = NUMBER.fullmatch(text.strip())
+    if not found or found["unit"].lower() not in ("", "x") or not 0 < float(found["number"]) < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of times above 0; give 1.5 or 1.5x, for example")
+    return float(found["number"])
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)\s*([a-z]*)", text.strip().lower())
+    if not found or found[2] not in UNITS or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"expected a size in MB, like 1.5 or 900kB, found {text!r}")
+    return round(float(found[1]) * UNITS[found[2]])

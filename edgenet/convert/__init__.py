@@ -1,0 +1,1 @@
+"""TensorFlow's converter: from a Keras model to .tflite bytes, and the proof that they are what their name says."""

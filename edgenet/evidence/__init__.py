@@ -1,1 +1,0 @@
-"""What results prove: verdicts, recommendations, comparisons."""

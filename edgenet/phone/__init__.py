@@ -1,0 +1,1 @@
+"""A browser as one more device: the phone runs the models, this machine serves them and computes the drift."""

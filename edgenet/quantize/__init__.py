@@ -1,0 +1,1 @@
+"""The int8 quantizer, in numpy: ranges, GPTQ, bias correction."""

@@ -1,0 +1,1 @@
+"""From records to terminal tables, HTML, Markdown and CSV. Nothing is computed here."""

@@ -1,0 +1,436 @@
+"""Verdicts: how often they are wrong, what they say, and that what they ask for would decide."""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from measured import alone, drift_of, measured, results_of, timed, with_speed
+
+from edgenet.analysis import verdict
+from edgenet.analysis.verdict import (
+    FAIL,
+    PASS,
+    UNDECIDED,
+    Limits,
+    Reason,
+    Verdict,
+    judge,
+    judge_accuracy,
+    judge_drift,
+    judge_speed,
+    worst,
+)
+from edgenet.errors import EdgenetError
+
+# Labelled images: right in both, gained, lost, wrong in both.
+CELLS = (800, 10, 20, 170)
+NEVER = "no number of images that one can measure would decide it"
+
+
+def more_of(text: str, what: str = "images") -> int:
+    """The number in an "about N more would decide it"."""
+    return int(re.match(rf"about ([\d,]+) more {what} would decide it \(", text)[1].replace(",", ""))
+
+
+def outcomes(results, limits: Limits, **others) -> dict[str, list[str]]:
+    return {one.variant: [reason.outcome for reason in one.reasons] for one in judge(results, limits, **others)}
+
+
+ALL = results_of(
+    measured("float32", (timed(0.004),), drift_of(0, 1_000, (810, 0, 0, 190)), 4_000_000),
+    measured("int8", (timed(0.002, base=0.004),), drift_of(15, 1_000, CELLS), 1_200_000),
+    measured("keras", (timed(0.008, base=0.004),), None, 5_000_000),
+)
+
+
+# Drift
+
+
+@pytest.mark.parametrize(
+    ("flips", "images", "limit", "outcome", "said"),
+    [
+        (0, 1_000, 0.02, PASS, "drift 0.00% of 1,000 images, at most 2.00% wanted"),
+        (100, 1_000, 0.02, FAIL, "drift 10.00% of 1,000 images, at most 2.00% wanted"),
+        (15, 10_000, 0.005, PASS, "drift 0.15% of 10,000 images, at most 0.50% wanted"),
+        (0, 1_000, 0.0, PASS, "0 of 1,000 images flip; none allowed"),
+        (1, 43, 0.0, FAIL, "1 of 43 images flips; none allowed"),
+        (2, 43, 0.0, FAIL, "2 of 43 images flip; none allowed"),
+        (0, 10_000_000, 0.000_001, PASS, "drift 0.00% of 10,000,000 images, at most 0.0001% wanted"),
+        (43, 43, 0.9, FAIL, "drift 100.00% of 43 images, at most 90.00% wanted"),  # 0.9^43 is 1.1 %
+    ],
+)
+def test_drift_that_is_decided(flips, images, limit, outcome, said):
+    assert judge_drift(flips, images, limit) == Reason(outcome, said)
+
+
+def test_without_a_flip_the_images_that_decide_are_those_of_the_binomial():
+    # (1 - limit)^n is at most 2.5 % from n = log 0.025 / log 0.98 = 182.6 on.
+    assert judge_drift(0, 183, 0.02).outcome == PASS
+    assert judge_drift(0, 182, 0.02).outcome == UNDECIDED
+
+
+def test_one_flip_decides_where_it_is_too_unlikely():
+    # 1 - 0.999^n is at most 2.5 % up to n = log 0.975 / log 0.999 = 25.3.
+    assert judge_drift(1, 25, 0.001).outcome == FAIL
+    assert judge_drift(1, 26, 0.001).outcome == UNDECIDED
+
+
+def test_drift_that_is_not_decided_says_what_would():
+    found = judge_drift(0, 43, 0.02)
+    # 183 are needed; the search goes in steps of a fiftieth, and 140 are those of 43 rounded up to two digits.
+    assert found == Reason(
+        UNDECIDED,
+        "about 140 more images would decide it (drift 0.00% of 43 images, at most 2.00% wanted)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flips", "images", "limit", "outcome"),
+    [
+        (0, 43, 0.02, PASS),
+        (0, 170, 0.001, PASS),
+        (1, 170, 0.02, PASS),
+        (2, 170, 0.02, PASS),
+        (3, 500, 0.01, PASS),
+        (6, 500, 0.01, FAIL),
+        (8, 500, 0.01, FAIL),
+        (25, 1_000, 0.02, FAIL),
+        (8, 43, 0.1, FAIL),
+    ],
+)
+def test_as_many_more_images_decide_on_drift_and_a_fifth_fewer_do_not(flips, images, limit, outcome):
+    found = judge_drift(flips, images, limit)
+    assert found.outcome == UNDECIDED
+    more = more_of(found.text)
+    for part, expected in ((1.0, outcome), (0.8, UNDECIDED), (0.5, UNDECIDED)):
+        total = images + round(part * more)
+        assert judge_drift(round(flips / images * total), total, limit).outcome == expected, part
+
+
+@pytest.mark.parametrize(("flips", "images", "limit"), [(20, 1_000, 0.02), (1, 50, 0.02), (1_200, 60_000, 0.02)])
+def test_drift_that_is_the_limit_is_never_decided(flips, images, limit, monkeypatch):
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
+    said = f"drift {flips / images:.2%} of {images:,} images, at most {limit:.2%} wanted"
+    assert judge_drift(flips, images, limit) == Reason(UNDECIDED, f"{NEVER} ({said})")
+
+
+def likely(count: int, total: int, share: float) -> float:
+    logs = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+    return math.exp(logs + count * math.log(share) + (total - count) * math.log1p(-share))
+
+
+@pytest.mark.parametrize(
+    ("images", "limit"), [(43, 0.05), (170, 0.001), (170, 0.02), (1_000, 0.02), (2_000, 0.001), (10_000, 0.01)]
+)
+@pytest.mark.parametrize("side", [FAIL, PASS])
+def test_a_verdict_on_drift_is_wrong_in_2_5_percent_at_most(images, limit, side, monkeypatch):
+    # Of every count, with how likely it is where the truth is the limit itself, or hardly more: no draw is needed.
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 0)  # how many more is not asked here
+    share = limit if side == FAIL else limit * 1.000_001
+    counts = [count for count in range(images + 1) if likely(count, images, share) > 1e-9]
+    wrong = sum(likely(count, images, share) for count in counts if judge_drift(count, images, limit).outcome == side)
+    assert wrong <= 0.025 + 1e-6  # what was left out, of up to 1,000 counts
+    assert len(counts) >= 4
+
+
+def test_of_more_images_than_anyone_is_asked_for_no_number_is_told(monkeypatch):
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 1_000)
+    assert judge_drift(20, 2_000, 0.012).text.startswith(f"{NEVER} (")
+
+
+def test_drift_far_from_the_limit_is_decided_most_of_the_time(monkeypatch):
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 0)
+    drawn = np.random.default_rng(1).binomial(2_000, [[0.005], [0.04]], (2, 500)).tolist()
+    passed, failed = ([judge_drift(count, 2_000, 0.02).outcome for count in counts] for counts in drawn)
+    # 10 flips of 2,000, or 80, where 40 are the limit: five standard deviations from it.
+    assert passed.count(PASS) >= 0.99 * 500
+    assert failed.count(FAIL) >= 0.99 * 500
+
+
+# Accuracy
+
+
+def test_accuracy_that_is_decided():
+    # -1 %, by the paired interval: 30 images of 1,000 changed, so 1.96 sqrt(30) / 1,000 = 1.1 % to each side.
+    said = r"accuracy -1\.00% \(-2\.\d\d% to \+0\.\d\d%\), at least -{}% wanted"
+    found = judge_accuracy(drift_of(0, 1_000, CELLS), 0.03)
+    assert found.outcome == PASS
+    assert re.fullmatch(said.format(r"3\.00"), found.text)
+    worse = judge_accuracy(drift_of(0, 1_000, (700, 10, 120, 170)), 0.03)
+    assert worse.outcome == FAIL
+    assert re.fullmatch(r"accuracy -11\.00% \(-1\d\.\d\d% to -\d\.\d\d%\), at least -3\.00% wanted", worse.text)
+
+
+def test_accuracy_that_is_not_decided():
+    found = judge_accuracy(drift_of(0, 1_000, CELLS), 0.02)
+    assert found.outcome == UNDECIDED
+    assert re.fullmatch(
+        r"about [\d,]+ more images would decide it \(accuracy -1\.00% \(.* to .*\), at least -2\.00% wanted\)",
+        found.text,
+    )
+
+
+def test_the_limit_itself_is_kept():
+    drift = drift_of(0, 1_000, CELLS)
+    low, high = drift.change_interval.low, drift.change_interval.high
+    # Within a tenth of the interval's ends, where the other test has its own.
+    assert judge_accuracy(drift, -1.1 * low).outcome == PASS
+    assert judge_accuracy(drift, math.nextafter(-low, 0)).outcome == UNDECIDED
+    fallen = drift_of(0, 1_000, (700, 10, 120, 170))
+    high = fallen.change_interval.high
+    assert judge_accuracy(fallen, -high).outcome == UNDECIDED
+    assert judge_accuracy(fallen, -0.9 * high).outcome == FAIL
+
+
+@pytest.mark.parametrize(
+    ("cells", "limit", "outcome"),
+    [
+        ((160, 0, 2, 8), 0.02, PASS),
+        ((150, 3, 4, 13), 0.02, PASS),
+        ((40, 0, 0, 3), 0.05, PASS),
+        ((450, 5, 9, 36), 0.005, FAIL),
+        ((90, 0, 3, 7), 0.01, FAIL),
+        ((35, 1, 5, 2), 0.02, FAIL),
+    ],
+)
+def test_as_many_more_images_decide_on_accuracy_and_a_fifth_fewer_do_not(cells, limit, outcome):
+    images = sum(cells)
+    found = judge_accuracy(drift_of(0, images, cells), limit)
+    assert found.outcome == UNDECIDED
+    more = more_of(found.text)
+    for part, expected in ((1.0, outcome), (0.8, UNDECIDED), (0.5, UNDECIDED)):
+        total = images + round(part * more)
+        scaled = tuple(round(cell / images * total) for cell in cells)
+        assert judge_accuracy(drift_of(0, sum(scaled), scaled), limit).outcome == expected, part
+
+
+@pytest.mark.parametrize(("cells", "limit"), [((80, 0, 10, 10), 0.1), ((48_000, 0, 6_000, 6_000), 0.1)])
+def test_an_accuracy_that_fell_by_the_limit_is_never_decided(cells, limit, monkeypatch):
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
+    found = judge_accuracy(drift_of(0, sum(cells), cells), limit)
+    assert found.outcome == UNDECIDED
+    assert found.text.startswith(f"{NEVER} (accuracy ")
+
+
+@pytest.mark.parametrize(
+    ("cells", "outcome"),
+    [
+        ((40, 0, 0, 3), PASS),
+        ((40, 2, 0, 3), PASS),
+        ((800, 1, 1, 198), UNDECIDED),  # as many gained as lost
+        ((700, 10, 120, 170), FAIL),  # a fall of 11 %
+        ((700, 120, 10, 170), PASS),  # a proven gain, although ten are lost
+    ],
+)
+def test_without_any_drop_allowed_no_image_may_be_newly_wrong(cells, outcome):
+    found = judge_accuracy(drift_of(0, sum(cells), cells), 0.0)
+    assert found.outcome == outcome
+    if not cells[2]:
+        assert found.text == f"0 of {sum(cells)} labelled images are newly wrong; no drop of accuracy allowed"
+
+
+def test_only_labelled_images_count_for_accuracy():
+    some = replace(drift_of(0, 43, (30, 0, 0, 3)), images=10_000)
+    assert judge_accuracy(some, 0.05) == judge_accuracy(replace(some, images=33), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("limit", "images", "gained", "both"),
+    [
+        (0.001, 170, 0.0, 0.9),
+        (0.001, 170, 0.005, 0.9),
+        (0.01, 500, 0.01, 0.9),
+        (0.02, 1_000, 0.02, 0.7),
+        (0.05, 43, 0.02, 0.7),
+        (0.0, 500, 0.01, 0.7),
+        # None flip, as they do in e^-2.5 = 8 % and 0.95^43 = 11 % of cases: no proof that less than so many would.
+        (0.005, 500, 0.0, 0.5),
+        (0.05, 43, 0.0, 0.5),
+    ],
+)
+def test_a_verdict_on_accuracy_at_the_limit_is_wrong_in_5_percent_at_most(limit, images, gained, both, monkeypatch):
+    monkeypatch.setattr(verdict, "MOST_IMAGES", 0)  # how many more is not asked here
+    shares = (both, gained, gained + limit, 1 - both - 2 * gained - limit)
+    found = {}
+    drawn = [tuple(cells) for cells in np.random.default_rng(2).multinomial(images, shares, 2_000).tolist()]
+    for cells in set(drawn):
+        found[cells] = judge_accuracy(drift_of(0, images, cells), limit).outcome
+    said = [found[cells] for cells in drawn]
+    assert said.count(FAIL) <= 0.05 * len(said)
+    assert said.count(PASS) <= 0.05 * len(said)
+
+
+# Speed
+
+
+@pytest.mark.parametrize(
+    ("speed", "limit", "outcome", "text"),
+    [
+        ((2.0, 1.9, 2.1), 1.5, PASS, "2.00x float32 (1.90x to 2.10x) on 1 thread, at least 1.50x wanted"),
+        ((2.0, 1.5, 2.1), 1.5, PASS, "2.00x float32 (1.50x to 2.10x) on 1 thread, at least 1.50x wanted"),
+        ((1.2, 1.1, 1.4), 1.5, FAIL, "1.20x float32 (1.10x to 1.40x) on 1 thread, at least 1.50x wanted"),
+    ],
+)
+def test_speed_that_is_decided(speed, limit, outcome, text):
+    assert judge_speed(with_speed(*speed), "float32", limit) == Reason(outcome, text)
+
+
+@pytest.mark.parametrize(
+    ("speed", "limit", "more"),
+    [
+        # Intervals narrow as the root of the rounds: 0.2 has to become less than 0.1, so 4 times 20 and one.
+        ((1.6, 1.4, 1.9), 1.5, 61),
+        ((1.4, 1.3, 1.6), 1.5, 61),
+        ((1.6, 1.4, 9.0), 1.5, 61),  # only the side of the limit counts
+        # 0.02 to 0.01 of 2.01: still 60 and one.
+        ((2.01, 1.99, 2.02), 2.0, 61),
+    ],
+)
+def test_speed_that_is_not_decided_says_what_would(speed, limit, more):
+    found = judge_speed(with_speed(*speed, threads=2), "float32", limit)
+    assert found.outcome == UNDECIDED
+    assert found.text == (
+        f"about {more} more rounds would decide it ({speed[0]:.2f}x float32 ({speed[1]:.2f}x to {speed[2]:.2f}x) "
+        f"on 2 threads, at least {limit:.2f}x wanted)"
+    )
+
+
+def test_speed_that_is_the_limit_is_never_decided():
+    found = judge_speed(with_speed(1.5, 1.4, 1.6), "float32", 1.5)
+    assert found.outcome == UNDECIDED
+    assert found.text.startswith("no number of rounds that one can measure would decide it (1.50x float32 ")
+
+
+def test_too_few_rounds_for_an_interval_of_speed():
+    found = judge_speed(timed(0.002, base=0.004, rounds=3), "float32", 1.5)
+    assert found.outcome == UNDECIDED
+    assert found.text == "too few rounds, 3; take 5 or more (on 1 thread, at least 1.50x wanted)"
+
+
+def test_every_number_of_threads_counts():
+    one = measured("int8", (with_speed(2.0, 1.9, 2.1), with_speed(1.2, 1.1, 1.3, threads=2)))
+    found = outcomes(results_of(measured("float32"), one), Limits(min_speedup=1.5))
+    assert found == {"float32": [], "int8": [PASS, FAIL]}
+
+
+@pytest.mark.parametrize("speed", [(2.0, 1.9, 2.1), (1.2, 1.1, 1.4), (1.6, 1.4, 1.9)], ids=["pass", "fail", "open"])
+def test_poor_latencies_prove_no_speed(speed):
+    found = results_of(measured("float32"), measured("int8", (with_speed(*speed),)), grade="poor")
+    (reason,) = judge(found, Limits(min_speedup=1.5), ("int8",))[0].reasons
+    assert reason.outcome == UNDECIDED
+    assert reason.text.startswith(
+        "the measurement quality is poor: it ran on its battery; plug it in; then measure again "
+        f"({speed[0]:.2f}x float32 "
+    )
+    assert outcomes(found, Limits(max_size=10**9)) == {"float32": [PASS], "int8": [PASS]}  # sizes need no clock
+
+
+@pytest.mark.parametrize("grade", ["good", "fair"])
+def test_good_and_fair_latencies_prove_one(grade):
+    found = results_of(measured("float32"), measured("int8", (with_speed(2.0, 1.9, 2.1),)), grade=grade)
+    assert outcomes(found, Limits(min_speedup=1.5))["int8"] == [PASS]
+
+
+# Size
+
+
+@pytest.mark.parametrize(("size", "outcome"), [(1_200_000, PASS), (1_200_001, FAIL)])
+def test_a_size_is_kept_to_the_byte(size, outcome):
+    (found,) = judge(results_of(measured("int8", size=size)), Limits(max_size=1_200_000))
+    assert found.reasons == (Reason(outcome, "1.200 MB, at most 1.200 MB wanted"),)
+
+
+# All of it
+
+
+def test_a_reason_for_each_limit_in_their_order():
+    (_, found) = judge(ALL, Limits(max_drift=0.05, max_accuracy_drop=0.03, min_speedup=1.5, max_size=1_000_000))
+    assert found.variant == "int8"
+    assert [reason.outcome for reason in found.reasons] == [PASS, PASS, PASS, FAIL]
+    starts = ("drift 1.50% ", "accuracy -1.00% ", "2.00x float32 ", "1.200 MB, ")
+    assert all(reason.text.startswith(start) for reason, start in zip(found.reasons, starts, strict=True))
+    assert found.outcome == FAIL
+
+
+def test_drift_counts_every_image_whether_it_has_a_label_or_not():
+    few_labels = measured("int8", drift=drift_of(15, 1_000, (30, 0, 0, 3)))
+    (found,) = judge(results_of(few_labels), Limits(max_drift=0.05))
+    assert found.reasons == (judge_drift(15, 1_000, 0.05),)
+
+
+def test_keras_is_not_judged():
+    assert list(outcomes(ALL, Limits(max_size=1))) == ["float32", "int8"]
+
+
+def test_nor_is_the_reference():
+    files = [measured(name, (timed(0.002, base=0.004),), drift_of(1, 500)) for name in ("a.tflite", "b.tflite")]
+    found = results_of(*files, reference="b.tflite", base="b.tflite")
+    assert list(outcomes(found, Limits(max_drift=0.05))) == ["a.tflite"]
+
+
+def test_the_base_need_not_be_faster_than_itself():
+    found = judge(ALL, Limits(min_speedup=1.5))
+    assert [(one.variant, one.outcome, len(one.reasons)) for one in found] == [
+        ("float32", PASS, 0),
+        ("int8", PASS, 1),
+    ]
+
+
+def test_the_variants_that_count_in_the_order_in_which_they_are_named():
+    both = ("int8", "float32")
+    assert list(outcomes(ALL, Limits(max_size=10), variants=both)) == list(both)
+    assert list(outcomes(ALL, Limits(max_size=10), variants=("int8",))) == ["int8"]
+
+
+@pytest.mark.parametrize("name", ["int4", "keras"])
+def test_a_name_that_is_none_of_a_variant(name):
+    text = rf"^--variants: expected names out of float32, int8 in a\.json, found '{name}'$"
+    with pytest.raises(EdgenetError, match=text):
+        judge(ALL, Limits(max_size=1), ("int8", name), "a.json")
+
+
+def test_no_variant_at_all():
+    text = r"^a\.json: expected a variant that was measured, found none; measure again$"
+    with pytest.raises(EdgenetError, match=text):
+        judge(results_of(measured("keras")), Limits(max_size=1), where="a.json")
+
+
+NO_DRIFT = r"^a\.json: expected a drift for --max-drift, found none; measure with --reference or --model$"
+NO_ACCURACY = (
+    r"^a\.json: expected the accuracy of a variant and of Keras for --max-accuracy-drop, found none; "
+    r"measure on labelled images$"
+)
+NO_SPEED = r"^a\.json: expected a ratio to float32 for --min-speedup, found none; measure float32 with the others$"
+
+
+@pytest.mark.parametrize(
+    ("measurement", "limits", "text"),
+    [
+        (measured("int8"), Limits(max_drift=0.1), NO_DRIFT),
+        (measured("int8", drift=alone(drift_of(0, 43))), Limits(max_drift=0.1), NO_DRIFT),
+        (measured("int8"), Limits(max_accuracy_drop=0.1), NO_ACCURACY),
+        (measured("int8", drift=drift_of(0, 43)), Limits(max_accuracy_drop=0.1), NO_ACCURACY),
+        (measured("int8", drift=alone(drift_of(0, 43, (40, 0, 0, 3)))), Limits(max_accuracy_drop=0.1), NO_ACCURACY),
+        (measured("int8"), Limits(min_speedup=1.5), NO_SPEED),
+        (measured("int8", ()), Limits(min_speedup=1.5), NO_SPEED),
+    ],
+)
+def test_what_was_not_measured_cannot_be_judged(measurement, limits, text):
+    with pytest.raises(EdgenetError, match=text):
+        judge(results_of(measurement), limits, where="a.json")
+
+
+def test_the_worst_outcome_counts():
+    assert worst([PASS, FAIL, UNDECIDED]) == FAIL
+    assert worst([PASS, UNDECIDED, PASS]) == UNDECIDED
+    assert worst([PASS]) == worst([]) == PASS
+    reasons = (Reason(PASS, ""), Reason(UNDECIDED, ""))
+    assert (Verdict("a", reasons).outcome, Verdict("a", ()).outcome) == (UNDECIDED, PASS)
+
+
+def test_limits_that_ask_for_nothing_are_none():
+    assert not Limits()
+    assert Limits(max_drift=0.0)
+    assert Limits(max_size=1)

@@ -1,0 +1,373 @@
+"""`edgenet check` and `edgenet compare`, on results that were made without a benchmark."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commands import error_of, output_of
+from measured import drift_of, measured, results_of, sealed, timed
+
+import edgenet
+from edgenet import records
+from edgenet.bundle import bundle as bundles
+from edgenet.machine import host
+from edgenet.records import Results
+from edgenet.statistics import paired_difference
+
+RESULTS = results_of(
+    measured("float32", (timed(0.004),), drift_of(0, 1_000, (810, 0, 0, 190)), 4_000_000),
+    measured("int8", (timed(0.002, base=0.004),), drift_of(15, 1_000, (800, 10, 20, 170)), 1_200_000),
+    measured("keras", (timed(0.008, base=0.004),), None, 5_000_000),
+)
+HEADLINE = "mine.json: tiny on Raspberry Pi 4, 2025-01-31T12:00:00Z"
+PASSED, FAILED, UNDECIDED = 0, 1, 2
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    return written(tmp_path / "mine.json")
+
+
+def written(path: Path, results: Results = RESULTS) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(records.to_json(results))
+    return path
+
+
+# check
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--max-drift", "0.05"), PASSED, "pass"),
+        (("--max-drift", "0.001"), FAILED, "fail"),
+        (("--max-drift", "0.014"), UNDECIDED, "undecided"),
+        (("--max-accuracy-drop", "0.05"), PASSED, "pass"),
+        (("--max-accuracy-drop", "0.015"), UNDECIDED, "undecided"),
+        (("--min-speedup", "1.5"), PASSED, "pass"),
+        (("--min-speedup", "3"), FAILED, "fail"),
+        (("--max-size", "4"), PASSED, "pass"),
+        (("--max-size", "3.9"), FAILED, "fail"),
+        (("--max-size", "3.9", "--variants", "int8"), PASSED, "pass"),
+        # A failure counts more than what is not decided.
+        (("--max-drift", "0.014", "--max-size", "1"), FAILED, "fail"),
+        (
+            ("--max-drift", "0.05", "--max-accuracy-drop", "0.05", "--min-speedup", "1.5", "--max-size", "4"),
+            PASSED,
+            "pass",
+        ),
+    ],
+)
+def test_exit_codes(mine, run_here, options, code, said):
+    done = run_here("check", "mine.json", *options)
+    assert (done.returncode, done.stderr) == (code, "")
+    first, *_, last = done.stdout.splitlines()
+    assert (first, last) == (HEADLINE, said)
+
+
+@pytest.mark.parametrize(("limit", "code"), [("0.05", 0), ("0.001", 1), ("0.014", 2)])
+def test_exit_codes_of_a_process(mine, limit, code):
+    done = subprocess.run(
+        [sys.executable, "-m", "edgenet", "check", str(mine), "--max-drift", limit],
+        cwd=Path(edgenet.__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_failure_is_one_whoever_reads_of_it(mine, buffered):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head -0` would
+    done = subprocess.run(
+        [sys.executable, "-m", "edgenet", "check", str(mine), "--max-size", "1"],
+        cwd=Path(edgenet.__file__).parents[1],
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (FAILED, "")
+
+
+def test_a_line_for_each_limit_of_each_variant(mine, run_here):
+    done = run_here("check", mine.name, "--max-drift", "0.05", "--min-speedup", "1.5", "--max-size", "2MB")
+    assert done.stdout.splitlines() == [
+        HEADLINE,
+        "latency: good",
+        "float32  pass: drift 0.00% of 1,000 images, at most 5.00% wanted",
+        "float32  fail: 4.000 MB, at most 2.000 MB wanted",
+        "int8     pass: drift 1.50% of 1,000 images, at most 5.00% wanted",
+        "int8     pass: 2.00x float32 (2.00x to 2.00x) on 1 thread, at least 1.50x wanted",
+        "int8     pass: 1.200 MB, at most 2.000 MB wanted",
+        "fail",
+    ]
+
+
+def test_the_base_passes_by_its_speed(mine, run_here):
+    lines = output_of(run_here("check", mine.name, "--min-speedup", "1.5"))
+    assert lines[1] == "latency: good"
+    assert lines[2] == "float32  pass: it is what the others are compared with"
+
+
+def test_variants_in_the_order_of_the_option(mine, run_here):
+    lines = output_of(run_here("check", mine.name, "--max-size", "9", "--variants", " int8, float32,int8 "))
+    assert [line.split()[0] for line in lines[1:-1]] == ["int8", "float32"]
+
+
+def test_all_results_are_judged_and_the_worst_counts(mine, tmp_path, run_here):
+    good = replace(RESULTS, measurements=RESULTS.measurements[1:2])
+    written(tmp_path / "good.json", good)
+    done = run_here("check", "good.json", "mine.json", "--max-size", "2")
+    assert done.returncode == FAILED
+    starts = ["good.json: ", "int8 ", "pass", "mine.json: ", "float32 ", "int8 ", "fail"]
+    assert all(line.startswith(start) for line, start in zip(done.stdout.splitlines(), starts, strict=True))
+    assert run_here("check", "mine.json", "good.json", "--max-size", "2").returncode == FAILED
+
+
+def test_the_newest_results_of_a_bundle_are_judged(tmp_path, run_here, tiny_bundle, monkeypatch):
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    older = replace(RESULTS, measurements=RESULTS.measurements[:1])
+    sealed(tmp_path / "tiny", tiny_bundle.manifest, t20250131_120000=older, t20250201_120000=RESULTS)
+    lines = output_of(run_here("check", "tiny", "--max-size", "9"))
+    assert lines[0].startswith("tiny/results/20250201-120000.json: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1.5", 1_500_000),
+        ("900kB", 900_000),
+        ("1MiB", 2**20),
+        ("1 MB", 1_000_000),
+        ("12kib", 12 * 1_024),
+        ("1048577B", 2**20 + 1),
+        ("0.9", 900_000),
+    ],
+)
+@pytest.mark.parametrize(("more", "code"), [(0, PASSED), (1, FAILED)])
+def test_a_size_may_have_a_unit(tmp_path, run_here, text, size, more, code):
+    written(tmp_path / "a.json", results_of(measured("int8", size=size + more)))
+    assert run_here("check", "a.json", "--max-size", text).returncode == code
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", "0", "0kB", "1.5GBit", "1e6", "1,5", ".", "1..5", "nan", "9" * 400])
+def test_a_size_that_is_none(mine, run_here, text):
+    error = error_of(run_here("check", mine.name, f"--max-size={text}"))
+    expected = (
+        f"argument --max-size: expected a size in MB, like 1.5 or 900kB, found {text!r}; see `edgenet check --help`"
+    )
+    assert error == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ((), "check: expected a limit, found none; give --max-drift, --max-accuracy-drop, --min-speedup or --max-size"),
+        (("--max-drift", "2"), "argument --max-drift: 2 is not below 1; did you mean 2% or 0.02?; see"),
+        (("--max-drift", "1"), "argument --max-drift: 1 is not below 1; did you mean 1% or 0.01?; see"),
+        (("--max-drift", "-1"), "argument --max-drift: '-1' is not from 0 to below 1 (100%); see"),
+        (
+            ("--max-drift", "nan"),
+            "argument --max-drift: 'nan' is not a fraction; give it as 2% or 0.02, for example; see",
+        ),
+        (
+            ("--max-accuracy-drop", "inf"),
+            "argument --max-accuracy-drop: 'inf' is not a fraction; give it as 2% or 0.02",
+        ),
+        (("--min-speedup", "0"), "argument --min-speedup: '0' is not a number of times above 0; give 1.5 or 1.5x"),
+        (("--min-speedup", "nan"), "argument --min-speedup: 'nan' is not a number of times above 0; give 1.5 or 1.5x"),
+        (
+            ("--max-drift", "much"),
+            "argument --max-drift: 'much' is not a fraction; give it as 2% or 0.02, for example; see",
+        ),
+        (("--max-size", "-1"), "argument --max-size: expected a size in MB, like 1.5 or 900kB, found '-1'; see"),
+        (("--max-size", "9", "--variants", ","), "--variants: expected at least one name, found none"),
+        (
+            ("--max-size", "9", "--variants", "int8,int4"),
+            "--variants: expected names out of float32, int8 in mine.json, found 'int4'",
+        ),
+    ],
+)
+def test_options_that_cannot_be(mine, run_here, options, error):
+    assert error_of(run_here("check", mine.name, *options)).startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("results", "option", "error"),
+    [
+        (
+            results_of(measured("int8")),
+            ("--max-drift", "0.1"),
+            "a.json: expected a drift for --max-drift, found none; measure with --reference or --model",
+        ),
+        (
+            results_of(measured("int8", drift=drift_of(0, 43))),
+            ("--max-accuracy-drop", "0.1"),
+            "a.json: expected the accuracy of a variant and of Keras for --max-accuracy-drop, found none; measure on "
+            "labelled images",
+        ),
+        (
+            results_of(measured("int8")),
+            ("--min-speedup", "2"),
+            "a.json: expected a ratio to float32 for --min-speedup, found none; measure float32 with the others",
+        ),
+    ],
+)
+def test_results_that_lack_what_a_limit_is_for(tmp_path, run_here, results, option, error):
+    written(tmp_path / "a.json", results)
+    assert error_of(run_here("check", "a.json", *option)) == error
+
+
+def test_an_error_says_nothing_of_results_that_were_read_before(mine, tmp_path, run_here):
+    # On stdout is a whole verdict, or nothing.
+    written(tmp_path / "a.json", results_of(measured("int8")))
+    assert error_of(run_here("check", "mine.json", "a.json", "--max-drift", "0.1")).startswith("a.json: expected a ")
+
+
+def test_what_is_no_file_of_results(mine, tmp_path, run_here):
+    def refused(verb, *paths, options=("--max-size", "9")):
+        return error_of(run_here(verb, *paths, *(options if verb == "check" else ())))
+
+    data = mine.read_bytes()
+    (tmp_path / "cut.json").write_bytes(data[: len(data) // 2])
+    (tmp_path / "newer.json").write_text(json.dumps({**json.loads(data), "format": 99}))
+    (tmp_path / "foreign.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    for path, error in (
+        ("cut.json", "cut.json: expected an edgenet results, found no whole JSON; make it again"),
+        (
+            "newer.json",
+            "newer.json: expected format 5 to 6 of an edgenet results, found 99; use the edgenet that made it, or a "
+            "newer one",
+        ),
+        ("foreign.json", "foreign.json: expected an edgenet results, found another kind of file"),
+        (
+            "empty",
+            "empty: expected a bundle, found no readable manifest.json in it; make one with `edgenet export`",
+        ),
+        (
+            "nowhere",
+            "nowhere: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`",
+        ),
+    ):
+        assert refused("check", path) == error
+        assert refused("compare", "mine.json", path) == error
+
+
+def test_by_default_the_bundled_model_is_judged(tmp_path, run_here, tiny_bundle, monkeypatch):
+    place = "build/mobilenet_v1_0.5_96"
+    assert error_of(run_here("check", "--max-size", "9")) == (
+        f"{place}: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`"
+    )
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    sealed(tmp_path / place, tiny_bundle.manifest, t20250131_120000=RESULTS)
+    assert output_of(run_here("check", "--max-size", "9"))[0].startswith(f"{place}/results/20250131-120000.json: tiny ")
+
+
+@pytest.mark.parametrize("seal", [False, True], ids=["other bytes", "other bytes, sealed again"])
+@pytest.mark.parametrize("verb", ["check", "report", "compare"])
+def test_results_of_another_model_are_not_judged(tmp_path, run_here, tiny_bundle, monkeypatch, verb, seal):
+    """A gate that passes a model that nobody measured."""
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    bundle = sealed(tmp_path / "bundle", tiny_bundle.manifest, t20250131_120000=RESULTS)
+    options = {
+        "check": ("--max-drift", "0.05"),
+        "report": ("--out", "r.md"),
+        "compare": (written(tmp_path / "b.json"),),
+    }
+    path = bundle.folder / "results" / "20250131-120000.json"
+    assert run_here(verb, "bundle", *options[verb]).returncode == 0
+    before = path.read_bytes()
+    bundle.file("int8.tflite").write_bytes(b"another model")
+    if seal:
+        bundles.seal(bundle.folder, bundle.manifest)
+    error = error_of(run_here(verb, "bundle", *options[verb]))
+    expected = "expected results of these files on this machine, found none (ignored: 1 of an earlier export); run "
+    assert (expected if seal else "int8.tflite: expected ") in error
+    assert path.read_bytes() == before
+    if seal and verb == "check":  # by its own name, too
+        error = error_of(run_here(verb, "bundle/results/20250131-120000.json", *options[verb]))
+        assert ": these results are of an earlier export of " in error
+
+
+def test_the_grade_of_the_latencies_is_told(tmp_path, run_here):
+    fair = replace(RESULTS, condition=replace(RESULTS.condition, grade="fair"))
+    written(tmp_path / "a.json", fair)
+    assert output_of(run_here("check", "a.json", "--min-speedup", "1.5"))[1] == "latency: fair"
+
+
+def test_compare_asks_for_results(run_here):
+    expected = "the following arguments are required: RESULTS; see `edgenet compare --help`"
+    assert error_of(run_here("compare")) == expected
+
+
+# compare
+
+
+def slower(**changes) -> Results:
+    """The same, each twice as slow, where one image more of int8 flips."""
+    times = {"float32": 0.008, "int8": 0.004, "keras": 0.016}
+    drifts = {"int8": drift_of(16, 1_000, (790, 10, 30, 170))}
+    measurements = tuple(
+        replace(m, latency=(timed(times[m.name]),), drift=drifts.get(m.name, m.drift)) for m in RESULTS.measurements
+    )
+    return replace(RESULTS, **{"created": "2025-02-01T12:00:00Z", "measurements": measurements, **changes})
+
+
+def test_compare_prints_a_table(mine, tmp_path, run_here):
+    written(tmp_path / "slow.json", slower())
+    lines = output_of(run_here("compare", "mine.json", "slow.json"))
+    assert lines[0] == "against 2025-01-31T12:00:00Z; the same bundle and machine"
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(("float32", "int8", "keras"))}
+    assert list(rows) == ["float32", "int8", "keras"]
+    # Half as fast, where 5 % is allowed for and the rounds add less than 1 %: 0.47 to 0.53 as printed.
+    speed = ["2025-02-01T12:00:00Z", "0.50x", "0.47", "to", "0.53"]
+    change = paired_difference(both=984, gained=0, lost=1, neither=15)
+    agreement = ["(-0.001)", f"{change.low:+.3f}", "to", f"{change.high:+.3f}"]
+    assert rows["int8"] == [*speed, "1.00x", *agreement, "-0.010"]
+    assert rows["keras"][-4:] == ["1.00x", "-", "-", "-"]
+    assert lines[-2:] == [
+        "speed: times as fast; agreement, accuracy: difference of the shares; in brackets: no difference is sure",
+        "The intervals of speed allow for what differs from run to run: 5 %, or 20 % where a grade is fair.",
+    ]
+
+
+def test_compare_without_latency(mine, tmp_path, run_here):
+    fewer = slower(measurements=slower().measurements[:2])
+    written(tmp_path / "slow.json", replace(fewer, condition=replace(fewer.condition, grade="poor", reasons=("hot",))))
+    lines = output_of(run_here("compare", "mine.json", "slow.json", "--no-latency"))
+    assert not any("0.50x" in line or "speed of" in line for line in lines)
+    assert lines[-1] == "Not in all of them: keras."
+    error = error_of(run_here("compare", "mine.json", "slow.json"))
+    assert error == (
+        "slow.json: expected latencies that can be trusted, found them poor (hot); measure again, or compare drift and "
+        "size alone: --no-latency"
+    )
+
+
+def test_compare_one_with_itself(mine, run_here):
+    expected = "compare: expected two results or more, found one; name another file or bundle"
+    assert error_of(run_here("compare", mine.name)) == expected
+    assert error_of(run_here("compare", mine.name, mine.name)) == expected
+
+
+def test_compare_what_has_nothing_in_common(mine, tmp_path, run_here):
+    written(tmp_path / "a.json", slower(machine=replace(RESULTS.machine, cores=8), files={"int8.tflite": "00" * 32}))
+    assert error_of(run_here("compare", "mine.json", "a.json")).startswith(
+        "mine.json, a.json: expected the same bundle, or the same machine, found other files on another machine; "
+    )
+
+
+def test_compare_on_other_images(mine, tmp_path, run_here):
+    written(tmp_path / "a.json", slower(evaluation=None))
+    assert error_of(run_here("compare", "mine.json", "a.json")).startswith(
+        "mine.json, a.json: expected the same evaluation images, found others (1,000 and 1,000); export both with the "
+    )

@@ -1,0 +1,73 @@
+"""`edgenet diagnose`: the table, the file, and the report that shows it."""
+
+import re
+import shutil
+
+import pytest
+from made_results import results
+
+from edgenet import records
+from edgenet.benchmarking import latency
+from edgenet.cli.main import main
+from edgenet.diagnosis import diagnosis
+from edgenet.records import Diagnosis
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Times of no worth, measured in no time."""
+    monkeypatch.setattr(diagnosis, "ROUNDS", 1)
+    monkeypatch.setattr(latency, "WARMUP_SECONDS", 1e-9)
+
+
+@pytest.mark.slow
+def test_a_diagnosis_is_printed_kept_and_reported(tiny_bundle, tmp_path, capsys, hasty):
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_bundle.folder, folder)
+    assert main(["diagnose", str(folder), "--images", "6"]) == 0
+    out = capsys.readouterr().out
+    path = folder / "results" / "diagnosis_int8.json"
+    found = records.from_json(Diagnosis, path.read_bytes(), str(path))
+    assert out.endswith(f"diagnosis: {path}\n")
+    assert out.startswith("tiny, int8 against float32 on 6 images\n")
+    assert f"{found.logits:.1f} dB of signal to quantization noise at the logits" in out
+    shares = [float(share) for share in re.findall(r"conv_2d +(\d+\.\d)%", out)]
+    assert shares == sorted(shares, reverse=True)
+    assert 1 <= len(shares) <= 6
+    assert f"{len(found.layers) - 6} more layers are in the file below" in out
+
+    # Beside results of the same files, the report has it; beside those of others, it does not.
+    for name, files in (("20260101-000000", found.files), ("20260102-000000", {"int8.tflite": "00" * 32})):
+        path = folder / "results" / f"{name}.json"
+        path.write_bytes(records.to_json(results(files=files)))
+        assert main(["report", str(path), "--out", str(tmp_path / f"{name}.md")]) == 0
+    assert "## Layers of int8, tiny" in (tmp_path / "20260101-000000.md").read_text()
+    assert "## Layers of" not in (tmp_path / "20260102-000000.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--variant", "float16"], "expected an int8 layer for each of the 28 layers with weights of the float32 file"),
+        (["--variant", "int4"], "expected the variants float32 and int4, found float32, float16, dynamic, int8"),
+        (["--images", "0"], "--images: expected a number from 1 up, found 0"),
+    ],
+)
+def test_what_cannot_be_diagnosed(tiny_bundle, tmp_path, capsys, options, text):
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_bundle.folder, folder)
+    assert main(["diagnose", str(folder), *options]) == 1
+    out, err = capsys.readouterr()
+    (line,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert out == ""
+    assert text in line
+    assert not (folder / "results").exists()
+
+
+def test_a_diagnosis_of_a_damaged_bundle_is_refused(tiny_bundle, tmp_path, capsys):
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_bundle.folder, folder)
+    data = (folder / "int8.tflite").read_bytes()
+    (folder / "int8.tflite").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert main(["diagnose", str(folder)]) == 1
+    assert "int8.tflite: expected SHA-256" in capsys.readouterr().err

@@ -1,0 +1,473 @@
+"""Export: what it writes, what it refuses, and that it leaves things as they were when it does not end well."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from recipes import square
+
+from edgenet import records
+from edgenet.apps.libraries import TASK_LIBRARY
+from edgenet.bundle import bundle as bundles
+from edgenet.convert import metadata
+from edgenet.convert.options import Options
+from edgenet.errors import EdgenetError
+from edgenet.images import labels as class_names
+from edgenet.images import preprocess
+from edgenet.quiet import quiet
+from edgenet.tflite.metadata import provenance, said
+
+TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
+
+
+@pytest.fixture
+def export(tiny_model, labels, progress, tmp_path):
+    """Export `tiny_model`, with what a test gives in place of the usual: another Keras model or classifier, too."""
+    from edgenet.exporter import export as run
+    from edgenet.images import splits
+    from edgenet.model import keras_model
+
+    def export(
+        calibration,
+        evaluation,
+        *,
+        model=tiny_model,
+        classifier=None,
+        name="tiny",
+        out=tmp_path / "out",
+        labels=labels,
+        progress=progress,
+        force=False,
+        **options,
+    ):
+        with quiet():
+            return run(
+                classifier or keras_model.of_keras(model, name),
+                out,
+                progress,
+                name=name,
+                labels=labels,
+                sets=splits.choose(calibration, evaluation, labels),
+                options=Options(**options),
+                force=force,
+            )
+
+    return export
+
+
+@pytest.fixture
+def few(pictures, tmp_path) -> Path:
+    """A copy of some of the pictures, to be spoilt: two of each class for calibration and evaluation."""
+    folder = tmp_path / "few"
+    for path in preprocess.find(pictures).paths:
+        if path.stem in ("00", "01"):
+            copy = folder / path.relative_to(pictures)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    return folder
+
+
+@pytest.fixture
+def earlier(tiny_bundle, tmp_path) -> Path:
+    """A copy of a bundle, with results in it."""
+    folder = tmp_path / "out"
+    shutil.copytree(tiny_bundle.folder, folder)
+    (folder / "results").mkdir()
+    (folder / "results" / "monday.json").write_text("of monday")
+    return folder
+
+
+def test_a_bundle_holds_what_it_should(tiny_bundle, pictures, labels):
+    files = {path.relative_to(tiny_bundle.folder).as_posix() for path in tiny_bundle.folder.rglob("*")}
+    evaluation = {p.relative_to(pictures).as_posix() for p in (pictures / "evaluation").rglob("*")}
+    assert files == TFLITE | evaluation | {
+        "evaluation",
+        "labels.txt",
+        "manifest.json",
+        "model.keras",
+        "reference.npz",
+    }
+    assert bundles.verify(tiny_bundle) == len(tiny_bundle.manifest.files)
+    assert class_names.read(tiny_bundle.file("labels.txt")) == labels
+    assert bundles.load(tiny_bundle.folder) == tiny_bundle
+
+
+def test_the_pictures_in_a_bundle_are_the_files_that_were_given(tiny_bundle, pictures, labels):
+    for picture in tiny_bundle.manifest.evaluation:
+        assert tiny_bundle.file(picture.file).read_bytes() == (pictures / picture.file).read_bytes()
+        assert labels[picture.label] == Path(picture.file).parent.name.replace("_", " ")
+
+
+def test_the_reference_is_keras_on_the_pictures(tiny_bundle, tiny_model):
+    pixels = np.stack([preprocess.load(tiny_bundle.file(p.file), square(32)) for p in tiny_bundle.manifest.evaluation])
+    expected = tiny_model.predict(pixels / np.float32(127.5) - np.float32(1), verbose=0)
+    with np.load(tiny_bundle.file("reference.npz")) as stored:
+        # float32 rounding in batches of another length
+        np.testing.assert_allclose(stored["scores"], expected, rtol=0, atol=1e-5)
+
+
+def test_the_model_in_a_bundle_is_the_one_that_was_given(tiny_bundle, tiny_model):
+    with quiet():
+        import keras
+
+        stored = keras.models.load_model(tiny_bundle.file(tiny_bundle.manifest.model))
+    for found, expected in zip(stored.weights, tiny_model.weights, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+@pytest.mark.slow  # seconds
+def test_the_same_input_gives_the_same_bytes(export, tiny_model, pictures, tmp_path):
+    from edgenet.model import keras_model
+
+    splits = {split: pictures / split for split in ("calibration", "evaluation")}
+    path = tmp_path / "tiny.keras"
+    tiny_model.save(path)
+    export(**splits, classifier=keras_model.load(path), out=tmp_path / "here")
+    # A fresh process, so that neither hashes of strings nor addresses nor counters of names are the same.
+    options = {"--model": path, "--labels": pictures / "labels.txt", "--out": tmp_path / "there"}
+    options |= {f"--{split}": folder for split, folder in splits.items()}
+    command = [sys.executable, "-m", "edgenet", "export", *(str(part) for option in options.items() for part in option)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert _contents(tmp_path / "there") == _contents(tmp_path / "here")
+
+
+@pytest.mark.slow  # seconds
+def test_only_the_variants_asked_for(export, few):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float16",))
+    assert [variant.name for variant in bundle.manifest.variants] == ["float16"]
+    assert {path.name for path in bundle.folder.glob("*.tflite")} == {"float16.tflite"}
+
+
+@pytest.mark.slow  # seconds
+def test_evaluation_pictures_change_nothing_in_the_files(export, tiny_bundle, pictures, few):
+    other = few / "evaluation" / "ant"
+    for number, path in enumerate(preprocess.find(few / "evaluation").paths):
+        with Image.open(path) as image:  # none of the pictures that tiny_bundle was evaluated on
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other / f"{number:02d}.png")
+    bundle = export(pictures / "calibration", other, variants=("float16", "dynamic", "int8"))
+    assert bundle.manifest.evaluation != tiny_bundle.manifest.evaluation
+    for variant in bundle.manifest.variants:
+        assert bundle.file(variant.file).read_bytes() == tiny_bundle.file(variant.file).read_bytes()
+
+
+@pytest.mark.slow  # seconds
+def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converter, few, labels):
+    bundle = export(few / "calibration", few / "evaluation", variants=("dynamic", "int8"), quantizer="stock")
+    paths, stock = preprocess.find(few / "calibration").paths, converter(tiny_model)
+    with quiet():
+        int8 = stock.stock_int8(lambda: preprocess.load_all(paths, square(32)))
+        dynamic = stock.stock_dynamic()
+    manifest = bundle.manifest
+    for name, made in (("int8", int8), ("dynamic", dynamic)):
+        path = bundle.file(f"{name}.tflite")
+        told = (manifest.preprocessing, labels, manifest.scores, provenance(path))
+        assert path.read_bytes() == metadata.write(made, metadata.About("tiny"), *told)
+
+
+@pytest.mark.slow
+def test_interface_and_batch_reach_the_manifest(export, few):
+    bundle = export(few / "calibration", few / "evaluation", variants=("int8",), interface="int8", batch=4)
+    (variant,) = bundle.manifest.variants
+    assert (variant.input_dtype, variant.output_dtype, bundle.manifest.batch) == ("int8", "int8", 4)
+
+
+@pytest.mark.slow
+def test_without_class_folders_there_is_drift_but_no_accuracy(export, few):
+    flat = few / "flat"
+    flat.mkdir()
+    for number, path in enumerate(preprocess.find(few / "evaluation").paths):
+        shutil.copyfile(path, flat / f"{number}.png")
+    bundle = export(few / "calibration", flat, variants=("float32",))
+    drift = bundle.manifest.variants[0].drift
+    assert (drift.images, drift.agreement, drift.accuracy, drift.reference_accuracy) == (8, 1.0, None, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["copy.png", "copy.bmp", "copy.webp"])
+def test_a_picture_in_both_splits_is_refused(export, few, tmp_path, name):
+    twin = preprocess.find(few / "calibration").paths[3]
+    copy = few / "evaluation" / "ant" / name
+    with Image.open(twin) as image:
+        image.save(copy, lossless=True)
+    with pytest.raises(
+        EdgenetError, match=f"^{re.escape(str(copy))}: expected .* same picture as {re.escape(str(twin))}"
+    ):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.slow  # seconds each
+@pytest.mark.parametrize("split", ["calibration", "evaluation"])
+@pytest.mark.parametrize("spoil", ["garbled", "truncated", "empty", "a text"])
+def test_a_broken_image_among_good_ones_is_named(export, few, tmp_path, split, spoil):
+    bad = preprocess.find(few / split).paths[3]
+    whole = bad.read_bytes()
+    damaged = whole[:60] + bytes(60) + whole[120:]  # the IDAT's checksum no longer fits
+    bad.write_bytes({"garbled": damaged, "truncated": whole[: len(whole) // 2], "empty": b"", "a text": b"text"}[spoil])
+    found = "an empty file" if spoil == "empty" else "none"
+    with pytest.raises(EdgenetError, match=f"^{re.escape(str(bad))}: expected a whole image, found {found}"):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.parametrize("split", ["calibration", "evaluation"])
+def test_a_missing_or_empty_folder_is_refused(export, few, tmp_path, split):
+    shutil.rmtree(few / split)
+    with pytest.raises(EdgenetError, match=f"{split}: expected a folder of images, found nothing"):
+        export(few / "calibration", few / "evaluation")
+    (few / split).mkdir()
+    with pytest.raises(EdgenetError, match=f"{split}: expected images .*, found none"):
+        export(few / "calibration", few / "evaluation")
+    assert _names(tmp_path) == {"few"}
+
+
+def test_a_wrong_number_of_labels_is_refused(export, labels, few, tmp_path):
+    with pytest.raises(EdgenetError, match=r"^tiny: expected a label for each of 4 classes, found 5$"):
+        export(few / "calibration", few / "evaluation", labels=[*labels, "dog"])
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"variants": ("float32", "int4")}, "expected names out of float32, float16, dynamic, int8, found 'int4'"),
+        ({"variants": ()}, "expected at least one name out of float32, .*, found none"),
+        ({"interface": "float16"}, "expected one of uint8, int8, float32, found 'float16'"),
+        ({"quantizer": "best"}, "--quantizer: expected one of edgenet, stock, found 'best'"),
+        ({"batch": 0}, "expected a number from 1 to 1024, found 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, text):
+    with pytest.raises(EdgenetError, match=text):
+        Options(**options)
+
+
+def test_a_model_of_another_kind_is_refused(export, labels, pictures, tmp_path):
+    with quiet():
+        import keras
+
+        image = keras.Input((32, 48, 4))
+        model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    text = r"^own: expected an input of \(batch, height, width, 3\), or 1 for grey pictures, found \(None, 32, 48, 4\)$"
+    with pytest.raises(EdgenetError, match=text):
+        export(pictures / "calibration", pictures / "evaluation", model=model, name="own", labels=labels)
+    assert _names(tmp_path) == set()
+
+
+def test_a_folder_with_other_files_is_refused_and_untouched(export, few, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(EdgenetError, match=r"out: expected a new folder or an earlier bundle .* other files"):
+        export(few / "calibration", few / "evaluation")
+    assert _contents(out) == {"thesis.txt": b"years of work"}
+    assert _names(tmp_path) == {"few", "out"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_and_untouched(export, few, tmp_path):
+    (tmp_path / "out").write_text("years of work")
+    with pytest.raises(EdgenetError, match="out: expected a folder to write to, found a file"):
+        export(few / "calibration", few / "evaluation")
+    assert (tmp_path / "out").read_text() == "years of work"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_nobody_else_may_read_what_the_umask_keeps_from_them(export, few):
+    before = os.umask(0o077)
+    try:
+        bundle = export(few / "calibration", few / "evaluation", variants=("int8",))
+    finally:
+        os.umask(before)
+    paths = [bundle.folder, *bundle.folder.rglob("*")]
+    assert len(paths) > 10
+    assert [path for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_files_that_the_earlier_manifest_does_not_name_stay(export, earlier, few):
+    """Whatever a user keeps beside a bundle: no export may take it along."""
+    (earlier / "notes.txt").write_text("mine")
+    (earlier / "evaluation" / "cat" / "later.png").write_text("mine, too")
+    export(few / "calibration", few / "evaluation", out=earlier, variants=("int8",))
+    assert (earlier / "notes.txt").read_text() == "mine"
+    assert (earlier / "evaluation" / "cat" / "later.png").read_text() == "mine, too"
+    assert not (earlier / "float32.tflite").exists()  # which the earlier manifest names
+    bundle = bundles.load(earlier)
+    assert not {"notes.txt", "evaluation/cat/later.png"} & set(bundle.manifest.files)
+    bundles.verify(bundle)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["saved_model/mine.txt", "evaluation/bee/01.png"])
+def test_a_file_that_would_be_lost_stops_an_export_unless_it_is_forced(export, tiny_bundle, few, tmp_path, name):
+    folder = tmp_path / "out"
+    shutil.copytree(tiny_bundle.folder, folder)
+    manifest = tiny_bundle.manifest
+    (folder / "manifest.json").write_bytes(
+        records.to_json(replace(manifest, files={n: f for n, f in manifest.files.items() if n != name}, evaluation=()))
+    )
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    before = _names(folder)
+    with pytest.raises(EdgenetError, match=rf"{name}: not part of the earlier bundle, and .* with --force$"):
+        export(few / "calibration", few / "evaluation", out=folder, variants=("int8",))
+    assert _names(folder) == before
+    assert (folder / name).read_text() == "mine"
+    export(few / "calibration", few / "evaluation", out=folder, variants=("int8",), force=True)
+    assert not (folder / name).is_file() or (folder / name).read_bytes() == (few / name).read_bytes()
+    bundles.verify(bundles.load(folder))
+
+
+def test_an_earlier_bundle_is_replaced_and_its_results_kept(export, earlier, few, tmp_path):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert bundle.folder == earlier
+    assert {path.name for path in earlier.glob("*.tflite")} == {"float32.tflite"}
+    assert len(preprocess.find(earlier / "evaluation").paths) == 8
+    assert (earlier / "results" / "monday.json").read_text() == "of monday"
+    assert bundles.verify(bundles.load(earlier)) == len(bundle.manifest.files)
+    assert _names(tmp_path) == {"few", "out"}
+
+
+class Stopping:
+    """A Progress that raises at a step of the work."""
+
+    def __init__(self, exception: BaseException, at: str):
+        self.exception, self.at = exception, at
+
+    def step(self, text: str) -> None:
+        if text.startswith(self.at):
+            raise self.exception
+
+    def count(self, done: int, total: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+@pytest.mark.slow  # seconds each
+@pytest.mark.parametrize(
+    ("exception", "step"),
+    [
+        (KeyboardInterrupt(), "looking at"),
+        (KeyboardInterrupt(), "Keras on"),
+        (KeyboardInterrupt(), "converting to float32"),
+        (KeyboardInterrupt(), "hashing"),
+        (RuntimeError("out of luck"), "measuring drift"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_is_broken_off_leaves_the_earlier_bundle(export, earlier, few, tmp_path, exception, step):
+    before = _contents(earlier)
+    with pytest.raises(type(exception)):
+        export(
+            few / "calibration",
+            few / "evaluation",
+            variants=("float32",),
+            progress=Stopping(exception, step),
+        )
+    assert _contents(earlier) == before
+    assert _names(tmp_path) == {"few", "out"}
+
+
+def test_an_error_late_in_the_work_leaves_nothing_behind(export, tiny_model, few, tmp_path):
+    with quiet():
+        import keras
+
+        broken = keras.models.clone_model(tiny_model)
+    broken.set_weights(tiny_model.get_weights())
+    # Finite, as export wants them, but every logit is beyond float32: infinity less infinity in the softmax.
+    broken.get_layer("logits").kernel.assign(np.full(broken.get_layer("logits").kernel.shape, 3e38))
+    with pytest.raises(EdgenetError, match=r"^broken: the score of class 0.* is NaN for \S+/calibration/\S+\.png; "):
+        export(few / "calibration", few / "evaluation", model=broken, name="broken", variants=("float32",))
+    assert _names(tmp_path) == {"few"}
+
+
+class Listening(Stopping):
+    """A Progress that keeps its notes."""
+
+    def __init__(self):
+        super().__init__(RuntimeError(), "never")
+        self.notes = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_the_calibration_pictures_is_told_and_kept(export, tiny_model, pictures):
+    from edgenet.images.input_range import InputRange
+    from edgenet.model import keras_model
+
+    declared = keras_model.of_keras(tiny_model, "tiny", declared=InputRange.between(0, 255))
+    progress = Listening()
+    bundle = export(
+        pictures / "calibration",
+        pictures / "evaluation",
+        classifier=declared,
+        progress=progress,
+        variants=("float32",),
+    )
+    findings = bundle.manifest.calibration.findings
+    few, wrong = (next(f for f in findings if f.level == level) for level in ("warning", "wrong"))
+    assert few.text == "24 different images are few; take 50 or more, of all kinds"
+    assert re.search(r"do not fit the model with --input-range 0,255: .* with --input-range -1,1 ", wrong.text)
+    assert progress.notes == [f"calibration: {f.text}" for f in findings if f.level in ("warning", "wrong")]
+    assert bundle.manifest.calibration.distances["--input-range -1,1"] < 1
+
+
+@pytest.mark.slow
+def test_the_manifest_tells_calibration_apart(export, few, tiny_bundle):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert (tiny_bundle.manifest.calibration.images, bundle.manifest.calibration.images) == (24, 8)
+    assert tiny_bundle.manifest.calibration.sha256 != bundle.manifest.calibration.sha256
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def _names(folder: Path) -> set[str]:
+    """What is in a folder, hidden temporary ones too."""
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("apps", [True, False])
+def test_the_manifest_tells_what_the_task_library_found(export, few, apps):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32",), apps=apps)
+    found = [(one.library, one.outcome) for one in bundle.manifest.apps]
+    outcome = "not available on this platform" if TASK_LIBRARY.missing() else "passed"
+    assert found == ([("task library", outcome)] if apps else [])
+
+
+@pytest.mark.slow
+def test_a_file_that_the_task_library_reads_otherwise_is_not_exported(export, few, tmp_path, monkeypatch):
+    if TASK_LIBRARY.missing():
+        pytest.skip(TASK_LIBRARY.missing())
+    write = metadata.write
+
+    def shifted(data, about, recipe, names, *rest):
+        return write(data, about, recipe, [*names[1:], names[0]], *rest)
+
+    monkeypatch.setattr(metadata, "write", shifted)
+    with pytest.raises(EdgenetError, match=r"^float32, task library: .*: expected the label .*; --no-apps exports it"):
+        export(few / "calibration", few / "evaluation", variants=("float32",))
+    assert _names(tmp_path) == {"few"}
+
+
+@pytest.mark.slow
+def test_labels_that_come_twice_are_kept_and_said(export, few):
+    notes = Listening()
+    names = ["crane", "wasp", "crane", "lynx"]
+    bundle = export(few / "calibration", few / "evaluation", labels=names, variants=("float32",), progress=notes)
+    assert notes.notes[0].startswith("labels: several classes have one name (crane); nobody will tell them apart")
+    assert said(bundle.file("float32.tflite"))[1] == names
