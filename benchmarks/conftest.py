@@ -1,11 +1,10 @@
-"""The bundled model, its bundle and its pictures, made once for all benchmarks."""
+"""The bundled model, its bundle and its images, made once for all benchmarks."""
 
 import numpy as np
 import pytest
 
 from edgenet.images import bundled, preprocess
 from edgenet.images import labels as class_names
-from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 
 
@@ -24,35 +23,29 @@ def classifier(model):
     with quiet():
         from edgenet.model import keras_model
 
-        return keras_model.of_keras(model, bundled.SPEC.name)
+        return keras_model.from_keras(model, bundled.SPEC.name)
 
 
 @pytest.fixture(scope="session")
 def export(classifier):
     """Does what `edgenet export` does, to a folder that is not there yet."""
     with quiet():
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.images import splits
 
     labels = class_names.read(bundled.LABELS)
 
     def run(folder):
         with quiet():
-            return export(
-                classifier,
-                folder,
-                SILENT,
-                name=bundled.SPEC.name,
-                labels=labels,
-                sets=splits.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
-            )
+            split = splits.from_folders(bundled.CALIBRATION, bundled.EVALUATION, labels)
+            return export(Inputs(classifier, bundled.SPEC.name, labels, split), folder)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def recipe(classifier):
-    """From a picture to the model's input."""
+    """From an image to the model's input."""
     return classifier.recipe
 
 
@@ -64,11 +57,11 @@ def bundle(export, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def paths(bundle):
-    """Its 1,000 evaluation pictures."""
-    return [bundle.file(picture.file) for picture in bundle.manifest.evaluation]
+    """Its 1,000 evaluation images."""
+    return [bundle.file(image.file) for image in bundle.manifest.evaluation]
 
 
 @pytest.fixture(scope="session")
-def picture(paths, recipe) -> np.ndarray:
+def image(paths, recipe) -> np.ndarray:
     """The first of them, uint8 (1, 96, 96, 3)."""
     return preprocess.load(paths[0], recipe)[None]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgenet.diagnosis.noise import Files, measure
+from edgenet.diagnosis.model_pair import ModelPair
+from edgenet.diagnosis.noise import measure_noise
 from edgenet.images import preprocess
 
 ROUNDS = 3
@@ -13,4 +14,4 @@ ROUNDS = 3
 def test_noise(benchmark, bundle, paths, recipe):
     float32, int8 = (bundle.file(f"{name}.tflite").read_bytes() for name in ("float32", "int8"))
     pixels = np.stack(list(preprocess.load_all(paths[::20], recipe)))
-    benchmark.pedantic(lambda: measure(Files(float32, int8, recipe), pixels), rounds=ROUNDS, warmup_rounds=1)
+    benchmark.pedantic(lambda: measure_noise(ModelPair(float32, int8, recipe), pixels), rounds=ROUNDS, warmup_rounds=1)

@@ -5,23 +5,23 @@ from pathlib import Path
 import pytest
 from made_results import drift, flips, results, thumbnail
 
-from edgenet.analysis.loading import Loaded
-from edgenet.analysis.verdict import Limits, judge
+from edgenet.analysis.loading import LoadedResults
+from edgenet.analysis.verdict import Limits, judge_results
 from edgenet.reporting.page import page
 
 ROUNDS = 5
 
 
 @pytest.fixture(scope="module")
-def ten() -> list[Loaded]:
+def ten() -> list[LoadedResults]:
     """Ten results of 1,000 images, a tenth of which flipped in int8, on three numbers of threads."""
     found = flips(100)
-    pictures = {flip.file: thumbnail(number) for number, flip in enumerate(found[:48])}
+    thumbnails = {flip.file: thumbnail(number) for number, flip in enumerate(found[:48])}
     return [
-        Loaded(
+        LoadedResults(
             Path(f"{number}.json"),
             f"device {number}",
-            results({"int8": drift(found, lost=100)}, thumbnails=pictures, threads=(1, 2, 4), rounds=20, samples=20),
+            results({"int8": drift(found, lost=100)}, thumbnails=thumbnails, threads=(1, 2, 4), rounds=20, samples=20),
         )
         for number in range(10)
     ]
@@ -36,4 +36,4 @@ def test_page(benchmark, ten):
 def test_verdict(benchmark):
     # 190 flips of 10,000, against 2 %: undecided, and much more is needed
     found = results({name: drift(flips(190), images=10_000, right=9_000) for name in ("float16", "dynamic", "int8")})
-    benchmark.pedantic(judge, (found, Limits(0.02, 0.001, 1.5, 3_000_000)), rounds=ROUNDS, warmup_rounds=1)
+    benchmark.pedantic(judge_results, (found, Limits(0.02, 0.001, 1.5, 3_000_000)), rounds=ROUNDS, warmup_rounds=1)

@@ -6,7 +6,7 @@ import time
 import pytest
 from intervals import check, of_ratio
 
-from edgenet.images import bundled, preprocess
+from edgenet.images import bundled, listing, preprocess
 from edgenet.quiet import quiet
 
 # With the logarithms of the ratios 5 % apart, 3 give an interval of 4.3 * 5 % / sqrt(3) = 12 % on either side.
@@ -26,16 +26,16 @@ def stock(model, recipe):
     """Four calls of `TFLiteConverter.from_keras_model`, and nothing else."""
     import tensorflow as tf
 
-    paths = preprocess.find(bundled.CALIBRATION).paths
+    paths = listing.find_images(bundled.CALIBRATION).paths
 
     def convert(integer=False, types=(), optimizations=(tf.lite.Optimize.DEFAULT,)) -> bytes:
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         converter.optimizations = list(optimizations)
         converter.target_spec.supported_types = list(types)
         if integer:
-            pictures = preprocess.load_all(paths, recipe)
+            images = preprocess.load_all(paths, recipe)
             converter.representative_dataset = lambda: (
-                [preprocess.normalize(pixels[None], recipe)] for pixels in pictures
+                [preprocess.normalize(pixels[None], recipe)] for pixels in images
             )
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8

@@ -1,4 +1,4 @@
-"""What edgenet's way of timing adds to a latency: its process, its rounds and its clock, against a bare loop."""
+"""The overhead of edgenet's timing, its process, rounds and clock, compared with a bare loop."""
 
 import json
 import statistics
@@ -31,8 +31,8 @@ for line in sys.stdin:
         seconds.append(time.perf_counter() - start)
     print(json.dumps(seconds), flush=True)
 """
-# Processes of each side, since where its memory lies makes one a little faster than another for all its life.
-# Six differences are the fewest that give an interval.
+# Processes of each kind: their memory layout makes some a little faster than others from start to end. An interval
+# needs at least six differences.
 PROCESSES, ROUNDS = 6, 100
 
 
@@ -50,22 +50,23 @@ def large(tmp_path_factory):
         from edgenet.model import keras_model, mobilenet
         from edgenet.records import ModelSpec
 
-        data = Converter(keras_model.of_keras(mobilenet.build(ModelSpec(size=128)), "large")).float32()
+        data = Converter(keras_model.from_keras(mobilenet.build(ModelSpec(size=128)), "large")).float32()
     path = tmp_path_factory.mktemp("large") / "float32.tflite"
     path.write_bytes(data)
     return path
 
 
 def undisturbed(medians: list[float]) -> float:
-    """Where the lowest tenth of the rounds ends: a neighbour only ever slows a round down."""
+    """The 10th percentile of the rounds: other processes can only slow a round down."""
     return statistics.quantiles(medians, n=10)[0]
 
 
 def compare(path, side: int, seconds: float) -> tuple[list[float], list[float]]:
-    """The median latency by a bare loop in undisturbed rounds, and by how many seconds edgenet's differs from it, for
-    each pair of processes.
+    """Time a file with both, in alternating short turns of `seconds`.
 
-    Both take turns of so many seconds, short ones.
+    Returns:
+        For each pair of processes, the median latency of the bare loop in undisturbed rounds, and the difference of
+        edgenet's from it, in seconds.
     """
     bares, differences = [], []
     request = {"path": str(path), "shape": (side, side, 3), "api": "interpreter", "threads": 1}
@@ -95,7 +96,7 @@ def compare(path, side: int, seconds: float) -> tuple[list[float], list[float]]:
                 bare(10)  # caches are cold, as at the start of edgenet's turns
                 turns.append(bare(count))
 
-            rounds = interleave({"edgenet": worker}, ROUNDS, seconds, pause=turn)["edgenet"]
+            rounds = interleave({"edgenet": worker}, ROUNDS, seconds, before_turn=turn)["edgenet"]
         bares.append(undisturbed(turns))
         differences.append(undisturbed(list(map(statistics.median, rounds))) - bares[-1])
     return bares, differences
@@ -114,6 +115,6 @@ def test_a_latency_of_0_2_ms_is_that_of_a_bare_loop_within_5_microseconds(small)
 
 
 def test_the_clock_and_the_call_take_less_than_a_microsecond():
-    # What a bare loop with a clock has, too, and one without has not.
-    found = of_median([1e6 * statistics.median(time_inferences(lambda: None, 1_000)) for _ in range(20)])
-    check("nothing takes, us", found, most=1)
+    # A bare loop with a clock has this overhead, too.
+    overhead = of_median([1e6 * statistics.median(time_inferences(lambda: None, 1_000)) for _ in range(20)])
+    check("an empty call takes, us", overhead, most=1)

@@ -10,23 +10,23 @@ from edgenet.benchmarking.latency import interleave, time_inferences
 from edgenet.litert.runner import Runner
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
-# What the kernel calls integer dot products: AVX-512 VNNI, AVX VNNI, Arm's SDOT.
+# The kernel's names of integer dot products: AVX-512 VNNI, AVX VNNI, Arm's SDOT.
 DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "asimddp"}
 
 
 @pytest.mark.benchmark(group="latency, one thread")
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_invoke(benchmark, bundle, picture, variant):
+def test_invoke(benchmark, bundle, image, variant):
     runner = Runner(bundle.file(f"{variant}.tflite"))
-    runner.scores(picture)
+    runner.scores(image)
     benchmark.extra_info["bytes"] = bundle.file(f"{variant}.tflite").stat().st_size
     benchmark(runner.invoke)
 
 
 @pytest.mark.benchmark(group="latency, one thread")
-def test_invoke_keras(benchmark, classifier, picture):
+def test_invoke_keras(benchmark, classifier, image):
     def scores():
-        return next(classifier.scores([picture]))
+        return next(classifier.scores([image]))
 
     scores()
     benchmark(scores)
@@ -41,13 +41,13 @@ def _flags() -> set[str]:
 
 
 @pytest.mark.skipif(not _flags() & DOT_PRODUCTS, reason="no integer dot products on this machine")
-def test_int8_is_at_least_1_4_times_as_fast_as_float32(bundle, picture):
+def test_int8_has_a_speedup_of_at_least_1_4_over_float32(bundle, image):
     timers = {}
     for variant in ("float32", "int8"):
         runner = Runner(bundle.file(f"{variant}.tflite"))
-        runner.scores(picture)
+        runner.scores(image)
         timers[variant] = lambda count, runner=runner: time_inferences(runner.invoke, count)
     rounds = interleave(timers, 20, 0.05)
     medians = {variant: [statistics.median(samples) for samples in rounds[variant]] for variant in timers}
     ratios = [slow / fast for slow, fast in zip(medians["float32"], medians["int8"], strict=True)]
-    check("latency of float32, in multiples of int8's", of_median(ratios), least=1.4)
+    check("latency of float32 as a multiple of int8's", of_median(ratios), least=1.4)

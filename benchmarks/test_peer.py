@@ -11,21 +11,20 @@ import pytest
 from intervals import check, of_median
 
 from edgenet.benchmarking.worker import Worker
-from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 from edgenet.records import ModelSpec
 
-# Its inferences last milliseconds, so that what either benchmark does around them does not count.
+# Its inferences last milliseconds, so that the overhead of either benchmark is negligible.
 SPEC = ModelSpec(size=224, alpha=0.75, classes=10)
-# A pair's ratio spreads by about 5 % on a busy machine, the median of 40 by 1.25 * 5 % / sqrt(40) = 1 %.
+# A pair's ratio has a standard deviation of about 5% on a busy machine, the median of 40 of 1.25 * 5% / sqrt(40) = 1%.
 PAIRS = 40
-# Each process times so many inferences, after so many that warm it up: what LiteRT's benchmark does by default.
-COUNT, WARM = 50, 5
+# Timed and warm-up inferences of each process, as in LiteRT's benchmark by default.
+COUNT, WARMUP = 50, 5
 
 
 @pytest.fixture(scope="module")
 def peer_bundle(tmp_path_factory):
-    """A bundle of random weights: what a convolution takes does not depend on them."""
+    """A bundle with random weights: the time of a convolution does not depend on them."""
     from PIL import Image
 
     folder = tmp_path_factory.mktemp("peer")
@@ -38,31 +37,25 @@ def peer_bundle(tmp_path_factory):
     labels = [f"class {number}" for number in range(SPEC.classes)]
     with quiet():
         from edgenet.convert.options import Options
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.images import splits
         from edgenet.model import keras_model, mobilenet
 
-        return export(
-            keras_model.of_keras(mobilenet.build(SPEC), SPEC.name),
-            folder / SPEC.name,
-            SILENT,
-            name=SPEC.name,
-            labels=labels,
-            sets=splits.choose(folder / "calibration", folder / "evaluation", labels),
-            options=Options(variants=("float32", "int8")),
-        )
+        split = splits.from_folders(folder / "calibration", folder / "evaluation", labels)
+        inputs = Inputs(keras_model.from_keras(mobilenet.build(SPEC), SPEC.name), SPEC.name, labels, split)
+        return export(inputs, folder / SPEC.name, Options(variants=("float32", "int8")))
 
 
 def ours(path) -> float:
     """The median of a fresh process, in seconds."""
     with closing(Worker(path=str(path), shape=(SPEC.size, SPEC.size, 3), api="compiled", threads=1)) as worker:
-        worker(WARM)
+        worker(WARMUP)
         return statistics.median(worker(COUNT))
 
 
 def peers(path, result) -> float:
-    """The same of LiteRT's benchmark."""
-    options = ("--num_threads", "1", "--num_runs", str(COUNT), "--warmup_runs", str(WARM))
+    """The same with LiteRT's benchmark."""
+    options = ("--num_threads", "1", "--num_runs", str(COUNT), "--warmup_runs", str(WARMUP))
     subprocess.run(
         [
             *(sys.executable, "-m", "ai_edge_litert.tools.benchmark_litert_model"),
@@ -76,17 +69,17 @@ def peers(path, result) -> float:
 
 @pytest.mark.parametrize("variant", ["float32", "int8"])
 def test_our_median_is_within_3_percent_of_litert_benchmarks(peer_bundle, tmp_path, variant):
-    path, found = peer_bundle.file(f"{variant}.tflite"), []
+    path, pairs = peer_bundle.file(f"{variant}.tflite"), []
     for number in range(PAIRS):
-        # In alternation, and each first in turn, so that whatever slows the machine meets both.
+        # In alternation, each first in turn, so that whatever slows the machine affects both.
         if number % 2:
             peer = peers(path, tmp_path / "peer.json")
-            found.append((ours(path), peer))
+            pairs.append((ours(path), peer))
         else:
-            found.append((ours(path), peers(path, tmp_path / "peer.json")))
-    our, peer = (statistics.median(side) for side in zip(*found, strict=True))
+            pairs.append((ours(path), peers(path, tmp_path / "peer.json")))
+    our, peer = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"\n{variant}: {1_000 * our:.3f} ms, LiteRT's benchmark {1_000 * peer:.3f} ms")
-    print("ratios:", " ".join(f"{our / peer:.3f}" for our, peer in found))
+    print("ratios:", " ".join(f"{our / peer:.3f}" for our, peer in pairs))
     assert our > 0.001
-    ratio = of_median([our / peer for our, peer in found])
-    check(f"{variant}: edgenet's median latency, in multiples of LiteRT's", ratio, least=0.97, most=1.03)
+    ratio = of_median([our / peer for our, peer in pairs])
+    check(f"{variant}: edgenet's median latency, as a multiple of LiteRT's", ratio, least=0.97, most=1.03)

@@ -14,8 +14,8 @@ def test_load_one(benchmark, paths, recipe):
 
 @pytest.mark.benchmark(group="pre-processing")
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "float32"])
-def test_as_input(benchmark, picture, recipe, dtype):
-    benchmark(as_input, picture, recipe, np.dtype(dtype))
+def test_as_input(benchmark, image, recipe, dtype):
+    benchmark(as_input, image, recipe, np.dtype(dtype))
 
 
 @pytest.mark.benchmark(group="pre-processing, 1,000 images")

@@ -10,27 +10,27 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path:
-    """A folder of this name in the cache, made if there is none.
+    """Make a folder in the cache, unless it exists, and return its path.
 
     The cache is `$XDG_CACHE_HOME/edgenet`, by default ~/.cache/edgenet (macOS: ~/Library/Caches/edgenet, Windows:
-    %LOCALAPPDATA%/edgenet). Where it cannot be written, the folder is a temporary one that goes when Python ends.
+    %LOCALAPPDATA%/edgenet). If it is not writable, the folder is a temporary one, removed when Python exits.
     """
     return permanent(name) or _temporary() / name
 
 
 def permanent(name: str) -> Path | None:
-    """As `folder`, but None where the cache cannot be written."""
+    """As `folder`, but None if the cache is not writable."""
     try:
-        place = _root() / name
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
-            return place
+        path = _root() / name
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
     except (OSError, RuntimeError):  # RuntimeError: there is no home folder
         return None
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a path lies in the temporary folder that stands for the cache, and goes when Python ends."""
+    """Whether a path is in the temporary folder that replaces a cache that is not writable."""
     return bool(_temporary.cache_info().currsize) and path.is_relative_to(_temporary())
 
 
@@ -48,6 +48,6 @@ def _root() -> Path:
 
 @cache
 def _temporary() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="edgenet-"))
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
+    path = Path(tempfile.mkdtemp(prefix="edgenet-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +10,11 @@ from pathlib import Path
 def available(root: Path = Path("/")) -> int:
     """The number of cores that this process may use, at least 1.
 
-    The least of what the machine has, the process's affinity, and the CPU quotas of its control groups, rounded up.
-    root: where /proc and /sys are.
+    This is the smallest of the machine's number of cores, the process's affinity, and the CPU quotas of its control
+    groups, rounded up. Affinity and quotas are read on Linux only.
+
+    Args:
+        root: The folder that contains /proc and /sys.
     """
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
@@ -21,36 +24,36 @@ def available(root: Path = Path("/")) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The quotas of the control groups that this process is in, in cores (kernel.org/doc: cgroup-v2, sched-bwc)."""
-    lines = []
+    """The quotas of this process's control groups, in cores (kernel.org/doc: cgroup-v2, sched-bwc)."""
+    lines: list[str] = []
     with suppress(OSError, ValueError):
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     for line in lines:
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if not controllers:
-            yield from _along(root / "sys/fs/cgroup", path, _quota2)
+            yield from _with_parents(root / "sys/fs/cgroup", path, _version_2)
         elif "cpu" in controllers.split(","):
-            # Both names are used for the mount point of the controller.
+            # The controller may be mounted under either name.
             for mount in {controllers, "cpu"}:
-                yield from _along(root / "sys/fs/cgroup" / mount, path, _quota1)
+                yield from _with_parents(root / "sys/fs/cgroup" / mount, path, _version_1)
 
 
-def _along(mount: Path, path: str, quota) -> Iterator[float]:
-    """The quotas of a group and of those above it: each holds. In a container, the mount point is the group itself."""
+def _with_parents(mount: Path, path: str, quota: Callable[[Path], float]) -> Iterator[float]:
+    """The quotas of a group and of its parents: all of them apply. In a container, the mount point is the group."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for length in range(len(parts) + 1):
         with suppress(OSError, ValueError, ZeroDivisionError):
-            if (found := quota(mount.joinpath(*parts[:length]))) > 0:
-                yield found
+            if (cores := quota(mount.joinpath(*parts[:length]))) > 0:
+                yield cores
 
 
-def _quota2(group: Path) -> float:
-    """Version 2: "max 100000", or microseconds of each period."""
-    quota, period = (group / "cpu.max").read_text().split()
+def _version_2(group: Path) -> float:
+    """Reads "max 100000" (no quota), or the microseconds of each period."""
+    quota, period = (group / "cpu.max").read_text(encoding="ascii").split()
     return -1.0 if quota == "max" else int(quota) / int(period)
 
 
-def _quota1(group: Path) -> float:
-    """Version 1: -1 for no quota."""
-    quota, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+def _version_1(group: Path) -> float:
+    """Reads -1 (no quota), or the microseconds of each period."""
+    quota, period = (int((group / f"cpu.cfs_{name}_us").read_text(encoding="ascii")) for name in ("quota", "period"))
     return quota / period

@@ -1,8 +1,12 @@
-"""Export: a Keras model and pictures become a bundle."""
+"""Export: a Keras model and images become a bundle.
+
+The stages are called in the order of the folders: images, calibration, conversion with its checks, bundle, drift.
+"""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import islice
@@ -12,134 +16,113 @@ import numpy as np
 
 import edgenet
 from edgenet import files
-from edgenet.apps import conformance
-from edgenet.benchmarking import benchmark
+from edgenet.benchmarking.drift import measure_drift
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import Bundle
 from edgenet.calibration import fit
 from edgenet.convert import inspection, metadata
-from edgenet.convert.converter import Converter, Pictures
+from edgenet.convert.converter import Converter, RepresentativeDataset
 from edgenet.convert.metadata import About
-from edgenet.convert.options import DYNAMIC, FLOAT16, FLOAT32, INT8, VARIANTS, Options
+from edgenet.convert.options import Options
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
 from edgenet.images import preprocess
-from edgenet.images.splits import Sets
+from edgenet.images.splits import DataSplit
 from edgenet.litert import delegate
 from edgenet.litert.runner import Runner
 from edgenet.machine import host
-from edgenet.model.classifier import Classifier
-from edgenet.progress import Progress
-from edgenet.records import Calibration, Manifest, Picture, Preprocessing, Variant
+from edgenet.model.classifier import KerasClassifier as KerasClassifier
+from edgenet.progress import SILENT, Progress
+from edgenet.records import (
+    Calibration,
+    ChannelOrder,
+    EvaluationImage,
+    Level,
+    Manifest,
+    Preprocessing,
+    Quantizer,
+    Variant,
+    VariantFile,
+)
 from edgenet.scores import check_finite
 
-# Pictures in one call of the Keras model.
+# Images in one call of the Keras model.
 KERAS_BATCH = 32
-# Pictures that calibrate a file of which only the operators are looked at.
-FEW_PICTURES = 2
+# Calibration images of a file of which only the operators are looked at.
+FEW_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is exported.
+
+    Args:
+        classifier: The Keras model.
+        name: Its name in the bundle.
+        labels: The class names, in the order of the scores.
+        split: The calibration and the evaluation images.
+        about: What the files say about themselves; the name alone by default.
+    """
+
+    classifier: KerasClassifier
+    name: str
+    labels: Sequence[str]
+    split: DataSplit
+    about: About | None = None
+
+    @property
+    def recipe(self) -> Preprocessing:
+        return self.classifier.recipe
+
+    @property
+    def evaluation(self) -> tuple[EvaluationImage, ...]:
+        """The evaluation images, by their paths in the bundle."""
+        return tuple(
+            EvaluationImage(f"{bundles.EVALUATION}/{path.relative_to(self.split.folder).as_posix()}", label)
+            for path, label in zip(self.split.evaluation, self.split.truth, strict=True)
+        )
 
 
 def export(
-    classifier: Classifier,
-    out: Path,
-    progress: Progress,
-    *,
-    name: str,
-    labels: Sequence[str],
-    sets: Sets,
-    options: Options = Options(),
-    about: About | None = None,
-    force: bool = False,
+    inputs: Inputs, out: Path, options: Options = Options(), *, force: bool = False, progress: Progress = SILENT
 ) -> Bundle:
-    """Write the bundle of a classifier to the folder `out`, in the place of a bundle that is there.
+    """Write the bundle of a classifier.
 
-    Of that one, the files go that its manifest names; all others stay, results among them, which are those of another
-    export now. about: what the files say of themselves. force: whether files may go that the earlier bundle does not
-    name and whose place a new one takes.
+    Of a bundle that is there, the files that its manifest names are replaced; all others stay, results among them.
 
-    Raises EdgenetError, and leaves `out` as it was, when anything does not fit.
+    Args:
+        inputs: The model and its images.
+        out: The folder of the bundle.
+        options: Variants, data types, batch, quantizer.
+        force: Whether to replace files that the earlier bundle does not name where a new one takes their place.
+        progress: Listens to the work.
+
+    Returns:
+        The bundle, with the drift of each variant in its manifest.
+
+    Raises:
+        EdgenetError: When anything does not fit; `out` is left as it was.
     """
-    if len(labels) != classifier.classes:
-        raise EdgenetError(
-            f"{name}: expected a label for each of {classifier.classes:,} classes, found {len(labels):,}"
-        )
-    if same := class_names.repeated(labels):
-        some = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
-        progress.note(f"labels: several classes have one name ({some}); nobody will tell them apart in an app")
-    recipe = classifier.recipe
-    evaluated = tuple(
-        Picture(f"{bundles.EVALUATION}/{path.relative_to(sets.folder).as_posix()}", label)
-        for path, label in zip(sets.evaluation, sets.truth, strict=True)
-    )
-    replaced = bundles.check_replaceable(out, _coming(options, evaluated), force)
-
-    with files.whole_folder(out, replaced) as folder:
-        progress.step(f"looking at {len(sets.calibration):,} calibration images")
-        examination = fit.examine(classifier, sets.calibration, progress)
-        for finding in examination.findings:
-            if finding.level in ("warning", "wrong"):
-                progress.note(f"calibration: {finding.text}")
-        seen = dict(zip(examination.digests, sets.calibration, strict=True))
-        progress.step(f"Keras on {len(sets.evaluation):,} evaluation images")
-        shown = (pixels for pixels, _ in _disjoint(_pictures(sets.evaluation, recipe), seen))
-        evaluation.write_scores(
-            folder / bundles.REFERENCE,
-            _finite(classifier.scores(preprocess.batches(shown, KERAS_BATCH)), name, sets.evaluation, labels),
-            (len(sets.evaluation), classifier.classes),
-        )
-        for path, picture in zip(sets.evaluation, evaluated, strict=True):
-            (folder / picture.file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / picture.file)
-        (folder / bundles.LABELS).write_text("\n".join(labels) + "\n", encoding="utf-8")
-        model = classifier.save(folder)
-
-        calibrated = sha256("".join(examination.digests).encode()).hexdigest()
-        progress.step("converting")
-        converter, variants = Converter(classifier, options.batch), []
-        pictures = partial(preprocess.load_all, sets.calibration, recipe)
-        for variant, convert in _conversions(converter, pictures, options):
-            progress.step(f"converting to {variant}")
-            data = convert()
-            for layer in converter.left:
-                progress.note(f"{variant}: {layer} is left to the stock converter's rounding")
-            inspection.check(
-                variant,
-                data,
-                batch=options.batch,
-                parameters=classifier.weights,
-                pixels=recipe.range,
-                interface=options.interface,
-            )
-            delegate.check_delegation(variant, data, partial(_stock, converter, pictures, variant, options))
-            if metadata.carried(data):
-                progress.note(f"{variant}: it has metadata already, which are replaced")
-            data = metadata.write(
-                data,
-                about or About(name),
-                recipe,
-                labels,
-                examination.scores,
-                _provenance(classifier, variant, calibrated),
-            )
-            path = folder / f"{variant}.tflite"
-            path.write_bytes(data)
-            runner = Runner(path, recipe)
-            variants.append(Variant(variant, path.name, runner.input_dtype.name, runner.output_dtype.name, None))
-
-        progress.step("measuring drift")
+    _check_labels(inputs, progress)
+    replaced = bundles.check_replaceable(out, _new_files(options, inputs), force)
+    with files.atomic_folder(out, replaced) as folder, tempfile.TemporaryDirectory(prefix="edgenet-") as scratch:
+        calibration, examination = _calibrate(inputs, Path(scratch), progress)
+        _write_reference(inputs, folder, examination.digests, progress)
+        model = inputs.classifier.save(folder)
+        converted = _convert(inputs, calibration, examination, options, folder, progress)
         manifest = Manifest(
-            name=name,
-            classes=classifier.classes,
+            name=inputs.name,
+            classes=inputs.classifier.classes,
             scores=examination.scores,
             model=model,
-            preprocessing=recipe,
+            preprocessing=inputs.recipe,
             batch=options.batch,
-            variants=tuple(variants),
-            evaluation=evaluated,
+            variants=tuple(converted),
+            evaluation=inputs.evaluation,
             calibration=Calibration(
-                images=len(sets.calibration),
-                sha256=calibrated,
+                images=len(inputs.split.calibration),
+                sha256=_combined(examination.digests),
                 findings=examination.findings,
                 distances=examination.distances,
             ),
@@ -147,75 +130,165 @@ def export(
             versions=host.versions(),
             files={},
         )
-        drifts = benchmark.measure_drift(Bundle(folder, manifest), variants, progress)
-        manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in variants))
-        if options.apps:
-            progress.step("asking the Task Library")
-            manifest = replace(manifest, apps=conformance.check(Bundle(folder, manifest)))
+        progress.step("measuring drift")
+        drifts = measure_drift(Bundle(folder, manifest), converted, progress)
+        manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in converted))
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
     return Bundle(out, manifest)
 
 
-def _coming(options: Options, evaluated: Sequence[Picture]) -> list[str]:
-    """The files of the new bundle, as far as they are known beforehand, and the places that a Keras model can have."""
+def _check_labels(inputs: Inputs, progress: Progress) -> None:
+    classes = inputs.classifier.classes
+    if len(inputs.labels) != classes:
+        raise EdgenetError(
+            f"{inputs.name}: expected a label for each of {classes:,} classes, got {len(inputs.labels):,}"
+        )
+    if same := class_names.duplicates(inputs.labels):
+        some = ", ".join(same[:3]) + (", ..." if len(same) > 3 else "")
+        progress.note(f"labels: several classes have the same name ({some}); an app cannot tell them apart")
+
+
+def _new_files(options: Options, inputs: Inputs) -> list[str]:
+    """The files of the new bundle that are known beforehand, and the places that a Keras model can have."""
     own = (bundles.MANIFEST, bundles.LABELS, bundles.REFERENCE, "model.keras", "saved_model")
-    return [*own, *(f"{variant}.tflite" for variant in options.variants), *(picture.file for picture in evaluated)]
+    images = (image.file for image in inputs.evaluation)
+    return [*own, *(f"{variant}.tflite" for variant in options.variants), *images]
 
 
-def _finite(
-    batches: Iterable[np.ndarray], name: str, paths: Sequence[Path], labels: Sequence[str]
-) -> Iterator[np.ndarray]:
-    """Pass Keras' scores through. Raises EdgenetError at one that is NaN or infinite."""
+def _calibrate(inputs: Inputs, scratch: Path, progress: Progress) -> tuple[RepresentativeDataset, fit.Examination]:
+    """Decode the calibration images, once for all that follows, and check whether they match the model.
+
+    Returns:
+        The images, which stay on disk; and the findings.
+    """
+    paths, file = inputs.split.calibration, scratch / "calibration.npy"
+    progress.step(f"reading {len(paths):,} calibration images")
+    preprocess.decode_all(paths, inputs.recipe, file)
+    images = partial(preprocess.read_decoded, file)
+    progress.step("checking the calibration images")
+    examination = fit.examine(inputs.classifier, paths, progress, images())
+    for finding in examination.findings:
+        if finding.level in (Level.WARNING, Level.WRONG):
+            progress.note(f"calibration: {finding.text}")
+    return images, examination
+
+
+def _write_reference(inputs: Inputs, folder: Path, calibrated: Sequence[str], progress: Progress) -> None:
+    """Write the Keras model's scores, the evaluation images and the labels into the bundle."""
+    paths, classifier = inputs.split.evaluation, inputs.classifier
+    progress.step(f"Keras on {len(paths):,} evaluation images")
+    known = dict(zip(calibrated, inputs.split.calibration, strict=True))
+    decoded = zip(preprocess.load_all(paths, inputs.recipe), paths, strict=True)
+    pixels = preprocess.batches(_disjoint(decoded, known), KERAS_BATCH)
+    evaluation.write_scores(
+        folder / bundles.REFERENCE,
+        _finite(classifier.scores(pixels), inputs),
+        (len(paths), classifier.classes),
+    )
+    for path, image in zip(paths, inputs.evaluation, strict=True):
+        (folder / image.file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / image.file)
+    (folder / bundles.LABELS).write_bytes(("\n".join(inputs.labels) + "\n").encode())
+
+
+def _finite(batches: Iterable[np.ndarray], inputs: Inputs) -> Iterator[np.ndarray]:
+    """Pass the scores on. Raises EdgenetError at one that is NaN or infinite."""
     done = 0
     for scores in batches:
-        some = [str(path) for path in paths[done : done + len(scores)]]
-        check_finite(scores, name, some, labels)
+        names = [str(path) for path in inputs.split.evaluation[done : done + len(scores)]]
+        check_finite(scores, inputs.name, names, inputs.labels)
         done += len(scores)
         yield scores
 
 
-def _stock(converter: Converter, pictures: Pictures, variant: str, options: Options) -> bytes:
-    """The stock converter's file of a variant, of which only the operators matter: a few pictures will do."""
-    if variant == INT8:
-        return converter.stock_int8(lambda: islice(pictures(), FEW_PICTURES), options.interface)
-    return {FLOAT32: converter.float32, FLOAT16: converter.float16, DYNAMIC: converter.stock_dynamic}[variant]()
+def _disjoint(images: Iterable[tuple[np.ndarray, Path]], calibrated: Mapping[str, Path]) -> Iterator[np.ndarray]:
+    """Pass the evaluation images on. Raises EdgenetError at one that is a calibration image, too."""
+    for pixels, path in images:
+        if same := calibrated.get(preprocess.digest(pixels)):
+            raise EdgenetError(
+                f"{path}: this image is also in the calibration set ({same}); remove it from one of them"
+            )
+        yield pixels
+
+
+def _convert(
+    inputs: Inputs,
+    calibration: RepresentativeDataset,
+    examination: fit.Examination,
+    options: Options,
+    folder: Path,
+    progress: Progress,
+) -> list[VariantFile]:
+    """Write each variant, checked, with its metadata."""
+    progress.step("tracing the model")
+    converter, recipe = Converter(inputs.classifier, options.batch), inputs.recipe
+    written = []
+    for variant, convert in _conversions(converter, calibration, options).items():
+        progress.step(f"converting to {variant}")
+        data = convert()
+        for layer in converter.unquantized_layers:
+            progress.note(f"{variant}: the weights of {layer} are quantized by the stock converter")
+        inspection.check_variant(
+            variant,
+            data,
+            batch=options.batch,
+            parameters=inputs.classifier.kernel_parameters,
+            input_range=recipe.range,
+            interface=options.interface,
+        )
+        delegate.check_delegation(variant, data, partial(_stock, converter, calibration, variant, options))
+        if metadata.has_metadata(data):
+            progress.note(f"{variant}: its own metadata is replaced")
+        data = metadata.write(
+            data,
+            inputs.about or About(inputs.name),
+            recipe,
+            inputs.labels,
+            examination.scores,
+            _provenance(inputs.classifier, variant, examination.digests),
+        )
+        path = folder / f"{variant}.tflite"
+        path.write_bytes(data)
+        runner = Runner(path, recipe)
+        written.append(VariantFile(variant.value, path.name, runner.input_dtype.name, runner.output_dtype.name, None))
+    return written
 
 
 def _conversions(
-    converter: Converter, pictures: Pictures, options: Options
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    stock = options.quantizer == "stock"
-    conversions = {
-        FLOAT32: converter.float32,
-        FLOAT16: converter.float16,
-        DYNAMIC: converter.stock_dynamic if stock else lambda: converter.dynamic(pictures),
-        INT8: lambda: (converter.stock_int8 if stock else converter.int8)(pictures, options.interface),
+    converter: Converter, calibration: RepresentativeDataset, options: Options
+) -> dict[Variant, Callable[[], bytes]]:
+    """What makes each of the variants that are wanted, in the order of `Variant`."""
+    stock = options.quantizer == Quantizer.STOCK
+    conversions: dict[Variant, Callable[[], bytes]] = {
+        Variant.FLOAT32: converter.float32,
+        Variant.FLOAT16: converter.float16,
+        Variant.DYNAMIC: converter.stock_dynamic if stock else partial(converter.dynamic, calibration),
+        Variant.INT8: partial(converter.stock_int8 if stock else converter.int8, calibration, options.interface),
     }
-    return ((variant, conversions[variant]) for variant in VARIANTS if variant in options.variants)
+    return {variant: conversions[variant] for variant in Variant if variant in options.variants}
 
 
-def _provenance(classifier: Classifier, variant: str, calibrated: str) -> dict[str, str]:
-    """Where a file comes from: it stays with it when the bundle does not."""
+def _stock(converter: Converter, calibration: RepresentativeDataset, variant: Variant, options: Options) -> bytes:
+    """The stock converter's file of a variant, of which only the operators matter: a few images will do."""
+    if variant == Variant.INT8:
+        return converter.stock_int8(lambda: islice(calibration(), FEW_IMAGES), options.interface)
+    if variant == Variant.DYNAMIC:
+        return converter.stock_dynamic()
+    return converter.float16() if variant == Variant.FLOAT16 else converter.float32()
+
+
+def _combined(digests: Sequence[str]) -> str:
+    return sha256("".join(digests).encode()).hexdigest()
+
+
+def _provenance(classifier: KerasClassifier, variant: Variant, calibrated: Sequence[str]) -> dict[str, str]:
+    """Where a file comes from: it stays with the file when the bundle does not."""
     found = {"edgenet": edgenet.__version__, "weights_sha256": classifier.digest}
-    if variant in (DYNAMIC, INT8):
-        found["calibration_sha256"] = calibrated
-    if classifier.recipe.order != "RGB":  # which TFLite Metadata has no word for
+    if variant in (Variant.DYNAMIC, Variant.INT8):
+        found["calibration_sha256"] = _combined(calibrated)
+    if classifier.recipe.order != ChannelOrder.RGB:  # TFLite Metadata has no field for it
         found["channel_order"] = classifier.recipe.order
+    if classifier.recipe.crop != 1:
+        found["crop"] = f"{classifier.recipe.crop:g}"
     return found
-
-
-def _pictures(paths: Sequence[Path], recipe: Preprocessing) -> Iterator[tuple[np.ndarray, Path]]:
-    return zip(preprocess.load_all(paths, recipe), paths, strict=True)
-
-
-def _disjoint(pictures: Iterator[tuple[np.ndarray, Path]], seen: dict[str, Path]) -> Iterator[tuple[np.ndarray, Path]]:
-    """Pass the evaluation pictures through. Raises EdgenetError at one that was calibrated with."""
-    for pixels, path in pictures:
-        twin = seen.get(preprocess.digest(pixels))
-        if twin:
-            raise EdgenetError(
-                f"{path}: expected evaluation images that are not calibrated with, found the same picture as {twin}; "
-                "remove one of them"
-            )
-        yield pixels, path

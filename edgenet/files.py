@@ -1,6 +1,6 @@
-"""Files and folders that appear whole or not at all: written beside their place, then renamed.
+"""Atomic writes: files and folders are written beside their destination and then renamed, so they are never incomplete.
 
-Permissions are those that the umask leaves. Nothing here needs hard links, so that FAT, exFAT and network drives work.
+New files have the permissions that the umask allows. Hard links are not needed, so FAT, exFAT and network drives work.
 """
 
 import errno
@@ -17,153 +17,172 @@ from typing import BinaryIO
 
 from edgenet.errors import EdgenetError
 
-# Of a temporary file or folder. It says whose it is where a machine lost its power.
+# Starts the name of each temporary file and folder, so that leftovers of a power failure can be recognized.
 _PREFIX = ".edgenet-"
-# What a file system answers that has no way to bring a file to the disk at once: its own way must do then.
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
+# Errors of a file system that cannot flush a single file to the disk; it flushes in its own time then.
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 # The signals that end a program, as far as this system has them.
-_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
+_ENDING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)
+]
 
-# Where the paths of temporary files and folders are written down, for a parent that removes them if this process dies.
+# A file that lists temporary files and folders, so that a parent process can remove them if this process crashes.
 journal: Path | None = None
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, or leave `path` as it was.
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path`. If that fails, `path` stays as it was.
 
-    Raises EdgenetError when the place cannot be written.
+    Raises:
+        EdgenetError: `path` cannot be written to.
     """
-    with written(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
 
 
-def write_new(path: Path, data: bytes) -> bool:
-    """Write `data` to `path` if there is no such file yet. Returns whether it was written.
+def write_if_missing(path: Path, data: bytes) -> bool:
+    """Write `data` to `path` unless the file exists. Of several processes that try at the same time, one writes.
 
-    Of several processes that try at the same time, one writes. Raises EdgenetError when the place cannot be written.
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        EdgenetError: `path` cannot be written to.
     """
-    # The temporary file has a name that follows from the path's: who makes it may write, all others may not.
-    fresh = path.with_name(f".{path.name}.new")
-    with _place(path):
+    # All processes use the same temporary name, and only one of them can create it.
+    temporary = path.with_name(f".{path.name}.new")
+    with _parent_folders(path):
         try:
-            file = _create(fresh)
+            file = _create(temporary)
         except FileExistsError:
             return False
-        with _removed_at_the_end(fresh), file:
+        with _removed_at_exit(temporary), file:
             if path.exists():
                 return False
             file.write(data)
-            _finish(file)
-            os.replace(fresh, path)
+            _flush_and_close(file)
+            os.replace(temporary, path)
             return True
 
 
 @contextmanager
-def written(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that takes the place of `path` when the block ends without an exception.
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file that replaces `path` when the block ends without an exception.
 
-    Raises EdgenetError when the place cannot be written.
+    Raises:
+        EdgenetError: `path` cannot be written to.
     """
-    with _place(path):
-        fresh = _unused(path)
-        with _removed_at_the_end(fresh), _create(fresh) as file:
+    with _parent_folders(path):
+        temporary = _temporary_path(path)
+        with _removed_at_exit(temporary), _create(temporary) as file:
             yield file
-            _finish(file)
-            os.replace(fresh, path)
+            _flush_and_close(file)
+            os.replace(temporary, path)
 
 
 def check_writable(path: Path) -> None:
-    """Raise EdgenetError when no file can be written at `path`: before long work, not after it."""
-    with _place(path, keep=False):
+    """Check, before long work, that a file can be written at `path`.
+
+    Raises:
+        EdgenetError: `path` cannot be written to.
+    """
+    with _parent_folders(path, keep=False):
         if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "a folder")
-        fresh = _unused(path)
-        with _removed_at_the_end(fresh), _create(fresh):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        temporary = _temporary_path(path)
+        with _removed_at_exit(temporary), _create(temporary):
             pass
 
 
 @contextmanager
-def whole_folder(path: Path, replaced: Collection[str] = ()) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that takes the place of `path` when the block ends without an exception.
+def atomic_folder(path: Path, replaced: Collection[str] = ()) -> Iterator[Path]:
+    """Yield an empty temporary folder that replaces `path` when the block ends without an exception.
 
-    replaced: what goes of a folder that is there: files, by their paths in it. All else in it stays, beside the new
-    files. With an exception, Ctrl-C included, the new folder goes and `path` stays as it was.
+    After an exception (also after Ctrl-C) the temporary folder is removed, and `path` stays as it was.
 
-    Raises EdgenetError when the place cannot be written, or when a file that would stay has the place of a new one.
+    Args:
+        path: The folder to make.
+        replaced: Files of an existing folder to remove, as paths relative to `path`. All its other files are kept.
+
+    Raises:
+        EdgenetError: `path` cannot be written to, or a file to keep has the same path as a new one.
     """
-    with _place(path):
-        fresh = _unused(path)
-        _note(fresh)
-        fresh.mkdir()
+    with _parent_folders(path):
+        temporary = _temporary_path(path)
+        _record(temporary)
+        temporary.mkdir()
         try:
-            yield fresh
-            _replace_folder(fresh, path, replaced)
+            yield temporary
+            _replace_folder(temporary, path, replaced)
         except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
 
 
-def others(folder: Path, known: Collection[str]) -> list[str]:
-    """The files in `folder` and below that are not among `known`, by their paths in it; links are files."""
+def unlisted_files(folder: Path, listed: Collection[str]) -> list[str]:
+    """Files below `folder` that are not in `listed`, as sorted relative paths with slashes. Links count as files."""
     found = []
-    for place, folders, names in os.walk(folder):
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in (*names, *links):
-            path = Path(place, name).relative_to(folder).as_posix()
-            if path not in known:
+            path = Path(parent, name).relative_to(folder).as_posix()
+            if path not in listed:
                 found.append(path)
     return sorted(found)
 
 
-def collisions(staying: Collection[str], coming: Collection[str]) -> list[str]:
-    """Those of `staying` whose place one of `coming` takes: the same path, or one above or below it."""
-    above = {parent.as_posix() for path in coming for parent in Path(path).parents}
-    taken = set(coming)
+def collisions(kept: Collection[str], new: Collection[str]) -> list[str]:
+    """The paths in `kept` that equal a path in `new`, or are a parent or child of one."""
+    new_paths = set(new)
+    new_parents = {parent.as_posix() for path in new for parent in Path(path).parents}
     return [
         path
-        for path in staying
-        if path in taken or path in above or any(parent.as_posix() in taken for parent in Path(path).parents)
+        for path in kept
+        if path in new_paths
+        or path in new_parents
+        or any(parent.as_posix() in new_paths for parent in Path(path).parents)
     ]
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder, its files' contents alone: permissions are those that the umask leaves."""
-    for place, folders, names in os.walk(source, followlinks=True):
+    """Copy the contents of a folder's files; their permissions are those that the umask allows."""
+    for parent, folders, names in os.walk(source, followlinks=True):
         folders.sort()
-        there = target / Path(place).relative_to(source)
-        there.mkdir(parents=True, exist_ok=True)
+        copy = target / Path(parent).relative_to(source)
+        copy.mkdir(parents=True, exist_ok=True)
         for name in sorted(names):
-            shutil.copyfile(Path(place, name), there / name)
+            shutil.copyfile(Path(parent, name), copy / name)
 
 
-def read(path: Path, most: int) -> bytes:
-    """The bytes of a file, at most `most`.
+def read_limited(path: Path, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes`.
 
-    Raises OSError when it cannot be read, and EdgenetError when it is larger, or no regular file: one would wait for a
-    pipe, and a device has no end.
+    Raises:
+        OSError: The file cannot be read.
+        EdgenetError: It is larger, or not a regular file: reading a pipe may block, and a device may never end.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise EdgenetError(f"{path}: not a regular file; name another")
+        raise EdgenetError(f"{path}: not a regular file")
     with open(path, "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise EdgenetError(f"{path}: larger than {most / 1e6:,.0f} MB, which no such file is; name another")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise EdgenetError(f"{path}: too large; expected at most {max_bytes / 1e6:,.0f} MB")
     return data
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
+    """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
-def remove_temporaries(noted: Path) -> None:
-    """Remove what a process that died has left, by its `journal`."""
+def remove_temporaries(journal: Path) -> None:
+    """Remove the temporary files and folders that a crashed process listed in its journal."""
     with suppress(OSError):
-        for line in noted.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        for line in journal.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             path = Path(line)
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -171,26 +190,30 @@ def remove_temporaries(noted: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _unused(path: Path) -> Path:
-    """A path beside `path` for a temporary file or folder."""
+def _temporary_path(path: Path) -> Path:
+    """An unused path in the same folder as `path`."""
     return path.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
 
 
 def _create(path: Path) -> BinaryIO:
-    """Make a file that is not there yet."""
-    file = open(path, "xb")  # noqa: SIM115  whoever asks for it closes it
-    _note(path)
+    """Create and open a file. Raises FileExistsError if it exists."""
+    file = open(path, "xb")  # noqa: SIM115  the caller closes it
+    _record(path)
     return file
 
 
-def _note(path: Path) -> None:
+def _record(path: Path) -> None:
+    """Add a path to the journal."""
     if journal:
-        with suppress(OSError), open(journal, "a", encoding="utf-8", errors="surrogateescape") as file:
+        with (
+            suppress(OSError),
+            open(journal, "a", encoding="utf-8", errors="surrogateescape", newline="\n") as file,
+        ):
             file.write(f"{path.absolute()}\n")
 
 
 @contextmanager
-def _removed_at_the_end(path: Path) -> Iterator[None]:
+def _removed_at_exit(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
@@ -198,67 +221,67 @@ def _removed_at_the_end(path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _finish(file: BinaryIO) -> None:
-    """Bring a temporary file to the disk."""
+def _flush_and_close(file: BinaryIO) -> None:
+    """Flush a temporary file to the disk, so that a power failure after its renaming cannot leave it empty."""
     file.flush()
     try:
         os.fsync(file.fileno())
     except OSError as error:
-        if error.errno not in _NO_SYNC:
+        if error.errno not in _NO_FSYNC:
             raise
-    file.close()  # Windows renames no open file
+    file.close()  # Windows cannot rename an open file
 
 
-def _replace_folder(fresh: Path, path: Path, replaced: Collection[str]) -> None:
+def _replace_folder(temporary: Path, path: Path, replaced: Collection[str]) -> None:
     if not path.exists():
-        os.rename(fresh, path)
+        os.rename(temporary, path)
         return
-    staying = others(path, replaced)
-    if taken := collisions(staying, others(fresh, ())):
-        raise EdgenetError(f"{path / taken[0]}: this file is in the way of a new one; move it to another folder")
+    kept = unlisted_files(path, replaced)
+    if blocking := collisions(kept, unlisted_files(temporary, ())):
+        raise EdgenetError(f"{path / blocking[0]}: this file would be overwritten; move it elsewhere")
     with _uninterrupted():
-        # A folder cannot be renamed over a full one: the old one steps aside, and back if anything goes wrong.
-        aside = _unused(path)
-        os.rename(path, aside)
+        # No system can rename a folder over one with files: move the old one away, and back if anything fails.
+        old = _temporary_path(path)
+        os.rename(path, old)
         try:
-            os.rename(fresh, path)
+            os.rename(temporary, path)
         except BaseException:
-            os.rename(aside, path)
+            os.rename(old, path)
             raise
-        for name in staying:
+        for name in kept:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
-            os.rename(aside / name, path / name)
+            os.rename(old / name, path / name)
         for name in replaced:
             with suppress(OSError):
-                (aside / name).unlink()
-        for place, _, _ in sorted(os.walk(aside), reverse=True):  # empty folders, the deepest first
+                (old / name).unlink()
+        for folder, _, _ in sorted(os.walk(old), reverse=True):  # the deepest first
             with suppress(OSError):
-                os.rmdir(place)
+                os.rmdir(folder)
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C and its relatives wait until the block has ended."""
-    if threading.current_thread() is not threading.main_thread():  # which alone runs Python's handlers
+    """Delay Ctrl-C and the other signals that end a program until the block has ended."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread runs signal handlers
         yield
         return
-    waiting = []
-    known = [number for number in _ENDING if signal.getsignal(number) is not None]  # None: not set by Python
-    handlers = {number: signal.signal(number, lambda number, frame: waiting.append(number)) for number in known}
+    delayed: list[int] = []
+    known = [number for number in _ENDING_SIGNALS if signal.getsignal(number) is not None]  # None: not set by Python
+    handlers = {number: signal.signal(number, lambda number, frame: delayed.append(number)) for number in known}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in waiting[:1]:
+        for number in delayed[:1]:
             signal.raise_signal(number)
 
 
 @contextmanager
-def _place(path: Path, keep: bool = True) -> Iterator[None]:
-    """Make the folders above `path`; take them away again after an exception, or when they are not to be kept.
+def _parent_folders(path: Path, keep: bool = True) -> Iterator[None]:
+    """Make the folders above `path`. Remove them after an exception, or if they are not to be kept.
 
-    Turns what the file system refuses into an error that names the place.
+    Turns an OSError into an EdgenetError that names the path.
     """
     made = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -267,7 +290,7 @@ def _place(path: Path, keep: bool = True) -> Iterator[None]:
     except BaseException as error:
         keep = False
         if isinstance(error, OSError):
-            raise _refused(path, error) from error
+            raise _write_error(path, error) from error
         raise
     finally:
         if not keep:
@@ -276,16 +299,16 @@ def _place(path: Path, keep: bool = True) -> Iterator[None]:
                     folder.rmdir()
 
 
-def _refused(path: Path, error: OSError) -> EdgenetError:
-    taken = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
-    reason = "a file" if taken else error.strerror or str(error)
-    if not taken and (other := _other_file(path, error)):
+def _write_error(path: Path, error: OSError) -> EdgenetError:
+    blocking = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
+    reason = "it is a file" if blocking else error.strerror or str(error)
+    if not blocking and (other := _other_file(path, error)):
         return EdgenetError(f"{other}: {reason}")
-    return EdgenetError(f"{taken or path}: expected a place to write to, found: {reason}; free it or name another")
+    return EdgenetError(f"{blocking or path}: cannot be written to ({reason}); choose another path")
 
 
 def _other_file(path: Path, error: OSError) -> Path | None:
-    """The file that an error is about, if that is neither `path` nor what is written for it."""
+    """The file that an error is about, unless that is `path`, a parent or child of it, or its temporary file."""
     if not isinstance(error.filename, str | os.PathLike):
         return None
     named = Path(error.filename).absolute()

@@ -1,10 +1,10 @@
-"""What long work reports while it runs. Library calls are silent unless somebody listens."""
+"""What long work reports while it runs. Library calls are silent by default."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Listens to long work. Any object with these methods will do; `edgenet.cli.terminal` has one for terminals."""
+    """Listens to long work. Any object with these methods will do; `edgenet.terminal` has one for terminals."""
 
     def step(self, text: str) -> None:
         """A step of the work begins, for instance "converting to int8"."""

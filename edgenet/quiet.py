@@ -1,4 +1,4 @@
-"""Holding back what C++ libraries print to stdout and stderr."""
+"""Capturing what C++ libraries print to stdout and stderr."""
 
 import os
 import sys
@@ -7,53 +7,55 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from edgenet.errors import EdgenetError
 
 # What libraries printed before the last unexpected error.
 last_output = ""
-# A file for what is held back, which a parent process reads if this one crashes.
-held_file: Path | None = None
+# The file that the output goes to; a parent process reads it if this one crashes. None: a temporary file.
+capture_file: Path | None = None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what is written to stdout and stderr until the block ends, by C++ libraries too.
+    """Capture what is written to stdout and stderr in the block, by C++ libraries too.
 
-    It is dropped, unless the block ends in an exception that nobody foresaw: then it may hold the reason, and is kept
-    in `last_output`. Several threads may be in such blocks: stdout and stderr come back when the last one has left.
+    The output is dropped, unless the block ends in an unexpected exception: it may contain the reason, so it is kept in
+    `last_output`. Several threads may be in such blocks; stdout and stderr are restored when the last one leaves.
     """
     global last_output
-    _held.enter()
+    _capture.enter()
     try:
         yield
     except Exception as error:
         if not isinstance(error, EdgenetError):
-            last_output = _held.text()
+            last_output = _capture.text()
         raise
     finally:
-        _held.leave()
+        _capture.leave()
 
 
-class _Held:
-    """stdout and stderr of this process, turned into a file as long as somebody wants that."""
+class _Capture:
+    """stdout and stderr of this process, redirected to a file while any thread is in a block."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._file: BinaryIO | None = None
-        self._kept: dict[int, int] = {}
+        self._file: IO[bytes] | None = None
+        # Duplicates of the descriptors 1 and 2, as far as they are open.
+        self._originals: dict[int, int] = {}
 
     def enter(self) -> None:
         with self._lock:
             if not self._users:
                 _flush()
-                self._file = open(held_file, "w+b") if held_file else tempfile.TemporaryFile()  # noqa: SIM115
+                file: IO[bytes] = open(capture_file, "w+b") if capture_file else tempfile.TemporaryFile()  # noqa: SIM115
+                self._file = file
                 for number in (1, 2):
-                    if (kept := duplicate(number)) is not None:
-                        self._kept[number] = kept
-                        os.dup2(self._file.fileno(), number)
+                    if (original := duplicate(number)) is not None:
+                        self._originals[number] = original
+                        os.dup2(file.fileno(), number)
             self._users += 1
 
     def leave(self) -> None:
@@ -61,16 +63,20 @@ class _Held:
             self._users -= 1
             if not self._users:
                 _flush()
-                for number, kept in self._kept.items():
-                    os.dup2(kept, number)
-                    os.close(kept)
-                self._kept.clear()
-                self._file.close()
-                if held_file:
-                    held_file.unlink(missing_ok=True)
+                for number, original in self._originals.items():
+                    os.dup2(original, number)
+                    os.close(original)
+                self._originals.clear()
+                if self._file:
+                    self._file.close()
+                if capture_file:
+                    capture_file.unlink(missing_ok=True)
 
     def text(self) -> str:
+        """What was captured so far."""
         with self._lock:
+            if not self._file:
+                return ""
             _flush()
             self._file.seek(0)
             text = self._file.read().decode(errors="replace")
@@ -78,11 +84,11 @@ class _Held:
             return text
 
 
-_held = _Held()
+_capture = _Capture()
 
 
 def duplicate(number: int) -> int | None:
-    """A duplicate of a file descriptor; None where whoever started Python has closed it."""
+    """A duplicate of a file descriptor; None if it was closed before Python started."""
     try:
         return os.dup(number)
     except OSError:
@@ -90,6 +96,6 @@ def duplicate(number: int) -> int | None:
 
 
 def _flush() -> None:
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever started Python
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed before Python started
         with suppress(OSError, ValueError):
             stream.flush()

@@ -5,34 +5,57 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgenet.errors import EdgenetError
+from edgenet.records import ScoreKind
 
 
 def check_finite(scores: np.ndarray, model: str, images: Sequence[str], labels: Sequence[str] = ()) -> None:
-    """Check that every score is a finite number: NaN and infinity cannot be ranked, so nothing can be said of them.
+    """Check that every score is a finite number: NaN and infinity cannot be ranked.
 
-    scores: float (n, classes). model: its name. images: the names of the n images. labels: the class names, if known.
+    Args:
+        scores: float (n, classes).
+        model: The name of the model.
+        images: The names of the n images.
+        labels: The class names; may be empty.
 
-    Raises EdgenetError with the model, and the first such image and class.
+    Raises:
+        EdgenetError: A score is NaN or infinite; the message names the model, the image and the class.
     """
     finite = np.isfinite(scores)
     if finite.all():
         return
-    image, label = np.unravel_index(int(np.argmin(finite)), scores.shape)
+    image, label = divmod(int(np.argmin(finite)), scores.shape[1])
     value = "NaN" if np.isnan(scores[image, label]) else "infinite"
-    named = f" ({labels[label]})" if label < len(labels) else ""
+    name = f" ({labels[label]})" if label < len(labels) else ""
     raise EdgenetError(
-        f"{model}: the score of class {label}{named} is {value} for {images[image]}; "
+        f"{model}: the score of class {label}{name} is {value} for {images[image]}; "
         "check the model's weights and its input range"
     )
 
 
-def ranked(scores: np.ndarray) -> np.ndarray:
-    """The five best classes of each row, the best first; among equals the lowest index."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :5]
+def top_classes(scores: np.ndarray, count: int = 5) -> np.ndarray:
+    """The best classes of each row.
+
+    Args:
+        scores: float (n, classes).
+        count: How many.
+
+    Returns:
+        Class indices, int64 (n, up to `count`), the best first; among equal scores the lowest index first.
+    """
+    return np.argsort(-scores, axis=1, kind="stable")[:, :count]
 
 
-def probabilities(scores: np.ndarray, kind: str) -> np.ndarray:
-    if kind == "softmax":
+def probabilities(scores: np.ndarray, kind: ScoreKind) -> np.ndarray:
+    """Scores as probabilities that sum to 1.
+
+    Args:
+        scores: float (n, classes).
+        kind: SOFTMAX: they are such probabilities already; rounding may have made some negative. Otherwise LOGITS.
+
+    Returns:
+        float (n, classes).
+    """
+    if kind == ScoreKind.SOFTMAX:
         return np.maximum(scores, 0)
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

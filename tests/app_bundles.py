@@ -15,7 +15,7 @@ from edgenet.tflite import flatbuffer
 def with_metadata(
     bundle: Bundle, folder: Path, labels: Sequence[str] | None = None, recipe: Preprocessing | None = None
 ) -> Bundle:
-    """A copy of a bundle whose files say these labels and this recipe of themselves; by default, what is so."""
+    """A copy of a bundle whose files have metadata with these labels and this recipe; by default, the bundle's own."""
     labels = labels or class_names.read(bundle.file(bundles.LABELS))
     about, kind = metadata.About("tiny", "for tests"), bundle.manifest.scores
     return changed(
@@ -26,7 +26,7 @@ def with_metadata(
 
 
 def without_metadata(bundle: Bundle, folder: Path) -> Bundle:
-    """A copy of a bundle whose files say nothing of themselves."""
+    """A copy of a bundle whose files have no metadata."""
 
     def strip(data: bytes) -> bytes:
         model = flatbuffer.read(data)

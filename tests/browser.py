@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its DevTools protocol over a pipe: what a page says, asks for and looks like."""
+"""A headless Chromium, controlled through its DevTools protocol over a pipe."""
 
 import base64
 import json
@@ -14,12 +14,12 @@ OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
 )
-# Seconds for one answer, on a machine that does much else.
-PATIENCE = 60
+# For one response, on a busy machine.
+TIMEOUT_SECONDS = 60
 
 
 class Browser:
-    """One page, and the workers that it starts. events: all that the browser told, as (method, parameters)."""
+    """One page, and the workers that it starts. events: those of the browser, as (method, parameters)."""
 
     def __init__(self, *options: str):
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -64,22 +64,22 @@ class Browser:
         return self._number
 
     def _next(self) -> dict:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while b"\0" not in self._rest:
             try:
                 self._rest += os.read(self._in, 1 << 20)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError("the browser says nothing") from None
+                    raise TimeoutError("the browser does not respond") from None
                 time.sleep(0.005)
         message, self._rest = self._rest.split(b"\0", 1)
-        told = json.loads(message)
-        if told.get("method") == "Target.attachedToTarget" and told.get("sessionId"):  # a worker, which waits
+        event = json.loads(message)
+        if event.get("method") == "Target.attachedToTarget" and event.get("sessionId"):  # a worker, which waits
             for domain in ("Runtime.enable", "Log.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"):
-                self._send(domain, {}, told["params"]["sessionId"])
-        elif "method" in told:
-            self.events.append((told["method"], told["params"]))
-        return told
+                self._send(domain, {}, event["params"]["sessionId"])
+        elif "method" in event:
+            self.events.append((event["method"], event["params"]))
+        return event
 
     def look(self, width: int, height: int, theme: str) -> None:
         """theme: light or dark."""
@@ -107,20 +107,21 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
 
     def complaints(self) -> list[str]:
-        """What the console shows of errors and warnings, and exceptions that nothing caught."""
-        said = []
-        for method, told in self.events:
-            if method == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
-                said.append(told["entry"]["text"])
-            elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
-                said.append(str(told["args"]))
+        """Errors and warnings in the console, and exceptions that were not caught."""
+        messages = []
+        for method, parameters in self.events:
+            if method == "Log.entryAdded" and parameters["entry"]["level"] in ("error", "warning"):
+                messages.append(parameters["entry"]["text"])
+            elif method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning", "assert"):
+                messages.append(str(parameters["args"]))
             elif method == "Runtime.exceptionThrown":
-                said.append(str(told["exceptionDetails"]))
-        return said
+                messages.append(str(parameters["exceptionDetails"]))
+        return messages
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for."""
-        return [told["request"]["url"] for method, told in self.events if method == "Network.requestWillBeSent"]
+        """The addresses that the page requested."""
+        sent = (parameters for method, parameters in self.events if method == "Network.requestWillBeSent")
+        return [parameters["request"]["url"] for parameters in sent]
 
     def close(self) -> None:
         self._out.close()

@@ -68,6 +68,11 @@ def rows(lines: list[str]) -> list[str]:
     return [line.split()[0] for line in lines[rule + 1 : lines.index("", rule)]]
 
 
+def results_path(lines: list[str]) -> Path:
+    """Where a benchmark wrote its results, as its output says."""
+    return Path(next(line for line in lines if line.startswith("Results: ")).removeprefix("Results: "))
+
+
 def living(group: int) -> list[int]:
     """The processes of a group that have not ended."""
     found = []

@@ -103,7 +103,7 @@ def draw(random: np.random.Generator, height: int, width: int) -> Image.Image:
 def tiny_model(pictures):
     """A Keras MobileNetV1 (32 px, alpha 0.25, four classes) whose scores differ between pictures. Not to be changed."""
     with quiet():
-        from edgenet.images import preprocess
+        from edgenet.images import listing, preprocess
         from edgenet.model import mobilenet
         from edgenet.records import ModelSpec
 
@@ -118,9 +118,8 @@ def tiny_model(pictures):
                 # Mostly between the two bends of ReLU6, where a random network does not blow rounding up.
                 variable.assign(random.uniform(0.5, 1.0 if variable.name == "gamma" else 1.5, shape))
         # One pass without momentum gives each batch normalization the statistics of its own input, as training would.
-        seen = preprocess.normalize(
-            np.stack(list(preprocess.load_all(preprocess.find(pictures / "calibration").paths, square(SIZE)))), RECIPE
-        )
+        paths = listing.find_images(pictures / "calibration").paths
+        seen = preprocess.normalize(np.stack(list(preprocess.load_all(paths, square(SIZE)))), RECIPE)
         norms = [layer for layer in model.layers if layer.name.endswith("_bn")]
         momentum = norms[0].momentum
         for layer in norms:
@@ -137,37 +136,27 @@ def tiny_model(pictures):
 def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
     """The bundle of `tiny_model`. A test that changes it copies its folder first."""
     with quiet():
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.images import splits
         from edgenet.model import keras_model
 
-        return export(
-            keras_model.of_keras(tiny_model, "tiny"),
-            tmp_path_factory.mktemp("tiny") / "tiny",
-            SILENT,
-            name="tiny",
-            labels=labels,
-            sets=splits.choose(pictures / "calibration", pictures / "evaluation", labels),
-        )
+        split = splits.from_folders(pictures / "calibration", pictures / "evaluation", labels)
+        inputs = Inputs(keras_model.from_keras(tiny_model, "tiny"), "tiny", labels, split)
+        return export(inputs, tmp_path_factory.mktemp("tiny") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def bundled_bundle(tmp_path_factory):
     """The bundle of the model that comes with edgenet, as `edgenet export` makes it. Not to be changed."""
     with quiet():
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.images import bundled, splits
         from edgenet.model import keras_model, weights
 
         labels = class_names.read(bundled.LABELS)
-        return export(
-            keras_model.of_keras(weights.bundled(), bundled.SPEC.name),
-            tmp_path_factory.mktemp("bundled") / bundled.SPEC.name,
-            SILENT,
-            name=bundled.SPEC.name,
-            labels=labels,
-            sets=splits.choose(bundled.CALIBRATION, bundled.EVALUATION, labels),
-        )
+        split = splits.from_folders(bundled.CALIBRATION, bundled.EVALUATION, labels)
+        inputs = Inputs(keras_model.from_keras(weights.bundled(), bundled.SPEC.name), bundled.SPEC.name, labels, split)
+        return export(inputs, tmp_path_factory.mktemp("bundled") / bundled.SPEC.name)
 
 
 @pytest.fixture(scope="session")
@@ -177,18 +166,13 @@ def imagenet_bundle(tmp_path_factory):
     if not IMAGENET.is_dir():
         pytest.skip("needs ImageNet photos and weights in ../shared/imagenet")
     with quiet():
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.images import splits
         from edgenet.model import imagenet, keras_model, weights
-        from edgenet.model.weights import Wish
+        from edgenet.model.weights import ExpectedSpec
 
         labels = class_names.imagenet()
-        model = weights.load(IMAGENET / "mobilenet_7_5_224_tf.h5", Wish(224, 0.75, 1000))
-        return export(
-            keras_model.of_keras(model, "imagenet", crop=imagenet.CROP),
-            tmp_path_factory.mktemp("imagenet") / "imagenet",
-            SILENT,
-            name="imagenet",
-            labels=labels,
-            sets=splits.choose(IMAGENET / "images", None, labels),
-        )
+        model = weights.load(IMAGENET / "mobilenet_7_5_224_tf.h5", ExpectedSpec(224, 0.75, 1000))
+        split = splits.from_folders(IMAGENET / "images", None, labels)
+        inputs = Inputs(keras_model.from_keras(model, "imagenet", crop=imagenet.CROP), "imagenet", labels, split)
+        return export(inputs, tmp_path_factory.mktemp("imagenet") / "imagenet")

@@ -10,7 +10,7 @@ from measured import drift_of, measured, results_of
 from PIL import Image
 
 from edgenet.benchmarking import latency as latencies
-from edgenet.records import ClassDrift, Drift, Finding, Flip, Guess, Latency, Probabilities, Results
+from edgenet.records import ClassDrift, Drift, Finding, Flip, Latency, Prediction, ProbabilityChange, Results
 
 # Seconds of one inference on one thread.
 MEDIANS = {"float32": 0.006, "float16": 0.0061, "dynamic": 0.004, "int8": 0.0025}
@@ -21,9 +21,10 @@ LABELS = tuple(f"class {number}" for number in range(10))
 def drift(flips: Sequence[Flip] = (), images: int = 1_000, right: int = 900, gained: int = 0, lost: int = 0) -> Drift:
     """Of a model that has `right` images right, of a variant that gained some and lost some of them."""
     cells = (right - lost, gained, lost, images - right - gained)
+    made = drift_of(len(flips), images, cells)
     return replace(
-        drift_of(len(flips), images, cells),
-        probabilities=Probabilities(0.001, 0.05, 0.0002),
+        made,
+        agreement=replace(made.agreement, probabilities=ProbabilityChange(0.001, 0.05, 0.0002)),
         classes=(ClassDrift(0, images, images - len(flips), cells[0] + gained, right),),
         flips=tuple(flips),
     )
@@ -34,8 +35,10 @@ def flips(count: int, seed: int = 0) -> list[Flip]:
     random = np.random.default_rng(seed)
     made = []
     for number, sure in enumerate(random.uniform(0.4, 1, count)):
-        before = (Guess(0, float(sure)), Guess(1, 0.2), Guess(2, 0.1))
-        made.append(Flip(f"evaluation/{number}.png", 0, before, (Guess(1, 0.5), Guess(0, 0.4), Guess(2, 0.1))))
+        before = (Prediction(0, float(sure)), Prediction(1, 0.2), Prediction(2, 0.1))
+        made.append(
+            Flip(f"evaluation/{number}.png", 0, before, (Prediction(1, 0.5), Prediction(0, 0.4), Prediction(2, 0.1)))
+        )
     return made
 
 
@@ -71,5 +74,5 @@ def results(
         measured(name, timed(name, threads, rounds, samples, seed), (drifts or {}).get(name, drift()), BYTES[name])
         for seed, name in enumerate(MEDIANS)
     ]
-    known = {"bundle": "mobilenet", "labels": LABELS, "calibration": (Finding("ok", "200 different images"),)}
+    known = {"name": "mobilenet", "labels": LABELS, "calibration": (Finding("ok", "200 images, no duplicates"),)}
     return results_of(*measurements, **{**known, **changed})

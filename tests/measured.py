@@ -8,20 +8,31 @@ from edgenet.benchmarking import latency
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.records import (
-    Condition,
+    Accuracy,
+    AccuracyChange,
+    Agreement,
+    Api,
     Drift,
+    Evaluation,
     Flip,
-    Guess,
+    Grade,
     Interval,
     Latency,
     Machine,
     Manifest,
+    MeasuredModel,
     Measurement,
+    Prediction,
+    Quality,
     Results,
+    Run,
     Start,
 )
 
-GUESSES = (Guess(0, 0.6), Guess(1, 0.3), Guess(2, 0.1)), (Guess(1, 0.5), Guess(0, 0.4), Guess(2, 0.1))
+PREDICTIONS = (
+    (Prediction(0, 0.6), Prediction(1, 0.3), Prediction(2, 0.1)),
+    (Prediction(1, 0.5), Prediction(0, 0.4), Prediction(2, 0.1)),
+)
 # Factors of rounds: their median is 1, and they differ by little.
 FACTORS = (1.0, 0.99, 1.01, 0.995, 1.005, 1.0, 0.998, 1.002, 0.992, 1.008)
 
@@ -30,33 +41,25 @@ def drift_of(flipped: int, images: int, cells: tuple[int, int, int, int] | None 
     """Of so many flipped images, from number `first` on. cells: right in both, gained, lost and wrong in both."""
     both, gained, lost, neither = cells or (0, 0, 0, 0)
     labelled = both + gained + lost + neither
+    change = accuracy = None
+    if cells:
+        interval, p_value = statistics.paired_difference(*cells), statistics.mcnemar(gained, lost)
+        change = AccuracyChange((both + lost) / labelled, 1.0, gained, lost, interval, p_value)
+        correct = both + gained
+        accuracy = Accuracy(labelled, correct / labelled, 1.0, change, statistics.wilson(correct, labelled))
     return Drift(
         images=images,
-        agreement=1 - flipped / images,
-        agreement_interval=statistics.wilson(images - flipped, images),
-        top5=1.0,
         ties=0.0,
-        probabilities=None,
-        labelled=labelled,
-        accuracy=(both + gained) / labelled if cells else None,
-        top5_accuracy=1.0 if cells else None,
-        reference_accuracy=(both + lost) / labelled if cells else None,
-        reference_top5_accuracy=1.0 if cells else None,
-        gained=gained,
-        lost=lost,
-        change_interval=statistics.paired_difference(*cells) if cells else None,
-        mcnemar=statistics.mcnemar(gained, lost) if cells else None,
+        agreement=Agreement(1 - flipped / images, statistics.wilson(images - flipped, images), 1.0, None),
+        accuracy=accuracy,
         classes=(),
-        flips=tuple(Flip(f"evaluation/{n}.png", None, *GUESSES) for n in range(first, first + flipped)),
+        flips=tuple(Flip(f"evaluation/{n}.png", None, *PREDICTIONS) for n in range(first, first + flipped)),
     )
 
 
 def alone(drift: Drift) -> Drift:
     """What is left of a drift without a reference."""
-    nothing = ("agreement", "agreement_interval", "top5", "reference_accuracy", "reference_top5_accuracy")
-    return replace(
-        drift, gained=0, lost=0, flips=(), **dict.fromkeys((*nothing, "change_interval", "mcnemar", "probabilities"))
-    )
+    return replace(drift, agreement=None, accuracy=drift.accuracy and replace(drift.accuracy, change=None), flips=())
 
 
 def rounds_of(seconds: float, count: int = 10) -> tuple[tuple[float, ...], ...]:
@@ -71,7 +74,7 @@ def timed(seconds: float, base: float | None = None, threads: int = 1, rounds: i
 
 
 def with_speed(value: float, low: float, high: float, threads: int = 1, rounds: int = 20) -> Latency:
-    return replace(timed(0.001, threads=threads, rounds=rounds), speed=Interval(value, low, high))
+    return replace(timed(0.001, threads=threads, rounds=rounds), speedup=Interval(value, low, high))
 
 
 def measured(name: str, times=(0.001,), drift: Drift | None = None, size: int = 1_000_000, **found) -> Measurement:
@@ -95,33 +98,36 @@ def measured(name: str, times=(0.001,), drift: Drift | None = None, size: int = 
 
 
 def results_of(*measurements: Measurement, cpu: str = "Raspberry Pi 4", grade: str = "good", **others) -> Results:
-    """With a digest of each image that may have flipped."""
+    """With a digest of each image that may have flipped. others: as `changed` takes them."""
     reasons = () if grade == "good" else ("it ran on its battery; plug it in",)
-    return Results(
-        **{
-            "bundle": "tiny",
-            "reference": "keras",
-            "base": "float32" if any(one.name == "float32" for one in measurements) else None,
-            "api": "interpreter",
-            "created": "2025-01-31T12:00:00Z",
-            "machine": Machine(cpu, "aarch64", 4, None, None, "Debian 12", {"numpy": "2.1"}),
-            "batch": 1,
-            "measurements": measurements,
-            "condition": Condition(grade, reasons, (), None, None, None, None),
-            "peaks": (),
-            "labels": (),
-            "evaluation": "ab" * 32,
-            "thumbnails": {},
-            "calibration": (),
-            "command": "edgenet benchmark tiny",
-            "files": {
-                **{"float32.tflite": "cd" * 32, "int8.tflite": "ef" * 32},
-                **{f"evaluation/{number}.png": f"{number:064x}" for number in range(1_000)},
-            },
-            "notes": (),
-            **others,
-        }
+    files = {
+        **{"float32.tflite": "cd" * 32, "int8.tflite": "ef" * 32},
+        **{f"evaluation/{number}.png": f"{number:064x}" for number in range(1_000)},
+    }
+    results = Results(
+        model=MeasuredModel(name="tiny", batch=1, labels=(), calibration=(), files=files),
+        reference="keras",
+        base="float32" if any(one.name == "float32" for one in measurements) else None,
+        measurements=measurements,
+        evaluation=Evaluation("ab" * 32, {}),
+        machine=Machine(cpu, "aarch64", 4, None, None, "Debian 12", {"numpy": "2.1"}),
+        quality=Quality(Grade(grade), reasons, (), None, None, None, None),
+        peaks=(),
+        run=Run("2025-01-31T12:00:00Z", "edgenet benchmark tiny", Api.INTERPRETER, ()),
     )
+    return changed(results, **others)
+
+
+def changed(results: Results, **values) -> Results:
+    """Results with other values: of their own fields, or of those of a group (model, evaluation, run)."""
+    own = {name: values.pop(name) for name in list(values) if hasattr(results, name)}
+    results = replace(results, **own)
+    for group in ("model", "evaluation", "run"):
+        record = getattr(results, group)
+        of_group = {name: values.pop(name) for name in list(values) if hasattr(record, name)}
+        results = replace(results, **{group: replace(record, **of_group)})
+    assert not values, values
+    return results
 
 
 def sealed(folder: Path, manifest: Manifest, **results: Results) -> Bundle:
@@ -134,5 +140,5 @@ def sealed(folder: Path, manifest: Manifest, **results: Results) -> Bundle:
     (folder / "results").mkdir()
     for name, one in results.items():
         path = folder / "results" / f"{name[1:].replace('_', '-')}.json"
-        path.write_bytes(records.to_json(replace(one, files=files)))
+        path.write_bytes(records.to_json(changed(one, files=files)))
     return bundle

@@ -1,4 +1,4 @@
-"""What stands for a phone that asks a server, and what it says."""
+"""A simulated phone: its requests to a server, and its report."""
 
 import json
 from http.client import HTTPConnection
@@ -11,62 +11,62 @@ from edgenet.phone.server import Server
 
 
 class Phone:
-    """Asks a server over one connection, as a browser would. cookie: what it sends, if anything."""
+    """Sends requests over one connection, as a browser does. cookie: the header to send; None for none."""
 
     def __init__(self, server: Server):
         self._server = server
         self._connection = HTTPConnection(*server.server_address[:2], timeout=20)
         self.cookie = None
 
-    def again(self) -> "Phone":
-        """The same phone on a new connection, as after a refusal, which ends the connection."""
+    def reconnect(self) -> "Phone":
+        """A phone with a new connection: an error response ends the connection."""
         return Phone(self._server)
 
     def begin(self) -> str:
-        """The name of a new run."""
+        """The ID of a new run."""
         return json.loads(self.post("/runs").data)["id"]
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> SimpleNamespace:
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> SimpleNamespace:
         if self.cookie:
             headers["Cookie"] = self.cookie
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
-        data = answer.read()
-        return SimpleNamespace(status=answer.status, data=data, headers=answer.headers)
+        response = self._connection.getresponse()
+        data = response.read()
+        return SimpleNamespace(status=response.status, data=data, headers=response.headers)
 
     def get(self, path: str, **headers: str) -> SimpleNamespace:
-        return self.ask("GET", path, **headers)
+        return self.request("GET", path, **headers)
 
     def post(self, path: str, body: bytes = b"{}", **headers: str) -> SimpleNamespace:
-        return self.ask("POST", path, body, **headers)
+        return self.request("POST", path, body, **headers)
 
-    def error(self, answer: SimpleNamespace) -> tuple[int, str]:
-        return answer.status, json.loads(answer.data)["error"]
+    def error(self, response: SimpleNamespace) -> tuple[int, str]:
+        return response.status, json.loads(response.data)["error"]
 
     def score_all(self, run: str) -> None:
         """Run every variant on every chunk, by LiteRT, and send the scores."""
-        told = json.loads(self.get("/bundle.json").data)
-        for variant in told["variants"]:
+        description = json.loads(self.get("/bundle.json").data)
+        for variant in description["variants"]:
             interpreter = Interpreter(model_content=self.get(variant["file"]).data)
             interpreter.allocate_tensors()
-            entry, leave = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-            table = np.array(variant["input"]["table"], variant["input"]["dtype"])
-            for number in range(-(-told["pictures"] // told["chunk"])):
-                pixels = np.frombuffer(self.get(f"/pictures/{number}").data, np.uint8)
-                pixels = pixels.reshape(-1, told["height"], told["width"], told["channels"])
+            input_details, output_details = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+            values = np.array(variant["input"]["pixel_values"], variant["input"]["dtype"])
+            for number in range(-(-description["images"] // description["chunk"])):
+                pixels = np.frombuffer(self.get(f"/images/{number}").data, np.uint8)
+                pixels = pixels.reshape(-1, description["height"], description["width"], description["channels"])
                 outputs = []
-                for picture in pixels:
-                    planes = [table[channel][picture[..., channel]] for channel in range(told["channels"])]
-                    interpreter.set_tensor(entry["index"], np.stack(planes, axis=-1)[None])
+                for image in pixels:
+                    planes = [values[channel][image[..., channel]] for channel in range(description["channels"])]
+                    interpreter.set_tensor(input_details["index"], np.stack(planes, axis=-1)[None])
                     interpreter.invoke()
-                    outputs.append(interpreter.get_tensor(leave["index"]).tobytes())
-                answer = self.post(f"/runs/{run}/scores/{variant['name']}/{number}", b"".join(outputs))
-                assert answer.status == 200, answer.data
+                    outputs.append(interpreter.get_tensor(output_details["index"]).tobytes())
+                response = self.post(f"/runs/{run}/scores/{variant['name']}/{number}", b"".join(outputs))
+                assert response.status == 200, response.data
 
 
 def report(names, rounds: int = 6, **phone) -> dict:
-    """What a phone says at the end: int8 takes 1 ms, all others 2."""
+    """A phone's report: int8 takes 1 ms, all others 2."""
     return {
         "phone": {
             "model": "Pixel 7",

@@ -1,41 +1,41 @@
-"""What the tests of the quantizer share: a converter of the small model, and a net of all kinds of layers."""
+"""Fixtures for the tests of the quantizer: images, a converter, and a net of all kinds of layers."""
 
 import numpy as np
 import pytest
 from recipes import RECIPE, square
 
-from edgenet.images import preprocess
+from edgenet.images import listing, preprocess
 from edgenet.quiet import quiet
 
 
 @pytest.fixture(scope="session")
-def seen(pictures) -> np.ndarray:
-    """The calibration pictures, uint8 (24, 32, 32, 3)."""
-    return np.stack(list(preprocess.load_all(preprocess.find(pictures / "calibration").paths, square(32))))
+def calibration_images(pictures) -> np.ndarray:
+    """The calibration images, uint8 (24, 32, 32, 3)."""
+    return np.stack(list(preprocess.load_all(listing.find_images(pictures / "calibration").paths, square(32))))
 
 
 @pytest.fixture(scope="session")
-def unseen(pictures) -> np.ndarray:
-    """The evaluation pictures, uint8 (43, 32, 32, 3)."""
-    return np.stack(list(preprocess.load_all(preprocess.find(pictures / "evaluation").paths, square(32))))
+def evaluation_images(pictures) -> np.ndarray:
+    """The evaluation images, uint8 (43, 32, 32, 3)."""
+    return np.stack(list(preprocess.load_all(listing.find_images(pictures / "evaluation").paths, square(32))))
 
 
 @pytest.fixture(scope="session")
-def batches(seen):
-    """The calibration pictures as the quantizer takes them, one in a batch."""
-    return lambda: (preprocess.normalize(picture[None], RECIPE) for picture in seen)
+def batches(calibration_images):
+    """Returns the normalized calibration images in batches of one."""
+    return lambda: (preprocess.normalize(image[None], RECIPE) for image in calibration_images)
 
 
 @pytest.fixture(scope="session")
 def converter():
-    """Makes a Converter of a Keras model whose input is in [-1, 1]."""
+    """A function that makes a Converter of a Keras model whose input range is [-1, 1]."""
     with quiet():
         from edgenet.convert.converter import Converter
         from edgenet.model import keras_model
 
     def make(model, batch: int = 1):
         with quiet():
-            return Converter(keras_model.of_keras(model, model.name), batch)
+            return Converter(keras_model.from_keras(model, model.name), batch)
 
     return make
 
@@ -47,11 +47,11 @@ def tiny(tiny_bundle) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def net(seen):
-    """A Keras model of all kinds of layers, in Keras' order: an unknown one (Conv2DTranspose), too. Not to be changed.
+def net(calibration_images):
+    """A Keras model of all supported kinds of layers, and an unsupported one (Conv2DTranspose). Not to be changed.
 
-    Residual addition, ReLU with and without 6 and none, padding, pooling, dilation, a depth multiplier, a Dense without
-    bias, batch normalization before and behind convolutions.
+    Residual addition, ReLU6, ReLU and no activation, padding, pooling, dilation, a depth multiplier, a Dense layer
+    without bias, and batch normalization before and after convolutions.
     """
     with quiet():
         import keras
@@ -76,13 +76,13 @@ def net(seen):
         x = layers.Dense(8, use_bias=False, activation="relu", name="bare")(x)
         x = layers.Dense(4, name="logits")(x)
         model = keras.Model(image, layers.Softmax()(x))
-        return _settle(model, preprocess.normalize(seen, RECIPE))
+        return _set_statistics(model, preprocess.normalize(calibration_images, RECIPE))
 
 
-def _settle(model, pictures: np.ndarray):
-    """Give each batch normalization the statistics of its own input, and the logits a spread that tells classes apart.
+def _set_statistics(model, images: np.ndarray):
+    """Set each batch normalization's statistics to those of its input, and scale the logits so that classes differ.
 
-    One pass without momentum does it, as training would.
+    One pass without momentum sets the statistics, as training would.
     """
     import keras
 
@@ -90,27 +90,27 @@ def _settle(model, pictures: np.ndarray):
     momentum = norms[0].momentum if norms else 0.0
     for layer in norms:
         layer.momentum = 0.0
-    model(pictures, training=True)
+    model(images, training=True)
     for layer in norms:
         layer.momentum = momentum
     last = model.get_layer("logits")
-    logits = np.log(model(pictures, training=False).numpy())
+    logits = np.log(model(images, training=False).numpy())
     spread = (logits - logits.mean(axis=1, keepdims=True)).std(axis=0).mean()
     last.kernel.assign(last.kernel * (1.5 / spread))
-    logits = np.log(model(pictures, training=False).numpy())
+    logits = np.log(model(images, training=False).numpy())
     last.bias.assign(last.bias - logits.mean(axis=0))
     return model
 
 
 @pytest.fixture(scope="session")
-def settle():
-    """Gives a Keras model the statistics that training would, on some normalized pictures."""
-    return _settle
+def set_statistics():
+    """A function that gives a Keras model the batch normalization statistics of some normalized images."""
+    return _set_statistics
 
 
 @pytest.fixture
 def scores_of(tmp_path):
-    """The scores of a .tflite on uint8 pictures."""
+    """A function that returns the scores of a .tflite file on uint8 images."""
     from edgenet.litert.runner import Runner
 
     def scores(data: bytes, pixels: np.ndarray) -> np.ndarray:
@@ -123,8 +123,8 @@ def scores_of(tmp_path):
 
 @pytest.fixture(scope="session")
 def pruned():
-    """Makes a Keras model in which the first three channels of each layer, or all of layer `whole`, have the weights
-    `value`, with a bias of `bias`; not to be changed."""
+    """A function that makes a Keras model in which the first three channels of each layer, or all channels of the layer
+    `whole`, have the weight `value` and the bias `bias`. Not to be changed."""
 
     def make(value: float = 0.0, whole: str | None = None, bias: float = 0.0):
         with quiet():
@@ -156,8 +156,8 @@ def pruned():
     return make
 
 
-# Of `pruned`: channels of zeros, with and without a bias, too small for float32 scales, and whole layers, of which
-# one's output is constant and another's is cut off by its ReLU.
+# Arguments of `pruned`: channels of zeros with and without a bias, channels too small for float32 scales, and whole
+# layers, one with a constant output and one whose output is always 0 after its ReLU.
 PRUNED = {
     "channels": {},
     "channels with a bias": {"bias": 2.5},

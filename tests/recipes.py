@@ -1,4 +1,4 @@
-"""Recipes that tests use: square RGB pictures in [-1, 1], the whole shorter side of them."""
+"""Pre-processing recipes that tests use: square RGB images in [-1, 1], the whole shorter side."""
 
 from edgenet.images.input_range import InputRange
 from edgenet.records import Preprocessing
@@ -8,5 +8,5 @@ def square(size: int) -> Preprocessing:
     return InputRange().recipe(size, size, 3)
 
 
-# Its range is all that `images.normalize` looks at.
+# `preprocess.normalize` uses its range only.
 RECIPE = square(32)

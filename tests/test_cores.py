@@ -1,4 +1,4 @@
-"""Cores that a process may use: affinity and the quotas of control groups, and who asks for them."""
+"""Cores that a process may use: affinity, the quotas of control groups, and the code that uses them."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ import pytest
 from edgenet import cores
 from edgenet.images import preprocess
 from edgenet.machine import host
-from edgenet.tflite import graph
+from edgenet.tflite import graph, operator_runner
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Makes a machine of 64 cores with these control groups, of both versions, by their files."""
+    """Makes the files of a machine with 64 cores and these control groups, of either version."""
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
 
@@ -42,9 +42,9 @@ V1 = "4:cpu,cpuacct:/docker/ab\n3:memory:/docker/ab\n"
         ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),  # in a container, whose group is the mount point
         ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),  # rounded up
         ("0::/\n", {"cpu.max": "10000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "9900000 100000\n"}, 64),  # more than there are
+        ("0::/\n", {"cpu.max": "9900000 100000\n"}, 64),  # more than the machine has
         ("0::/\n", {"cpu.max": "nonsense\n"}, 64),
-        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),  # of a group above
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),  # of a parent group
         ("0::/a/b\n", {"a/cpu.max": "800000 100000", "a/b/cpu.max": "400000 100000"}, 4),
         ("0::/../other\n", {"cpu.max": "200000 100000"}, 2),
         (V1, {"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"}, 64),
@@ -63,7 +63,7 @@ def test_the_affinity_counts(machine, monkeypatch):
     assert cores.available(root) == 1
 
 
-def test_a_system_without_either_has_all_its_cores(tmp_path, monkeypatch):
+def test_without_affinity_and_quotas_all_cores_count(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert cores.available(tmp_path) == 6
@@ -71,16 +71,20 @@ def test_a_system_without_either_has_all_its_cores(tmp_path, monkeypatch):
     assert cores.available(tmp_path) == 1
 
 
-def test_everything_that_starts_threads_asks_for_them(monkeypatch, tiny):
-    asked = []
+def test_thread_pools_use_the_available_cores(monkeypatch, tiny):
+    counts = []
     monkeypatch.setattr(cores, "available", lambda: 3)
-    pool, interpreter = preprocess.ThreadPoolExecutor, graph.Interpreter
-    monkeypatch.setattr(preprocess, "ThreadPoolExecutor", lambda count: asked.append(count) or pool(count))
-    monkeypatch.setattr(graph, "Interpreter", lambda **of: asked.append(of["num_threads"]) or interpreter(**of))
+    pool, interpreter = preprocess.ThreadPoolExecutor, operator_runner.Interpreter
+    monkeypatch.setattr(preprocess, "ThreadPoolExecutor", lambda count: counts.append(count) or pool(count))
+    monkeypatch.setattr(
+        operator_runner,
+        "Interpreter",
+        lambda **options: counts.append(options["num_threads"]) or interpreter(**options),
+    )
     list(preprocess.load_all([], None))
     whole = graph.Graph(tiny)
-    graph.Operator(whole, whole.operators[0])
-    assert asked == [3, 3]
+    operator_runner.OperatorRunner(whole, whole.operators[0])
+    assert counts == [3, 3]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

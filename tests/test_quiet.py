@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from edgenet import quiet as module
-from edgenet.cli import terminal
-from edgenet.cli.terminal import TerminalProgress
+from edgenet import terminal
 from edgenet.errors import EdgenetError
 from edgenet.quiet import quiet
+from edgenet.terminal import TerminalProgress
 
 
 def test_what_is_printed_meanwhile_is_dropped(capfd):
@@ -77,7 +77,7 @@ def test_what_came_before_an_error_that_says_it_all_is_not(monkeypatch):
 def test_streams_that_are_closed_stay_so(closed):
     code = (
         f"import os\nfor number in {closed}: os.close(number)\n"
-        "from edgenet.cli.terminal import TerminalProgress\nfrom edgenet.quiet import quiet\n"
+        "from edgenet.terminal import TerminalProgress\nfrom edgenet.quiet import quiet\n"
         "progress = TerminalProgress()\nprogress.step('a step')\n"
         "with quiet():\n    pass\n"
         "progress.close()\nos._exit(7)\n"

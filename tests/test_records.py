@@ -8,41 +8,49 @@ from example_records import DIAGNOSIS, DRIFT, MANIFEST, RESULTS, sealed
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import Calibration, Condition, Diagnosis, Manifest, ModelSpec, Preprocessing, Results
+from edgenet.records import (
+    Accuracy,
+    AccuracyChange,
+    Calibration,
+    Diagnosis,
+    Evaluation,
+    Grade,
+    Interval,
+    Manifest,
+    ModelSpec,
+    Preprocessing,
+    Quality,
+    Results,
+)
 
-# What a file that is compared with nothing gives on a machine that tells nothing, and a bundle whose model says nothing
-# of its range.
+# Of a file without a reference, on a machine where nothing can be read; a bundle whose model has no input range.
 ALONE = replace(
     RESULTS,
     reference=None,
     base=None,
-    condition=Condition("good", (), ("clock", "heat", "other processes"), None, None, None, None),
+    quality=Quality(Grade.GOOD, (), ("CPU frequency", "temperature", "other processes"), None, None, None, None),
     peaks=(),
     measurements=(
         replace(
             RESULTS.measurements[0],
-            drift=replace(
-                DRIFT, agreement=None, agreement_interval=None, top5=None, probabilities=None, classes=(), flips=()
-            ),
+            drift=replace(DRIFT, agreement=None, classes=(), flips=()),
         ),
     ),
-    labels=(),
-    evaluation=None,
-    thumbnails={},
-    calibration=(),
-    command="",
+    model=replace(RESULTS.model, labels=(), calibration=()),
+    evaluation=Evaluation(None, {}),
+    run=replace(RESULTS.run, command=""),
 )
 SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
 EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results", Diagnosis: "edgenet diagnosis"}
-FORMATS = {Manifest: 4, Results: 6, Diagnosis: 1}
+FORMATS = {Manifest: 5, Results: 7, Diagnosis: 2}
 OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 
 @pytest.mark.parametrize(
     "record",
-    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits=None)],
+    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits_sqnr=None)],
     ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise"],
 )
 def test_round_trip(record):
@@ -70,21 +78,21 @@ def test_names_in_other_letters_stay_readable():
 @pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.99])
 def test_cut_off(record, left):
     data = records.to_json(record)
-    text = rf"^here: expected an {NAMES[type(record)]}, found no whole JSON; make it again$"
+    text = rf"^here: not an {NAMES[type(record)]} file, or incomplete \(not valid JSON\)$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(type(record), data[: int(left * len(data))], "here")
 
 
 @pytest.mark.parametrize("data", [b"no JSON", b"\xff\xfe\x00", b"{'kind': 1}", b'{"kind": "edgenet bundle"} more'])
 def test_no_json(data):
-    with pytest.raises(EdgenetError, match=r"^here: expected an edgenet bundle, found no whole JSON; make it again$"):
+    with pytest.raises(EdgenetError, match=r"^here: not an edgenet bundle file, or incomplete \(not valid JSON\)$"):
         records.from_json(Manifest, data, "here")
 
 
 @EACH
 def test_every_changed_value_is_found(record):
     body = json.loads(records.to_json(record))
-    text = rf"^here: expected an {NAMES[type(record)]} as it was written, found it changed; make it again$"
+    text = rf"^here: this {NAMES[type(record)]} file was changed after it was written; create it again$"
     changed = 0
     for key in body.keys() - {"kind", "format"}:
         for value in ("another", None, 2):
@@ -100,7 +108,7 @@ def test_every_changed_value_is_found(record):
 def test_a_changed_digit_is_found():
     data = records.to_json(MANIFEST)
     assert data.count(b'"images": 200') == 1
-    with pytest.raises(EdgenetError, match="found it changed"):
+    with pytest.raises(EdgenetError, match="was changed after it was written"):
         records.from_json(Manifest, data.replace(b'"images": 200', b'"images": 201'), "here")
 
 
@@ -112,11 +120,11 @@ def test_another_layout_is_no_change():
 @pytest.mark.parametrize(
     ("version", "hint"),
     [
-        (lambda own: own + 1, "use the edgenet that made it, or a newer one"),
-        (lambda own: -1, "make it again"),
-        (lambda own: 0, "make it again"),
-        (lambda own: None, "use the edgenet that made it, or a newer one"),
-        (lambda own: str(own), "use the edgenet that made it, or a newer one"),
+        (lambda own: own + 1, "use the edgenet version that wrote it, or a newer one"),
+        (lambda own: -1, "create it again"),
+        (lambda own: 0, "create it again"),
+        (lambda own: None, "use the edgenet version that wrote it, or a newer one"),
+        (lambda own: str(own), "use the edgenet version that wrote it, or a newer one"),
     ],
     ids=["the next", "negative", "0", "none", "text"],
 )
@@ -124,7 +132,8 @@ def test_another_format(record, version, hint):
     own = FORMATS[type(record)]
     body = {**json.loads(records.to_json(record)), "format": version(own)}
     readable = f"{OLDEST[type(record)]} to {own}" if OLDEST[type(record)] < own else str(own)
-    text = rf"^here: expected format {readable} of an {NAMES[type(record)]}, found {version(own)!r}; {hint}$"
+    kind = NAMES[type(record)]
+    text = rf"^here: this {kind} file has format {version(own)!r}, but formats {readable} can be read; {hint}$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(type(record), sealed(body), "here")
 
@@ -133,7 +142,7 @@ def test_another_format(record, version, hint):
     "data", [records.to_json(RESULTS), b"[]", b"null", b"7", b"{}", b'{"kind": "edgenet"}'], ids=lambda data: data[:9]
 )
 def test_another_kind(data):
-    with pytest.raises(EdgenetError, match=r"^here: expected an edgenet bundle, found another kind of file$"):
+    with pytest.raises(EdgenetError, match=r"^here: not an edgenet bundle file$"):
         records.from_json(Manifest, data, "here")
 
 
@@ -169,9 +178,14 @@ def _without(key):
 )
 def test_fields_that_do_not_fit(change):
     data = sealed(change(json.loads(records.to_json(MANIFEST))))
-    text = r"^here: expected an edgenet bundle, found fields that do not fit \([^\n]+\); make it again$"
+    text = r"^here: not a valid edgenet bundle file \([^\n]+\); create it again$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(Manifest, data, "here")
+
+
+def _in(name, change):
+    """Changes a record inside another."""
+    return lambda body: {**body, name: change(body[name])}
 
 
 def _latency(change):
@@ -197,41 +211,44 @@ def _drift(change):
 @pytest.mark.parametrize(
     "change",
     [
-        _without("condition"),
-        _without("peaks"),
-        _without("base"),
-        _without("api"),
-        lambda body: {**body, "api": None},
-        lambda body: {**body, "condition": None},
-        lambda body: {**body, "condition": "good"},
-        lambda body: {**body, "condition": _without("unseen")(body["condition"])},
-        lambda body: {**body, "condition": {**body["condition"], "grade": 1}},
-        lambda body: {**body, "condition": {**body["condition"], "reasons": [1]}},
-        lambda body: {**body, "condition": {**body["condition"], "others": "many"}},
-        lambda body: {**body, "condition": {**body["condition"], "megahertz": 1_500}},
+        *(_without(key) for key in ("model", "evaluation", "run", "quality", "peaks", "base")),
+        _in("run", _without("api")),
+        _in("run", lambda run: {**run, "api": None}),
+        lambda body: {**body, "quality": None},
+        lambda body: {**body, "quality": "good"},
+        _in("quality", _without("unavailable")),
+        _in("quality", lambda quality: {**quality, "grade": 1}),
+        _in("quality", lambda quality: {**quality, "reasons": [1]}),
+        _in("quality", lambda quality: {**quality, "other_load": "many"}),
+        _in("quality", lambda quality: {**quality, "frequency_mhz": 1_500}),
         lambda body: {**body, "peaks": [1e9]},
         _latency(_without("interval")),
-        _latency(_without("speed")),
+        _latency(_without("speedup")),
         _latency(lambda latency: {**latency, "interval": 0.2}),
-        _latency(lambda latency: {**latency, "speed": {"value": 2.0, "low": 1.0}}),
-        _latency(lambda latency: {**latency, "speed": {"value": 2.0, "low": 1.0, "high": None}}),
+        _latency(lambda latency: {**latency, "speedup": {"value": 2.0, "low": 1.0}}),
+        _latency(lambda latency: {**latency, "speedup": {"value": 2.0, "low": 1.0, "high": None}}),
         lambda body: {**body, "measurements": [_without("layers")(body["measurements"][0])]},
         lambda body: {**body, "measurements": [{**body["measurements"][0], "multiply_adds": 1.5}]},
         lambda body: {**body, "measurements": [{**body["measurements"][0], "delegation": {"operators": 31}}]},
-        *(_without(key) for key in ("labels", "evaluation", "thumbnails", "calibration", "command")),
-        lambda body: {**body, "labels": [1]},
-        lambda body: {**body, "evaluation": 7},
-        lambda body: {**body, "thumbnails": {"a.png": None}},
-        lambda body: {**body, "calibration": ["few pictures"]},
-        lambda body: {**body, "command": ["edgenet", "benchmark"]},
+        *(_in("model", _without(key)) for key in ("name", "batch", "labels", "calibration", "files")),
+        *(_in("evaluation", _without(key)) for key in ("sha256", "thumbnails")),
+        *(_in("run", _without(key)) for key in ("created", "command", "notes")),
+        _in("model", lambda model: {**model, "labels": [1]}),
+        _in("model", lambda model: {**model, "calibration": ["few images"]}),
+        _in("evaluation", lambda evaluation: {**evaluation, "sha256": 7}),
+        _in("evaluation", lambda evaluation: {**evaluation, "thumbnails": {"a.png": None}}),
+        _in("run", lambda run: {**run, "command": ["edgenet", "benchmark"]}),
+        *(_drift(_without(key)) for key in ("images", "ties", "agreement", "accuracy", "classes", "flips")),
+        *(_drift(_in("agreement", _without(key))) for key in ("top1", "interval", "top5", "probabilities")),
+        *(_drift(_in("accuracy", _without(key))) for key in ("images", "top1", "top5", "change")),
         *(
-            _drift(_without(key))
-            for key in ("agreement_interval", "probabilities", "labelled", "gained", "change_interval", "classes")
+            _drift(_in("accuracy", _in("change", _without(key))))
+            for key in ("reference_top1", "reference_top5", "positive_flips", "negative_flips", "interval", "p_value")
         ),
-        _drift(lambda drift: {**drift, "agreement_interval": 0.5}),
-        _drift(lambda drift: {**drift, "probabilities": {"winner": 0.1, "largest": 0.1}}),
-        _drift(lambda drift: {**drift, "gained": None}),
-        _drift(lambda drift: {**drift, "lost": 0.5}),
+        _drift(_in("agreement", lambda agreement: {**agreement, "interval": 0.5})),
+        _drift(_in("agreement", lambda agreement: {**agreement, "probabilities": {"mean": 0.1, "max": 0.1}})),
+        _drift(_in("accuracy", _in("change", lambda change: {**change, "positive_flips": None}))),
+        _drift(_in("accuracy", _in("change", lambda change: {**change, "negative_flips": 0.5}))),
         _drift(lambda drift: {**drift, "classes": [3]}),
         _drift(lambda drift: {**drift, "classes": [{**drift["classes"][0], "agreeing": None}]}),
         _drift(lambda drift: {**drift, "flips": [{**drift["flips"][0], "reference": 1}]}),
@@ -240,7 +257,7 @@ def _drift(change):
 )
 def test_fields_of_results_that_do_not_fit(change):
     data = sealed(change(json.loads(records.to_json(RESULTS))))
-    text = r"^here: expected an edgenet results, found fields that do not fit \([^\n]+\); make it again$"
+    text = r"^here: not a valid edgenet results file \([^\n]+\); create it again$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(Results, data, "here")
 
@@ -250,16 +267,16 @@ def test_fields_of_results_that_do_not_fit(change):
     [
         _without("agreeing"),
         lambda body: {**body, "images": 1.5},
-        lambda body: {**body, "logits": "ten"},
+        lambda body: {**body, "logits_sqnr": "ten"},
         lambda body: {**body, "layers": ["first"]},
-        lambda body: {**body, "layers": [_without("kept")(body["layers"][0])]},
-        lambda body: {**body, "layers": [{**body["layers"][0], "kept": [{"arithmetic": "int16"}]}]},
+        lambda body: {**body, "layers": [_without("mixed_precision")(body["layers"][0])]},
+        lambda body: {**body, "layers": [{**body["layers"][0], "mixed_precision": [{"arithmetic": "int16"}]}]},
         lambda body: {**body, "files": {"int8.tflite": None}},
     ],
 )
 def test_fields_of_a_diagnosis_that_do_not_fit(change):
     data = sealed(change(json.loads(records.to_json(DIAGNOSIS))))
-    text = r"^here: expected an edgenet diagnosis, found fields that do not fit \([^\n]+\); make it again$"
+    text = r"^here: not a valid edgenet diagnosis file \([^\n]+\); create it again$"
     with pytest.raises(EdgenetError, match=text):
         records.from_json(Diagnosis, data, "here")
 
@@ -290,12 +307,12 @@ def test_name_of_a_model(spec, name):
 
 
 def test_accuracy_change():
-    assert DRIFT.accuracy_change is None
-    assert replace(DRIFT, accuracy=0.5, reference_accuracy=0.75).accuracy_change == -0.25
+    change = AccuracyChange(0.75, 1.0, 0, 1, Interval(-0.25, -0.7, 0.3), 1.0)
+    assert Accuracy(4, 0.5, 1.0, change).difference == -0.25
 
 
-def test_accuracy_of_a_file_alone_has_no_change():
-    assert replace(DRIFT, accuracy=0.5).accuracy_change is None
+def test_accuracy_without_a_reference_has_no_change():
+    assert Accuracy(4, 0.5, 1.0, None).difference is None
 
 
 def test_the_range_of_a_recipe_is_that_of_all_its_channels():

@@ -1,12 +1,14 @@
 """JSON that is no record, or one of nonsense: one line, in little memory, whatever its digest is."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 from example_records import DIAGNOSIS, MANIFEST, RESULTS, sealed
+from measured import changed
 
 from edgenet import records
 from edgenet.errors import EdgenetError
@@ -19,12 +21,13 @@ def refused(kind: type, data: bytes) -> str:
     with pytest.raises(EdgenetError) as caught:
         records.from_json(kind, data, "here")
     line = str(caught.value)
-    assert line.startswith("here: expected an ") and "\n" not in line
+    assert re.match(r"here: (this|not an|not a valid) edgenet (bundle|results|diagnosis) file", line)
+    assert "\n" not in line
     line.encode()  # no surrogates: a terminal can show it
     return line
 
 
-def changed(record, path: str, value) -> bytes:
+def with_value(record, path: str, value) -> bytes:
     """The record, well sealed, with another value at a path like measurements.0.bytes."""
     body = json.loads(records.to_json(record))
     *above, last = (int(part) if part.isdigit() else part for part in path.split("."))
@@ -38,31 +41,33 @@ def changed(record, path: str, value) -> bytes:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_number_in_json(number):
     data = records.to_json(RESULTS).replace(b'"batch": 1', b'"batch": ' + number.encode())
-    assert refused(Results, data).endswith(f"found {number} for a number; make it again")
+    assert refused(Results, data).endswith(f"({number} is not a number); create it again")
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400, "1" + "0" * 5_000])
 def test_numbers_that_are_too_large(number):
     value = float(number) if "e" in number else 10**400
-    data = changed(RESULTS, "condition.others", value)  # as any JSON of Python's has it, and with its digest
+    data = with_value(RESULTS, "quality.other_load", value)  # as any JSON of Python's has it, and with its digest
     data = data.replace(json.dumps(value).encode(), number.encode())
     line = refused(Results, data)
     if len(number) < 1_000:  # Python reads no longer ones
-        assert "(condition.others: a number that is too large)" in line
+        assert "(quality.other_load: the number is too large)" in line
 
 
 @pytest.mark.parametrize("place", ['"kind": "edgenet results"', '"batch": 1', '"grade": "poor"'])
 def test_a_field_that_occurs_twice(place):
     data = records.to_json(RESULTS).replace(place.encode(), f"{place}, {place}".encode())
-    assert refused(Results, data).endswith("found a field that occurs twice in one object; make it again")
+    assert refused(Results, data).endswith("(an object has a field twice); create it again")
 
 
 def test_text_that_no_terminal_can_show():
-    for path in ("bundle", "machine.cpu", "labels.0", "measurements.0.drift.flips.0.file"):
-        line = refused(Results, changed(RESULTS, path, "\ud800"))
-        assert line.endswith(f"found fields that do not fit ({path}: text that is not Unicode); make it again")
+    for path in ("model.name", "machine.cpu", "model.labels.0", "measurements.0.drift.flips.0.file"):
+        line = refused(Results, with_value(RESULTS, path, "\ud800"))
+        assert line.endswith(f" file ({path}: the text is not Unicode); create it again")
     body = json.loads(records.to_json(RESULTS))
-    assert "text that is not Unicode" in refused(Results, sealed({**body, "files": {"\udc80": "ab"}}))
+    assert "the text is not Unicode" in refused(
+        Results, sealed({**body, "model": {**body["model"], "files": {"\udc80": "ab"}}})
+    )
 
 
 @pytest.mark.parametrize("depth", [100, 600, 900, 990, 5_000, 1_000_000])
@@ -77,9 +82,9 @@ def test_deep_nesting(depth, begin, end):
 def test_what_is_too_large_is_not_parsed(kind, monkeypatch):
     monkeypatch.setattr(serialization.json, "loads", lambda *_, **__: pytest.fail("parsed"))
     size = serialization.MAX_BYTES[kind]
-    assert refused(kind, b" " * (size + 1)).endswith(f"found more than {size:,} bytes; use another file")
-    assert "objects and lists; use another file" in refused(kind, b"[{}]" * 2_000_000)
-    assert "values; use another file" in refused(kind, b"1," * 5_000_000)
+    assert refused(kind, b" " * (size + 1)).endswith(f" file (more than {size:,} bytes)")
+    assert "objects and lists)" in refused(kind, b"[{}]" * 2_000_000)
+    assert " values)" in refused(kind, b"1," * 5_000_000)
 
 
 # What fits least into memory: for each byte of the file as many as possible.
@@ -115,12 +120,12 @@ def test_memory_is_bounded(name):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     line, kilobytes = done.stdout.splitlines()
-    assert line == "here: expected an edgenet results, found fields that do not fit (no bundle); make it again"
+    assert line == "here: not a valid edgenet results file (model is missing); create it again"
     assert int(kilobytes) * 1_024 < 2_000_000_000
 
 
 NONSENSE = [
-    (RESULTS, "batch", 0),
+    (RESULTS, "model.batch", 0),
     (RESULTS, "machine.cores", 0),
     (RESULTS, "measurements.0.bytes", 0),
     (RESULTS, "measurements.0.bytes", -1),
@@ -142,32 +147,32 @@ NONSENSE = [
     (RESULTS, "measurements.0.latency.0.rounds", [[0.1, 0.0]]),
     (RESULTS, "measurements.0.latency.0.interval.low", 0.0),
     (RESULTS, "measurements.0.latency.0.interval.high", 0.01),
-    (RESULTS, "measurements.0.latency.0.speed.value", 0.0),
+    (RESULTS, "measurements.0.latency.0.speedup.value", 0.0),
     (RESULTS, "measurements.0.drift.images", 0),
     (RESULTS, "measurements.0.drift.images", 10**9),
-    (RESULTS, "measurements.0.drift.agreement", 1.5),
-    (RESULTS, "measurements.0.drift.agreement", -0.1),
-    (RESULTS, "measurements.0.drift.agreement", None),
-    (RESULTS, "measurements.0.drift.agreement_interval", None),
-    (RESULTS, "measurements.0.drift.labelled", 0),
-    (RESULTS, "measurements.0.drift.labelled", 4),
-    (RESULTS, "measurements.0.drift.accuracy", None),
-    (RESULTS, "measurements.0.drift.gained", 2),
-    (RESULTS, "measurements.0.drift.lost", 3),
-    (RESULTS, "measurements.0.drift.gained", -1),
+    (RESULTS, "measurements.0.drift.agreement.top1", 1.5),
+    (RESULTS, "measurements.0.drift.agreement.top1", -0.1),
+    (RESULTS, "measurements.0.drift.agreement.top1", None),
+    (RESULTS, "measurements.0.drift.agreement.interval", None),
+    (RESULTS, "measurements.0.drift.accuracy.images", 0),
+    (RESULTS, "measurements.0.drift.accuracy.images", 4),
+    (RESULTS, "measurements.0.drift.accuracy.top1", None),
+    (RESULTS, "measurements.0.drift.accuracy.change.positive_flips", 2),
+    (RESULTS, "measurements.0.drift.accuracy.change.negative_flips", 3),
+    (RESULTS, "measurements.0.drift.accuracy.change.positive_flips", -1),
     (RESULTS, "measurements.0.drift.classes.0.agreeing", 4),
     (RESULTS, "measurements.0.drift.classes.0.label", -1),
     (RESULTS, "measurements.0.drift.flips.0.reference", []),
     (RESULTS, "measurements.0.drift.flips.0.variant", []),
     (RESULTS, "measurements.0.drift.flips.0.label", -1),
     (RESULTS, "measurements.0.drift.flips.0.reference.0.label", -1),
-    (RESULTS, "condition.grade", "excellent"),
-    (RESULTS, "condition.reasons", []),
-    (RESULTS, "condition.megahertz", []),
-    (RESULTS, "condition.others", -1.0),
+    (RESULTS, "quality.grade", "excellent"),
+    (RESULTS, "quality.reasons", []),
+    (RESULTS, "quality.frequency_mhz", []),
+    (RESULTS, "quality.other_load", -1.0),
     (RESULTS, "peaks.0.multiply_adds", 0.0),
     (RESULTS, "peaks.0.threads", 0),
-    (RESULTS, "calibration.0.level", "bad"),
+    (RESULTS, "model.calibration.0.level", "bad"),
     (MANIFEST, "classes", 0),
     (MANIFEST, "batch", 0),
     (MANIFEST, "scores", "probabilities"),
@@ -193,7 +198,7 @@ NONSENSE = [
     (DIAGNOSIS, "images", 0),
     (DIAGNOSIS, "agreeing", 44),
     (DIAGNOSIS, "layers", []),
-    (DIAGNOSIS, "layers.0.kept.0.time", 0.0),
+    (DIAGNOSIS, "layers.0.mixed_precision.0.latency_ratio", 0.0),
 ]
 
 
@@ -201,8 +206,8 @@ NONSENSE = [
     ("record", "path", "value"), NONSENSE, ids=[f"{path}={str(value)[:20]}" for _, path, value in NONSENSE]
 )
 def test_values_that_cannot_be(record, path, value):
-    line = refused(type(record), changed(record, path, value))
-    assert "found fields that do not fit (" in line
+    line = refused(type(record), with_value(record, path, value))
+    assert "not a valid edgenet " in line
     if isinstance(value, (int, float)):
         assert path.split(".")[0] in line
 
@@ -212,7 +217,7 @@ def test_variants_with_other_rounds_cannot_be_compared():
     both = replace(RESULTS, measurements=(*RESULTS.measurements, other))
     assert records.from_json(Results, records.to_json(both), "here") == both
     fewer = replace(RESULTS, measurements=(*RESULTS.measurements, replace(other, latency=other.latency[:1])))
-    assert "measurements are on the same threads" in refused(Results, records.to_json(fewer))
+    assert "measurements must have the same numbers of threads" in refused(Results, records.to_json(fewer))
 
 
 def test_fields_of_a_later_edgenet_are_ignored():
@@ -239,9 +244,9 @@ def test_a_byte_order_mark_is_no_change():
 def test_file_names_that_are_not_unicode_cost_no_results():
     """As Python has the names of files whose bytes are not UTF-8."""
     name = b"photo \xe9.png".decode("utf-8", "surrogateescape")
-    results = replace(RESULTS, command=f"edgenet benchmark '{name}'", files={name: "ab" * 32})
+    results = changed(RESULTS, command=f"edgenet benchmark '{name}'", files={name: "ab" * 32})
     read = records.from_json(Results, records.to_json(results), "here")
-    assert read.command == "edgenet benchmark 'photo ?.png'" and list(read.files) == ["photo ?.png"]
+    assert read.run.command == "edgenet benchmark 'photo ?.png'" and list(read.model.files) == ["photo ?.png"]
 
 
 def test_a_manifest_cannot_name_a_file_that_is_not_unicode():

@@ -1,1 +1,1 @@
-"""What results prove: statistics, verdicts, comparisons, recommendations."""
+"""What results prove: verdicts, comparisons, recommendations."""

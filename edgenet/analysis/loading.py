@@ -1,84 +1,129 @@
-"""Find and read results: files that `edgenet benchmark` wrote, or bundles that hold some.
+"""Results to analyse: from files that `edgenet benchmark` wrote, from bundles that hold some, or from memory.
 
-Of a bundle, only results count that are of its files: every hash that they name is the one in its manifest. Others, of
-an earlier export for instance, stay where they are, and are named.
+Of a bundle, only results of its present files count: every hash that they name is the one in its manifest. Others, for
+example of an earlier export, are left alone, and a note names them.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgenet import files, records
+from edgenet import records
+from edgenet.analysis.bundle_results import age_key, are_of, find_results, read
 from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
-from edgenet.bundle.bundle import RESULTS, Bundle
+from edgenet.bundle.bundle import RESULTS
 from edgenet.errors import EdgenetError
-from edgenet.machine import host
-from edgenet.records import LITERT_JS, Conformance, Diagnosis, Manifest, Results
-from edgenet.records.apps import TOO_NEW
-from edgenet.records.serialization import MAX_BYTES
+from edgenet.records import Conformance, Diagnosis, Results
+from edgenet.records.apps import UNKNOWN_OPERATOR
 
 # Ignored files that a note names.
 MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """Results, the file that they are from, and what tells them from the others that were loaded with them.
+class LoadedResults:
+    """Results, and where they are from."""
 
-    notes: what is to be known of the choice. apps: what mobile libraries made of the bundle, where it is known. stale:
-    whether they lie in a bundle whose files are others now.
-    """
-
-    path: Path
+    # None for results that were never in a file.
+    path: Path | None
+    # Distinguishes them from the results that they are loaded with.
     name: str
     results: Results
+    # About the choice of these results.
     notes: tuple[str, ...] = ()
+    # What mobile libraries made of the bundle's files, where that is known.
     apps: tuple[Conformance, ...] = ()
+    # Whether they are in a bundle whose files have changed since.
     stale: bool = False
 
+    @property
+    def where(self) -> str:
+        """The file's path, or the name, for messages."""
+        return str(self.path or self.name)
 
-def load(paths: Sequence[Path]) -> list[Loaded]:
-    """Read results, from files, or the newest ones of bundles, packed or not. Diagnoses among the files are skipped.
 
-    Raises EdgenetError when a path has none.
+def load(paths: Sequence[Path]) -> list[LoadedResults]:
+    """Read results from files, or the newest results of bundles. Diagnoses among the files are skipped.
+
+    Args:
+        paths: Files of results, folders of bundles, or packed bundles. Each file is read once.
+
+    Raises:
+        EdgenetError: A path has no results.
     """
-    read: dict[Path, Loaded] = {}
+    read: dict[Path, LoadedResults] = {}
     for path in paths:
-        found = _of_bundle(path) if path.is_dir() or archive.is_archive(path) else _of_file(path)
-        if found:
-            read.setdefault(found.path, found)
+        if path.is_dir() or archive.is_archive(path):
+            file, loaded = _from_bundle(path)
+            read.setdefault(file, loaded)
+        elif found := _from_file(path):
+            read.setdefault(path, found)
     if not read:
-        raise EdgenetError(
-            f"{paths[0]}: expected results, found a diagnosis of layers; name a file that `edgenet benchmark` wrote"
-        )
-    for found in read.values():
-        if not found.results.measurements or not all(m.latency for m in found.results.measurements):
-            raise EdgenetError(f"{found.path}: expected results with measurements, found none; measure again")
-    names = _names([found.results for found in read.values()])
-    return [replace(found, name=name) for found, name in zip(read.values(), names, strict=True)]
+        raise EdgenetError(f"{paths[0]}: this is a diagnosis; give a file of results that `edgenet benchmark` wrote")
+    return named([_checked(loaded) for loaded in read.values()])
 
 
-def unloadable(loaded: Loaded) -> dict[str, str]:
-    """Why a mobile library that was asked at export does not load a variant, by its name."""
+def from_records(results: Sequence[Results]) -> list[LoadedResults]:
+    """Results in memory, as if they were loaded.
+
+    Raises:
+        EdgenetError: One has no measurements.
+    """
+    return named([_checked(loaded) for loaded in named([LoadedResults(None, "", record) for record in results])])
+
+
+def named(loaded: Sequence[LoadedResults]) -> list[LoadedResults]:
+    """The same results with names that distinguish them: the model, the machine, the time, or a number."""
+    names = _names([one.results for one in loaded])
+    return [replace(one, name=name) for one, name in zip(loaded, names, strict=True)]
+
+
+def unloadable(loaded: LoadedResults) -> dict[str, str]:
+    """Why a mobile library cannot load a variant, by the variant's name, as far as the export found out."""
     return {
-        variant: f"{library.library} {library.version} does not load it: {why}"
+        variant: f"{library.library} {library.version} cannot load it: {reason}"
         for library in loaded.apps
-        for variant, why in library.impossible.items()
-        if why.startswith(TOO_NEW)
+        for variant, reason in library.unsupported.items()
+        if reason.startswith(UNKNOWN_OPERATOR)
     }
 
 
 def newest(path: Path) -> Path:
-    """The last results in a bundle that are of its files and of this machine. Raises EdgenetError without any."""
-    return _of_bundle(path).path
+    """The newest results in a bundle that are of its files and of this machine.
+
+    Raises:
+        EdgenetError: There are none.
+    """
+    return _from_bundle(path)[0]
 
 
-def _of_file(path: Path) -> Loaded | None:
+def diagnoses(loaded: Sequence[LoadedResults]) -> list[Diagnosis]:
+    """The diagnoses in the folders of results that are of the same files.
+
+    Raises:
+        EdgenetError: A diagnosis cannot be read.
+    """
+    found = {}
+    for one in loaded:
+        for path in sorted(one.path.parent.glob("diagnosis_*.json")) if one.path else ():
+            diagnosis = records.from_json(Diagnosis, read(path), str(path))
+            if diagnosis.files.items() <= one.results.model.files.items():
+                found[path.resolve()] = diagnosis
+    return list(found.values())
+
+
+def _checked(loaded: LoadedResults) -> LoadedResults:
+    measurements = loaded.results.measurements
+    if not measurements or not all(measurement.latency for measurement in measurements):
+        raise EdgenetError(f"{loaded.where}: these results have no measurements; run the benchmark again")
+    return loaded
+
+
+def _from_file(path: Path) -> LoadedResults | None:
     """Results in a file; None for a diagnosis, which reports find by themselves."""
-    data = _bytes(path)
+    data = read(path)
     try:
         results = records.from_json(Results, data, str(path))
     except EdgenetError:
@@ -87,73 +132,33 @@ def _of_file(path: Path) -> Loaded | None:
             return None
         raise
     if path.absolute().parent.name != RESULTS:
-        return Loaded(path, "", results)
+        return LoadedResults(path, "", results)
     try:
         bundle = bundles.load(path.absolute().parent.parent)
-    except EdgenetError:  # it lies in some other folder of that name
-        return Loaded(path, "", results)
-    if _are_of(results, bundle.manifest):
-        return Loaded(path, "", results, apps=bundle.manifest.apps)
-    return Loaded(
-        path, "", results, (f"{path}: these results are of an earlier export of {bundle.folder}",), stale=True
-    )
+    except EdgenetError:  # the folder of this name is not a bundle's
+        return LoadedResults(path, "", results)
+    if are_of(results, bundle.manifest):
+        return LoadedResults(path, "", results, apps=bundle.manifest.apps)
+    note = f"{path}: these results are of an earlier export of {bundle.folder}"
+    return LoadedResults(path, "", results, (note,), stale=True)
 
 
-def _of_bundle(path: Path) -> Loaded:
+def _from_bundle(path: Path) -> tuple[Path, LoadedResults]:
     """The newest results of this machine among those of a bundle's files. Raises EdgenetError when there are none."""
     bundle = archive.unpack_to_cache(path) if archive.is_archive(path) else bundles.load(path)
     bundles.verify(bundle)
-    mine, others, earlier, damaged = [], [], [], []
-    for file in _dated(bundle):
-        try:
-            results = records.from_json(Results, _bytes(file), str(file))
-        except EdgenetError:
-            damaged.append(file)
-            continue
-        if not _are_of(results, bundle.manifest):
-            earlier.append(file)
-        else:
-            (mine if _is_of_this_machine(results) else others).append((file, results))
-    kinds = {
-        "of an earlier export": earlier,
-        "of browsers or other machines": [file for file, _ in others],
-        "that cannot be read": damaged,
-    }
-    if not mine:
-        ignored = "; ".join(f"{len(some):,} {kind}" for kind, some in kinds.items() if some)
-        name = f", or name a file, such as {others[-1][0]}" if others else ""
+    found = find_results(bundle)
+    if not found.mine:
+        ignored = "; ".join(f"{len(paths):,} {kind}" for kind, paths in found.ignored(found.others).items())
+        other = f", or give a file, such as {found.others[-1]}" if found.others else ""
         raise EdgenetError(
-            f"{path}: expected results of these files on this machine, found none"
-            f"{f' (ignored: {ignored})' if ignored else ''}; run `edgenet benchmark {path}`{name}"
+            f"{path}: no results of these files on this machine{f' (ignored: {ignored})' if ignored else ''}; "
+            f"run `edgenet benchmark {path}`{other}"
         )
-    newest_file, results = mine[-1]
-    newer = [file for file, _ in others if _order(file) > _order(newest_file)]
-    kinds["of browsers or other machines"] = newer
-    notes = [f"ignored: results {kind}: {_listed(some)}" for kind, some in kinds.items() if some]
-    return Loaded(newest_file, "", results, tuple(notes), bundle.manifest.apps)
-
-
-def _are_of(results: Results, manifest: Manifest) -> bool:
-    """Whether results are of a bundle's files: every hash that they name is that of the manifest."""
-    return bool(results.files) and all(
-        path in manifest.files and manifest.files[path].sha256 == digest for path, digest in results.files.items()
-    )
-
-
-def _is_of_this_machine(results: Results) -> bool:
-    machine = results.machine
-    return results.api != LITERT_JS and (machine.cpu, machine.architecture) == host.identity()
-
-
-def _dated(bundle: Bundle) -> list[Path]:
-    """The results of a bundle, the oldest first: files that are named by the time."""
-    found = (bundle.folder / RESULTS).glob("*.json")
-    return sorted((path for path in found if re.fullmatch(r"\d+-\d+(-\d+)?", path.stem)), key=_order)
-
-
-def _order(path: Path) -> list[int]:
-    # A second one of the same second ends in -2.
-    return [int(number) for number in path.stem.split("-")]
+    file, results = found.mine[-1]
+    newer = [other for other in found.others if age_key(other) > age_key(file)]
+    notes = [f"ignored: results {kind}: {_listed(paths)}" for kind, paths in found.ignored(newer).items()]
+    return file, LoadedResults(file, "", results, tuple(notes), bundle.manifest.apps)
 
 
 def _listed(paths: Sequence[Path]) -> str:
@@ -161,37 +166,19 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths[-MAX_NAMED:]) + more
 
 
-def diagnoses(loaded: Sequence[Loaded]) -> list[Diagnosis]:
-    """The diagnoses beside results that are of the same files."""
-    found = {}
-    for one in loaded:
-        for path in sorted(one.path.parent.glob("diagnosis_*.json")):
-            diagnosis = records.from_json(Diagnosis, _bytes(path), str(path))
-            if diagnosis.files.items() <= one.results.files.items():
-                found[path.resolve()] = diagnosis
-    return list(found.values())
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return files.read(path, MAX_BYTES[Results])
-    except OSError as error:
-        raise EdgenetError(
-            f"{path}: expected a file of results, found: {error.strerror}; make one with `edgenet benchmark`"
-        ) from error
-
-
-def _names(read: Sequence[Results]) -> list[str]:
-    """What tells each of some results from the others: the bundle, the machine, the time, at last a number."""
-    names = [""] * len(read)
-    for part in (lambda one: one.bundle, lambda one: one.machine.cpu, lambda one: one.created):
-        if len(read) == 1 or (len(set(names)) < len(read) and len(set(map(part, read))) > 1):
-            names = [", ".join(filter(None, (name, part(one)))) for name, one in zip(names, read, strict=True)]
-        if len(read) == 1:
-            break
-    if len(set(names)) < len(read):
-        names = [
-            f"{name or one.bundle} ({number})"
-            for number, (name, one) in enumerate(zip(names, read, strict=True), start=1)
-        ]
+def _names(results: Sequence[Results]) -> list[str]:
+    if len(results) == 1:
+        return [results[0].model.name]
+    names = [""] * len(results)
+    parts: tuple[Callable[[Results], str], ...] = (
+        lambda record: record.model.name,
+        lambda record: record.machine.cpu,
+        lambda record: record.run.created,
+    )
+    for part in parts:
+        if len(set(names)) < len(results) and len(set(map(part, results))) > 1:
+            names = [", ".join(filter(None, (name, part(one)))) for name, one in zip(names, results, strict=True)]
+    if len(set(names)) < len(results):
+        numbered = enumerate(zip(names, results, strict=True), start=1)
+        return [f"{name or one.model.name} ({number})" for number, (name, one) in numbered]
     return names

@@ -1,1 +1,1 @@
-"""The inference libraries that mobile apps link, and what they make of a bundle's files."""
+"""Checks a bundle's files with the inference libraries that mobile apps use."""

@@ -1,4 +1,4 @@
-"""The libraries: what each is called, where its worker is, and how to get it."""
+"""The mobile inference libraries: their names, and how to install them."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -6,18 +6,20 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Library:
-    """module: the program that asks it, run as a process of its own. package, project: its name for Python, and for
-    pip. install, system: what to do where it is not installed, and where it lacks a library of the system."""
+    """A mobile inference library."""
 
     name: str
+    # The module of edgenet that runs it, in a process of its own.
     module: str
+    # Its name for `import`, and for pip.
     package: str
     project: str
+    # What to do where it is not installed, and where it lacks a library of the system.
     install: str
     system: str
 
     def missing(self) -> str | None:
-        """Why it cannot be asked here, and how to get it; None where it is installed."""
+        """Why the library is not available, and how to install it; None if it is installed."""
         return None if find_spec(self.package) else f"{self.project} is not installed; {self.install}"
 
 

@@ -1,20 +1,23 @@
-"""Asks MediaPipe Tasks, the library of current Android, iOS and web apps, through its Python."""
+"""Runs MediaPipe Tasks, the library of current Android, iOS and web apps, through its Python API."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from edgenet.apps import answers
+from edgenet.apps import library_worker
 from edgenet.apps.libraries import MEDIAPIPE_TASKS
 
-# What it imports to draw with, and nothing here needs; OpenCV's wheel lacks libGL on a machine without a screen.
+# MediaPipe imports these for drawing, which is not needed here; OpenCV's wheel fails to load on a headless machine.
 DRAWING = ("cv2", "matplotlib", "matplotlib.pyplot")
 
 
-def start():
-    sys.modules["tensorflow"] = None  # it would be imported for the sake of decorators
+def start() -> Callable[[Path], library_worker.Classify]:
+    """Import the library. Returns a function that loads a `.tflite` file."""
+    # MediaPipe would import it for decorators only.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
     for name in DRAWING:
         sys.modules[name] = ModuleType(name)
     from mediapipe.tasks.python.core.base_options import BaseOptions
@@ -22,20 +25,20 @@ def start():
     from mediapipe.tasks.python.vision.core.image import Image, ImageFormat
     from mediapipe.tasks.python.vision.image_classifier import ImageClassifier, ImageClassifierOptions
 
-    load_raw_library()  # now, so that what the system lacks is not taken for a fault of a model
+    load_raw_library()  # now, so that a missing system library is not reported as a fault of the model
 
-    def make(path: Path) -> answers.Classifier:
+    def load(path: Path) -> library_worker.Classify:
         options = ImageClassifierOptions(BaseOptions(model_asset_path=str(path.absolute())), max_results=1)
         classifier = ImageClassifier.create_from_options(options)
 
-        def classify(picture: np.ndarray) -> tuple[int, str | None, float] | None:
-            (head,) = classifier.classify(Image(ImageFormat.SRGB, np.ascontiguousarray(picture))).classifications
+        def classify(image: np.ndarray) -> library_worker.TopClass:
+            (head,) = classifier.classify(Image(ImageFormat.SRGB, np.ascontiguousarray(image))).classifications
             return next(((top.index, top.category_name, top.score) for top in head.categories), None)
 
         return classify
 
-    return make
+    return load
 
 
 if __name__ == "__main__":
-    answers.serve(MEDIAPIPE_TASKS.project, start)
+    library_worker.serve(MEDIAPIPE_TASKS.project, start)

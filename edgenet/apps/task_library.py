@@ -1,26 +1,28 @@
-"""Asks the TensorFlow Lite Task Library: the C++ that Android apps link, through its Python."""
+"""Runs the TensorFlow Lite Task Library, the C++ library of older Android apps, through its Python API."""
 
 import ctypes
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from edgenet.apps import answers
+from edgenet.apps import library_worker
 from edgenet.apps.libraries import TASK_LIBRARY
 
 
-def start():
-    # It cannot be loaded beside TensorFlow, which its metadata module imports by itself.
-    sys.modules["tensorflow"] = None
+def start() -> Callable[[Path], library_worker.Classify]:
+    """Import the library. Returns a function that loads a `.tflite` file."""
+    # It crashes beside TensorFlow, which its metadata module imports if it can.
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
     with suppress(ImportError):  # the system may have libusb, which the wheel lacks
         import libusb_package
 
         ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
     from tflite_support.task import core, processor, vision
 
-    def make(path: Path) -> answers.Classifier:
+    def load(path: Path) -> library_worker.Classify:
         classifier = vision.ImageClassifier.create_from_options(
             vision.ImageClassifierOptions(
                 core.BaseOptions(file_name=str(path), num_threads=1),
@@ -28,16 +30,16 @@ def start():
             )
         )
 
-        def classify(picture: np.ndarray) -> tuple[int, str, float] | None:
-            # The library keeps a bare pointer into the array: `picture` must outlive the call.
-            picture = np.ascontiguousarray(picture)
-            (head,) = classifier.classify(vision.TensorImage.create_from_array(picture)).classifications
+        def classify(image: np.ndarray) -> library_worker.TopClass:
+            # The library keeps a bare pointer into the array: `image` must outlive the call.
+            image = np.ascontiguousarray(image)
+            (head,) = classifier.classify(vision.TensorImage.create_from_array(image)).classifications
             return next(((top.index, top.category_name, top.score) for top in head.categories), None)
 
         return classify
 
-    return make
+    return load
 
 
 if __name__ == "__main__":
-    answers.serve(TASK_LIBRARY.project, start)
+    library_worker.serve(TASK_LIBRARY.project, start)

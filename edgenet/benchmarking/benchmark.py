@@ -1,212 +1,71 @@
-"""The benchmark: latency, start, memory and drift of some models on this machine."""
+"""The benchmark: drift, start, latency and memory of some models on this machine, stage by stage."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
-from importlib.util import find_spec
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from edgenet.benchmarking import drift, latency, peak
-from edgenet.benchmarking.drift import Scorer
+from edgenet.benchmarking import drift, peak
 from edgenet.benchmarking.gallery import Gallery
-from edgenet.benchmarking.worker import ABOUT, Worker
-from edgenet.bundle import bundle as bundles
-from edgenet.bundle import evaluation
-from edgenet.bundle.bundle import Bundle
-from edgenet.bundle.evaluation import Chunk
-from edgenet.images import labels as class_names
-from edgenet.litert.remote import Pool
-from edgenet.litert.runner import Runner
-from edgenet.machine import host, quality
+from edgenet.benchmarking.options import BenchmarkOptions
+from edgenet.benchmarking.subject import Subject, TimedModels
+from edgenet.benchmarking.timing import ModelTimes, Timing
+from edgenet.machine import host
+from edgenet.machine.quality import assess
 from edgenet.machine.sensors import Sensors
-from edgenet.machine.watch import Cooldown, Watch
-from edgenet.progress import Progress
+from edgenet.progress import SILENT, Progress
 from edgenet.records import (
     KERAS,
-    Condition,
+    Api,
+    Arithmetic,
     Delegation,
     Drift,
-    Finding,
+    Evaluation,
     Machine,
     Measurement,
     Peak,
-    Preprocessing,
+    Quality,
     Results,
-    Variant,
+    Run,
 )
-
-# Fresh processes for load time, first inference and memory, beside those that latency is measured in.
-STARTS = 3
-# The variant that the others are compared with.
-FLOAT32 = "float32"
-# LiteRT's interfaces that can be timed: the classic one, and the one of new apps.
-APIS = ("interpreter", "compiled")
-
-
-# Opens scorers, by the names of the models, and closes them at its end.
-Scoring = Callable[[], AbstractContextManager[dict[str, Sequence[Scorer]]]]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is measured; it can be measured as often as one likes.
-
-    models: .tflite files, by the names that the table shows. keras: the Keras model, if it is to be timed. recipe: from
-    a picture to the models' input. reference: the name of what drift is measured against. scoring: opens the scorers of
-    the models whose drift is measured, as `drift.evaluate` takes them; None where there are none. chunks: gives the
-    `pictures` evaluation pictures from the first one on, with the reference's scores, that are softmax, sigmoid or
-    logits, or None where nothing says it. labels: the class names. evaluation: as `evaluation_digest` makes it.
-    calibration: what the export found of its pictures. files: SHA-256, by path.
-    """
-
-    name: str
-    models: dict[str, Path]
-    keras: Path | None
-    recipe: Preprocessing
-    batch: int
-    base: str | None
-    reference: str | None
-    scoring: Scoring | None
-    chunks: Callable[[], Iterable[Chunk]]
-    pictures: int
-    files: dict[str, str]
-    scores: str | None = None
-    labels: tuple[str, ...] = ()
-    evaluation: str | None = None
-    calibration: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def evaluation_digest(digests: Iterable[str]) -> str:
-    """What evaluation images have in common wherever they lie: SHA-256 of their files' SHA-256s, sorted."""
-    return sha256("".join(sorted(digests)).encode()).hexdigest()
-
-
-def of_bundle(bundle: Bundle, variants: Sequence[Variant], keras: bool = True, drift_here: bool = True) -> Subject:
-    """Some variants of a verified bundle, and its Keras model where TensorFlow is installed.
-
-    drift_here: whether drift is to be measured on this machine, in a process for each core that loads all variants.
-    """
-    notes = ()
-    if keras and not find_spec("tensorflow"):
-        keras = False
-        notes = ("Keras was not timed: TensorFlow is not installed here. Drift is against the scores in the bundle.",)
-    manifest = bundle.manifest
-    return Subject(
-        name=manifest.name,
-        models={variant.name: bundle.file(variant.file) for variant in variants},
-        keras=bundle.file(manifest.model) if keras else None,
-        recipe=manifest.preprocessing,
-        batch=manifest.batch,
-        base=FLOAT32 if any(variant.name == FLOAT32 for variant in variants) else None,
-        reference=KERAS,
-        scoring=partial(_processes, bundle, variants) if drift_here else None,
-        chunks=partial(evaluation.chunks, bundle),
-        pictures=len(manifest.evaluation),
-        files={name: file.sha256 for name, file in manifest.files.items()},
-        scores=manifest.scores,
-        labels=tuple(class_names.read(bundle.file(bundles.LABELS))),
-        evaluation=evaluation_digest(manifest.files[picture.file].sha256 for picture in manifest.evaluation),
-        calibration=manifest.calibration.findings,
-        notes=notes,
-    )
 
 
 def run(
     subject: Subject,
-    progress: Progress,
+    options: BenchmarkOptions,
+    progress: Progress = SILENT,
     *,
-    threads: Sequence[int],
-    rounds: int = 20,
-    seconds: float = 0.05,
-    api: str = APIS[0],
-    cooldown: bool = False,
-    per_layer: bool = False,
     sensors: Sensors | None = None,
     command: str = "",
 ) -> Results:
     """Measure on this machine.
 
-    threads: the numbers of threads to time with. rounds and seconds: of `latency.interleave`. api: out of APIS.
-    cooldown: whether to wait before each turn until the machine is as cool as at the beginning. per_layer: whether to
-    time each operator, too. command: what was typed, for the record.
+    Args:
+        subject: What to measure.
+        options: How to measure it.
+        progress: Listens to the stages.
+        sensors: Read the machine's condition.
+        command: The command line, for the results; empty for a call from Python.
 
-    Raises EdgenetError when a file cannot be run.
+    Raises:
+        EdgenetError: A file cannot be run.
     """
     sensors, gallery = sensors or Sensors(), Gallery()
-    drifts = {}
-    if subject.scoring:
-        progress.step("drift")
-        with subject.scoring() as scorers:
-            drifts = drift.evaluate(
-                subject.chunks(),
-                scorers,
-                lambda done: progress.count(done, subject.pictures),
-                scores=subject.scores,
-                gallery=gallery,
-                reference="Keras" if subject.reference == KERAS else subject.reference,
-                labels=subject.labels,
-            )
-    workers = _workers(subject, api)
-    starts, latencies, about = {name: [] for name in workers}, {name: [] for name in workers}, {}
-    progress.step("starts")
-    for done in range(STARTS):
-        for name in subject.models:  # not Keras: each start of TensorFlow takes seconds
-            with closing(workers[name](threads=threads[0])) as worker:
-                starts[name].append(worker.start)
-                about[name] = about.get(name) or worker.ask(ABOUT)
-        progress.count(done + 1, STARTS)
-    phases, cool = [], Cooldown(sensors) if cooldown else (lambda: None)
-    for count in threads:
-        progress.step(f"latency, {count} thread{'s' * (count > 1)}")
-        with ExitStack() as running:
-            timers = {name: running.enter_context(closing(make(threads=count))) for name, make in workers.items()}
-            watch = Watch(sensors, [timer.process for timer in timers.values()])
-
-            def counted(done: int, watch=watch) -> None:
-                watch.look()
-                progress.count(done, rounds)
-
-            samples = latency.interleave(timers, rounds, seconds, counted, cool)
-        phases.append(quality.Phase(count, watch.readings, watch.own, samples, host.cores()))
-        for name, timer in timers.items():
-            starts[name].append(timer.start)
-            base = samples.get(subject.base) if name != subject.base else None
-            latencies[name].append(latency.summarize(count, samples[name], base))
-    progress.step("the machine's peak")
-    peaks = tuple(chain.from_iterable(peak.measure(count) for count in threads))
-    layer_times = {}
-    if per_layer:
-        for name in subject.models:
-            progress.step(f"operators of {name}")
-            with closing(workers[name](threads=threads[0])) as worker:
-                layer_times[name] = worker.layers()
-
-    paths = {**subject.models, KERAS: subject.keras}
-    measurements = tuple(
-        Measurement(
-            name=name,
-            bytes=_bytes(paths[name]),
-            starts=tuple(starts[name]),
-            latency=tuple(latencies[name]),
-            drift=drifts.get(name),
-            multiply_adds=about[name]["multiply_adds"] if name in about else None,
-            delegation=Delegation(**about[name]["delegation"]) if name in about else None,
-            layers=layer_times.get(name, ()),
-            arithmetic=about[name].get("arithmetic") if name in about else None,
-        )
-        for name in workers
-    )
+    drifts = _measure_drift(subject, gallery, progress)
+    timing = Timing(subject.timed, subject.model.batch, options, progress)
+    timing.time_starts()
+    phases = timing.time_inferences(sensors)
+    peaks = _measure_peaks(options, progress)
+    if options.layers:
+        timing.time_layers()
     return record(
         subject,
-        api=api,
+        api=options.api,
         machine=host.describe(),
-        measurements=measurements,
-        condition=quality.condition(phases),
+        measurements=tuple(
+            _measurement(subject.timed, name, times, drifts.get(name)) for name, times in timing.times.items()
+        ),
+        quality=assess(phases),
         peaks=peaks,
         thumbnails=gallery.thumbnails(),
         command=command,
@@ -216,70 +75,95 @@ def run(
 def record(
     subject: Subject,
     *,
-    api: str,
+    api: Api,
     machine: Machine,
     measurements: tuple[Measurement, ...],
-    condition: Condition,
+    quality: Quality,
     peaks: tuple[Peak, ...],
     thumbnails: dict[str, str],
     command: str,
     notes: tuple[str, ...] = (),
 ) -> Results:
-    """What was measured of a subject now, with what is known of it. notes: beside the subject's own."""
+    """The results of a subject that was measured now, on this machine or a phone.
+
+    Args:
+        subject: What was measured.
+        api: LiteRT's interface.
+        machine: The machine that was measured on.
+        measurements: One for each model.
+        quality: The quality of the latency measurement.
+        peaks: The machine's peaks; may be empty.
+        thumbnails: Of images that flipped, by file: JPEG in base64.
+        command: The command line.
+        notes: What a reader should know, beside the subject's own notes.
+    """
     return Results(
-        bundle=subject.name,
-        reference=subject.reference,
-        base=subject.base,
-        api=api,
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        machine=machine,
-        batch=subject.batch,
+        model=subject.model,
+        reference=subject.evaluation.reference,
+        base=subject.timed.base,
         measurements=measurements,
-        condition=condition,
+        evaluation=Evaluation(subject.evaluation.sha256, thumbnails),
+        machine=machine,
+        quality=quality,
         peaks=peaks,
-        labels=subject.labels,
-        evaluation=subject.evaluation,
-        thumbnails=thumbnails,
-        calibration=subject.calibration,
-        command=command,
-        files=subject.files,
-        notes=(*subject.notes, *notes),
+        run=Run(
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            command=command,
+            api=api,
+            notes=(*subject.notes, *notes),
+        ),
     )
 
 
-def measure_drift(bundle: Bundle, variants: Sequence[Variant], progress: Progress) -> dict[str, Drift]:
-    """Drift of each variant on the bundle's evaluation pictures, on all cores; for files that this process made."""
-    total, recipe = len(bundle.manifest.evaluation), bundle.manifest.preprocessing
-    scorers = {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(host.cores())] for v in variants}
-    return drift.evaluate(
-        evaluation.chunks(bundle),
-        scorers,
-        lambda done: progress.count(done, total),
-        scores=bundle.manifest.scores,
-        reference="Keras",
-        labels=class_names.read(bundle.file(bundles.LABELS)),
+def _measure_drift(subject: Subject, gallery: Gallery, progress: Progress) -> dict[str, Drift]:
+    data = subject.evaluation
+    if not data.open_scorers:
+        return {}
+    progress.step("drift")
+    with data.open_scorers() as scorers:
+        return drift.evaluate(
+            data.chunks(),
+            scorers,
+            lambda images: progress.count(images, data.images),
+            scores=data.scores,
+            gallery=gallery,
+            reference="Keras" if data.reference == KERAS else data.reference or "the reference",
+            labels=subject.model.labels,
+        )
+
+
+def _measure_peaks(options: BenchmarkOptions, progress: Progress) -> tuple[Peak, ...]:
+    progress.step("the machine's peak")
+    return tuple(chain.from_iterable(peak.measure(threads) for threads in options.threads))
+
+
+def _measurement(models: TimedModels, name: str, times: ModelTimes, model_drift: Drift | None) -> Measurement:
+    path = models.keras if name == KERAS else models.files[name]
+    assert path is not None  # a model without a file is not timed
+    measurement = Measurement(
+        name=name,
+        bytes=_size(path),
+        starts=tuple(times.starts),
+        latency=tuple(times.latency),
+        drift=model_drift,
+        multiply_adds=None,
+        delegation=None,
+        layers=times.layers,
+    )
+    description = times.description
+    if not description:
+        return measurement
+    arithmetic = description["arithmetic"]
+    return replace(
+        measurement,
+        multiply_adds=description["multiply_adds"],
+        delegation=Delegation(**description["delegation"]),
+        arithmetic=arithmetic and Arithmetic(arithmetic),
     )
 
 
-@contextmanager
-def _processes(bundle: Bundle, variants: Sequence[Variant]) -> Iterator[dict[str, Sequence[Scorer]]]:
-    """Scorers in processes of their own: a bundle may come from elsewhere, and its files may be damaged."""
-    files, count = {variant.name: bundle.file(variant.file) for variant in variants}, host.cores()
-    with closing(Pool(files, bundle.manifest.preprocessing, count)) as pool:
-        yield {name: [partial(pool.scores, name)] * count for name in files}
-
-
-def _workers(subject: Subject, api: str) -> dict[str, Callable[..., Worker]]:
-    """For each model, what starts its process, given a number of `threads`."""
-    shape = subject.recipe.shape
-    workers = {name: partial(Worker, path=str(path), shape=shape, api=api) for name, path in subject.models.items()}
-    if subject.keras:
-        module, path = "edgenet.benchmarking.keras_worker", str(subject.keras)
-        workers[KERAS] = partial(Worker, module, path=path, shape=shape, batch=subject.batch)
-    return workers
-
-
-def _bytes(path: Path) -> int:
+def _size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
     if path.is_dir():
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return path.stat().st_size

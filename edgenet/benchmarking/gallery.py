@@ -1,4 +1,4 @@
-"""The pictures that flipped, small, as the models saw them."""
+"""Thumbnails of the images that flipped, for reports."""
 
 import base64
 import heapq
@@ -7,37 +7,45 @@ import io
 import numpy as np
 from PIL import Image
 
-# Pictures that are kept: those of which Keras was surest. Their longer side, in pixels.
-MOST, SIDE = 48, 96
+MAX_IMAGES = 48
+# Of a thumbnail's longer side.
+MAX_PIXELS = 96
+JPEG_QUALITY = 80
 
 
 class Gallery:
-    """Collects pictures, and keeps the `MOST` of which Keras was surest."""
+    """Collects images, and keeps the MAX_IMAGES with the highest score of the reference."""
 
-    def __init__(self):
-        self._kept: list[tuple[float, str, str]] = []
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, str, str]] = []
         self._files: set[str] = set()
 
-    def add(self, file: str, pixels: np.ndarray, sureness: float) -> None:
-        """Take a picture, uint8 (height, width, channels), once. sureness: the score of Keras' top class."""
-        full = len(self._kept) == MOST
-        if file in self._files or (full and (sureness, file) <= self._kept[0][:2]):
+    def add(self, file: str, pixels: np.ndarray, score: float) -> None:
+        """Add an image; once more has no effect.
+
+        Args:
+            file: Its path in the bundle.
+            pixels: At the model's input size, uint8 (height, width, channels).
+            score: The score of the reference's top class.
+        """
+        full = len(self._heap) == MAX_IMAGES
+        if file in self._files or (full and (score, file) <= self._heap[0][:2]):
             return
         self._files.add(file)
-        entry = (sureness, file, _jpeg(pixels))
+        entry = (score, file, _jpeg(pixels))
         if full:
-            heapq.heappushpop(self._kept, entry)
+            heapq.heappushpop(self._heap, entry)
         else:
-            heapq.heappush(self._kept, entry)
+            heapq.heappush(self._heap, entry)
 
     def thumbnails(self) -> dict[str, str]:
-        """JPEG in base64 by file, the one of which Keras was surest first."""
-        return {file: data for _, file, data in sorted(self._kept, reverse=True)}
+        """JPEG in base64 by file, the highest score first."""
+        return {file: data for _, file, data in sorted(self._heap, reverse=True)}
 
 
 def _jpeg(pixels: np.ndarray) -> str:
-    picture = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
-    picture.thumbnail((SIDE, SIDE))
+    image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
+    image.thumbnail((MAX_PIXELS, MAX_PIXELS))
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80)
+    image.save(file, "JPEG", quality=JPEG_QUALITY)
     return base64.b64encode(file.getvalue()).decode()

@@ -1,13 +1,15 @@
-"""Times the Keras model in a process of its own, as `edgenet.benchmarking.worker` does a .tflite file."""
+"""Times the Keras model in a child process, as `edgenet.benchmarking.worker` does a .tflite file."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edgenet.benchmarking import latency, worker
 from edgenet.images import preprocess
 from edgenet.images.input_range import InputRange
 
 
-def _load(request: dict):
+def _load(request: dict[str, Any]) -> Callable[[], object]:
     import tensorflow as tf
 
     from edgenet.model import keras_model
@@ -16,10 +18,10 @@ def _load(request: dict):
     tf.config.set_visible_devices([], "GPU")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    classifier = keras_model.load(Path(request["path"]), declared=InputRange(), size=(height, width))
+    classifier = keras_model.load(Path(request["path"]), input_range=InputRange(), size=(height, width))
     # A traced graph: calling a Keras model eagerly costs more in Python than in the network.
     graph = classifier.trace(batch)
-    pixels = latency.picture(batch, classifier.recipe.shape)
+    pixels = latency.noise_image(batch, classifier.recipe.shape)
     image = tf.constant(preprocess.normalize(pixels, classifier.recipe))
     return lambda: graph(image).numpy()
 

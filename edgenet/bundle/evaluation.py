@@ -1,4 +1,4 @@
-"""The evaluation images of a bundle, with the scores that the Keras model gave them."""
+"""The evaluation images of a bundle, with the Keras model's scores on them."""
 
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -10,34 +10,50 @@ import numpy as np
 from edgenet.bundle.bundle import REFERENCE, Bundle
 from edgenet.errors import EdgenetError, first_line
 from edgenet.images import preprocess
-from edgenet.records import Picture
+from edgenet.records import EvaluationImage
 
-# Images that are evaluated together: enough to make the work of a thread worth handing over.
-CHUNK = 16
+# Images that are evaluated together: enough work for a thread to outweigh the cost of passing it on.
+CHUNK_SIZE = 16
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some evaluation pictures: uint8 pixels (n, height, width, channels), their names, and the float32 scores
-    (n, classes) that Keras, or whatever is the reference, gave them; None without a reference."""
+    """Some evaluation images.
+
+    Attributes:
+        pixels: uint8 (images, height, width, channels).
+        reference: The reference model's scores, float32 (images, classes); None without a reference.
+        images: Their paths and classes.
+    """
 
     pixels: np.ndarray
     reference: np.ndarray | None
-    pictures: tuple[Picture, ...]
+    images: tuple[EvaluationImage, ...]
 
 
 def chunks(bundle: Bundle) -> Iterator[Chunk]:
-    """The evaluation pictures with Keras' scores, a chunk at a time. Raises EdgenetError when they do not fit."""
-    pictures = bundle.manifest.evaluation
-    loaded = preprocess.load_all((bundle.file(picture.file) for picture in pictures), bundle.manifest.preprocessing)
-    pixels = preprocess.batches(loaded, CHUNK)
-    shape = (len(pictures), bundle.manifest.classes)
-    for start, (some, reference) in enumerate(zip(pixels, read_scores(bundle.file(REFERENCE), shape), strict=True)):
-        yield Chunk(some, reference, pictures[start * CHUNK : (start + 1) * CHUNK])
+    """The evaluation images with the Keras model's scores, CHUNK_SIZE images at a time.
+
+    Raises:
+        EdgenetError: An image cannot be read, or the scores do not fit the manifest.
+    """
+    images = bundle.manifest.evaluation
+    loaded = preprocess.load_all((bundle.file(image.file) for image in images), bundle.manifest.preprocessing)
+    batches = preprocess.batches(loaded, CHUNK_SIZE)
+    shape = (len(images), bundle.manifest.classes)
+    scores = read_scores(bundle.file(REFERENCE), shape)
+    for number, (pixels, reference) in enumerate(zip(batches, scores, strict=True)):
+        yield Chunk(pixels, reference, images[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE])
 
 
 def write_scores(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, int]) -> None:
-    """Write float32 scores (pictures, classes) as an .npz with one array `scores`, as they come."""
+    """Write scores as an .npz file with one array `scores`, one batch after the other.
+
+    Args:
+        path: The file.
+        batches: Scores, float (n, classes).
+        shape: The number of images and of classes.
+    """
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     # ZipInfo without a date: the same scores give the same bytes.
     with zipfile.ZipFile(path, "w") as archive, archive.open(zipfile.ZipInfo("scores.npy"), "w") as file:
@@ -47,21 +63,30 @@ def write_scores(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, in
 
 
 def read_scores(path: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Read what `write_scores` wrote, float32 (up to CHUNK, classes) at a time.
+    """Read what `write_scores` wrote.
 
-    Raises EdgenetError when the file does not hold `shape` scores.
+    Args:
+        path: The file.
+        shape: The number of images and of classes that it must have.
+
+    Yields:
+        Scores, float32 (up to CHUNK_SIZE, classes).
+
+    Raises:
+        EdgenetError: The file is damaged, or has scores of another shape or dtype.
     """
-    pictures, classes = shape
+    images, classes = shape
     try:
         with zipfile.ZipFile(path) as archive, archive.open("scores.npy") as file:
             np.lib.format.read_magic(file)
-            found = np.lib.format.read_array_header_1_0(file)
-            if found != (shape, False, np.dtype("<f4")):
-                raise ValueError(f"scores {found[0]}")
-            for start in range(0, pictures, CHUNK):
-                count = min(CHUNK, pictures - start)
+            header = np.lib.format.read_array_header_1_0(file)
+            if header != (shape, False, np.dtype("<f4")):
+                raise ValueError(f"scores {header[0]} of {header[2]}")
+            for start in range(0, images, CHUNK_SIZE):
+                count = min(CHUNK_SIZE, images - start)
                 data = file.read(4 * count * classes)
                 yield np.frombuffer(data, "<f4").reshape(count, classes)
-    except Exception as error:  # zip, zlib and numpy each have exceptions of their own for damaged files
-        reason = first_line(error)
-        raise EdgenetError(f"{path}: expected {shape} scores, found {reason}; export the bundle again") from error
+    except Exception as error:  # zipfile, zlib and numpy each have exceptions of their own for damaged files
+        raise EdgenetError(
+            f"{path}: expected float32 scores {shape}, got: {first_line(error)}; export the bundle again"
+        ) from error

@@ -1,7 +1,7 @@
-"""What a model remembers of the pictures that it was trained on: the statistics of its batch normalizations.
+"""The statistics of the training images that a model's batch normalizations store.
 
-Each one holds the mean and variance that its input had in training, channel by channel. Pictures of the same kind, with
-the same pre-processing, have nearly the same; with another pre-processing, they have not.
+Each batch normalization holds the mean and variance of its input during training, for each channel. Images of the same
+kind, with the same preprocessing, have nearly the same statistics; with another preprocessing, they do not.
 """
 
 from dataclasses import dataclass
@@ -10,65 +10,101 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from edgenet.model.classifier import Classifier
+from edgenet.model.classifier import KerasClassifier
 
-# The layers that show a wrong pre-processing best: further down, everything has been normalized several times.
-FIRST = 7
+# The first layers show wrong preprocessing best; after them, everything has been normalized several times.
+MAX_LAYERS = 7
+# Channels whose variance is below this fraction of the layer's median were constant in training.
+MIN_VARIANCE_FRACTION = 1e-3
 
 
 @dataclass(frozen=True)
-class Norm:
-    """The input of one batch normalization (its tensor's name), with the mean and variance of training, (channels,)."""
+class BatchNorm:
+    """One batch normalization.
+
+    Attributes:
+        tensor: The name of its input tensor.
+        mean: The mean in training, float64 (channels,).
+        variance: The variance in training, float64 (channels,).
+    """
 
     tensor: str
     mean: np.ndarray
     variance: np.ndarray
 
 
-class Norms:
-    """The first batch normalizations of a classifier. Works on its graph, so on whatever file it came from."""
+class BatchNormStatistics:
+    """The first batch normalizations of a classifier, found in its TensorFlow graph, whatever file it came from.
 
-    def __init__(self, classifier: Classifier):
+    Args:
+        classifier: The Keras model.
+
+    Attributes:
+        layers: The batch normalizations of images, in execution order; empty if there are none.
+    """
+
+    def __init__(self, classifier: KerasClassifier) -> None:
         frozen = convert_variables_to_constants_v2(classifier.trace(None))
-        self.norms = [norm for norm in map(_norm, frozen.graph.get_operations()) if norm][:FIRST]
-        if self.norms:
-            fetches = [frozen.graph.get_tensor_by_name(norm.tensor) for norm in self.norms]
+        self.layers = [layer for layer in map(_batch_norm, frozen.graph.get_operations()) if layer][:MAX_LAYERS]
+        if self.layers:
+            fetches = [frozen.graph.get_tensor_by_name(layer.tensor) for layer in self.layers]
             self._inputs = frozen.prune(frozen.inputs[0], fetches)
 
     def moments(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and mean square of each channel, float64 (n, channels of all norms), for inputs (n, h, w, c)."""
-        found = [values.numpy().astype(np.float64) for values in self._inputs(tf.constant(batch))]
+        """Return the statistics of images at the inputs of the batch normalizations.
+
+        Args:
+            batch: Normalized images, float32 (n, height, width, channels).
+
+        Returns:
+            The mean and the mean square over all positions, each float64 (n, channels of all layers).
+        """
+        inputs = [values.numpy().astype(np.float64) for values in self._inputs(tf.constant(batch))]
         return (
-            np.concatenate([values.mean(axis=(1, 2)) for values in found], axis=1),
-            np.concatenate([(values**2).mean(axis=(1, 2)) for values in found], axis=1),
+            np.concatenate([values.mean(axis=(1, 2)) for values in inputs], axis=1),
+            np.concatenate([(values**2).mean(axis=(1, 2)) for values in inputs], axis=1),
         )
 
     def distance(self, means: np.ndarray, squares: np.ndarray) -> float:
-        """How far pictures are from those of training: 0 is the same.
+        """Return the distance of images from the training images: 0 for the same statistics.
 
-        The divergence KL(pictures || training) of two normal distributions, the median over the channels of a layer,
-        summed over the layers. means, squares: of all pictures, (channels of all norms,).
+        It is the sum over the layers of the median over the channels of `divergences`.
+
+        Args:
+            means: The mean over all images, float64 (channels of all layers,).
+            squares: The mean square over all images, of the same shape.
         """
-        return sum(float(np.median(found)) for found in self.divergences(means, squares))
+        return sum(float(np.median(layer)) for layer in self.divergences(means, squares))
 
     def divergences(self, means: np.ndarray, squares: np.ndarray) -> list[np.ndarray]:
-        """That divergence for each channel of each norm; channels that were always the same are left out."""
-        sizes = np.cumsum([len(norm.mean) for norm in self.norms])[:-1]
-        found = []
-        for norm, mean, square in zip(self.norms, np.split(means, sizes), np.split(squares, sizes), strict=True):
-            alive = norm.variance > 1e-3 * np.median(norm.variance)
-            variance = np.maximum(square - mean**2, 1e-12)[alive]
-            ratio = variance / norm.variance[alive]
-            shift = (mean - norm.mean)[alive] ** 2 / norm.variance[alive]
-            found.append(0.5 * (ratio - 1 - np.log(ratio) + shift))
-        return found
+        """Return the Kullback-Leibler divergence KL(images || training) of two normal distributions.
+
+        Args:
+            means: The mean over all images, float64 (channels of all layers,).
+            squares: The mean square over all images, of the same shape.
+
+        Returns:
+            For each layer, float64 (channels,) without the channels that were constant in training.
+        """
+        ends = np.cumsum([len(layer.mean) for layer in self.layers])[:-1]
+        divergences = []
+        for layer, mean, square in zip(self.layers, np.split(means, ends), np.split(squares, ends), strict=True):
+            used = layer.variance > MIN_VARIANCE_FRACTION * np.median(layer.variance)
+            variance = np.maximum(square - mean**2, 1e-12)[used]
+            ratio = variance / layer.variance[used]
+            shift = (mean - layer.mean)[used] ** 2 / layer.variance[used]
+            divergences.append(0.5 * (ratio - 1 - np.log(ratio) + shift))
+        return divergences
 
 
-def _norm(op) -> Norm | None:
-    """A batch normalization of pictures, as Keras 2 writes it (one operation) and as Keras 3 does (several)."""
+def _batch_norm(op: tf.Operation) -> BatchNorm | None:
+    """Return the batch normalization of images that an operation stands for.
+
+    Keras 2 writes a batch normalization as a single operation, Keras 3 as several; of these, the Rsqrt stands for it.
+    """
     if op.type.startswith("FusedBatchNorm"):
         x, _, _, mean, variance = op.inputs
-        return _made(x, mean, variance)
+        return _from_tensors(x, mean, variance)
     if op.type != "Rsqrt":
         return None
     # tf.nn.batch_normalization: x * inv + (offset - mean * inv), inv = gamma * rsqrt(variance + epsilon)
@@ -77,27 +113,27 @@ def _norm(op) -> Norm | None:
     scaled = [user for user in inverse.consumers() if user.type == "Mul"]
     if len(scaled) == 1:  # by gamma
         inverse = scaled[0].outputs[0]
-    others = [_other(user, inverse) for user in inverse.consumers() if user.type == "Mul"]
-    pictures = [tensor for tensor in others if tensor.shape.rank == 4]
-    means = [tensor for tensor in others if tensor.shape.rank == 1]
-    if len(pictures) != 1 or len(means) != 1 or not added.type.startswith("Add"):
+    factors = [_other_input(user, inverse) for user in inverse.consumers() if user.type == "Mul"]
+    images = [tensor for tensor in factors if tensor.shape.rank == 4]
+    means = [tensor for tensor in factors if tensor.shape.rank == 1]
+    if len(images) != 1 or len(means) != 1 or not added.type.startswith("Add"):
         return None
-    return _made(pictures[0], means[0], added.inputs[0])
+    return _from_tensors(images[0], means[0], added.inputs[0])
 
 
-def _other(op, tensor):
+def _other_input(op: tf.Operation, tensor: tf.Tensor) -> tf.Tensor:
     first, second = op.inputs
     return second if first is tensor else first
 
 
-def _made(x, mean, variance) -> Norm | None:
-    mean, variance = _constant(mean), _constant(variance)
-    if x.shape.rank != 4 or mean is None or variance is None:
+def _from_tensors(x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> BatchNorm | None:
+    means, variances = _constant(mean), _constant(variance)
+    if x.shape.rank != 4 or means is None or variances is None:
         return None
-    return Norm(x.name, mean.astype(np.float64), variance.astype(np.float64))
+    return BatchNorm(x.name, means.astype(np.float64), variances.astype(np.float64))
 
 
-def _constant(tensor) -> np.ndarray | None:
+def _constant(tensor: tf.Tensor) -> np.ndarray | None:
     while tensor.op.type in ("Identity", "Cast", "Reshape", "Squeeze", "Neg"):
         tensor = tensor.op.inputs[0]
     value = tf.get_static_value(tensor)

@@ -1,4 +1,4 @@
-"""The options of the commands that judge variants."""
+"""The limits that variants are checked by, as options."""
 
 import argparse
 import re
@@ -13,33 +13,30 @@ UNITS = {"": 1e6, "b": 1, "kb": 1e3, "mb": 1e6, "kib": 2**10, "mib": 2**20}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what a variant must keep")
+    group = parser.add_argument_group("limits")
     group.add_argument(
         "--max-drift",
         type=fraction,
         metavar="FRACTION",
-        help="images whose top class may differ from Keras': 2%% or 0.02; with 0 none may (default: no limit)",
+        help="largest fraction of images whose top class changes, e.g. 2%% or 0.02; 0: none of these images",
     )
     group.add_argument(
         "--max-accuracy-drop",
         type=fraction,
         metavar="FRACTION",
-        help="how far accuracy may fall below Keras': 1%% or 0.01; 0 passes where no image is newly wrong "
-        "(default: no limit)",
+        help="largest drop of accuracy below Keras', e.g. 1%% or 0.01; 0: no image newly wrong",
     )
     group.add_argument(
         "--min-speedup",
         type=speedup,
         metavar="TIMES",
-        help="times as fast as float32, on every number of threads measured: 1.5 or 1.5x (default: no limit)",
+        help="smallest speedup relative to float32, on every number of threads measured, e.g. 1.5 or 1.5x",
     )
-    group.add_argument(
-        "--max-size", type=_bytes, metavar="MB", help="size of the file: 1.5 (MB) or 900kB (default: no limit)"
-    )
+    group.add_argument("--max-size", type=_bytes, metavar="MB", help="largest file, e.g. 1.5 (MB) or 900kB")
 
 
 def of(options: argparse.Namespace) -> "Limits":
-    """The limits that were typed."""
+    """The limits that were given."""
     from edgenet.analysis.verdict import Limits
 
     return Limits(options.max_drift, options.max_accuracy_drop, options.min_speedup, options.max_size)

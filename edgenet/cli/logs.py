@@ -1,4 +1,4 @@
-"""Logs of what failed: the whole story, for those who mend it, while the terminal shows a line."""
+"""Logs of failed commands, with the traceback; the terminal shows one line."""
 
 import platform
 import shlex
@@ -16,9 +16,12 @@ MAX_LOGS = 20
 
 
 def write(arguments: Sequence[str], output: str, error: BaseException | None = None) -> Path:
-    """Write a log of a command that failed into the user's cache. Returns where it lies.
+    """Write a log of a command that failed into the user's cache. Returns its path.
 
-    output: what libraries printed.
+    Args:
+        arguments: The arguments of the command.
+        output: What libraries printed.
+        error: The exception.
     """
     folder = cache.folder("logs")
     path = folder / time.strftime("%Y%m%d-%H%M%S.log", time.gmtime())

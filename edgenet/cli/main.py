@@ -1,4 +1,4 @@
-"""The command line: parses what was typed, runs the verb, and turns what goes wrong into one line."""
+"""The command line: parses the arguments, runs the verb, and turns errors into one line."""
 
 import argparse
 import os
@@ -9,46 +9,45 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NoReturn
 
 import edgenet
-from edgenet import quiet
-from edgenet.cli import terminal
-from edgenet.cli.commands import (
-    ablate,
-    benchmark,
-    calibrate,
-    check,
-    compare,
-    diagnose,
-    doctor,
-    export,
-    model,
-    pack,
-    report,
-    serve,
-    train,
-    verify,
-)
+from edgenet import quiet, terminal
+from edgenet.cli.wording import error_text
 from edgenet.errors import EdgenetError, first_sentence
 
-VERBS = {
-    "model": model,
-    "train": train,
-    "calibrate": calibrate,
-    "export": export,
-    "ablate": ablate,
-    "verify": verify,
-    "pack": pack,
-    "doctor": doctor,
-    "benchmark": benchmark,
-    "serve": serve,
-    "diagnose": diagnose,
-    "report": report,
-    "check": check,
-    "compare": compare,
+# The verbs by stage, each a module of `edgenet.cli.commands`. Their help texts are here, so that --help imports none.
+STAGES = {
+    "model": {
+        "model": "show the layers of MobileNetV1 and their cost",
+        "train": "train the bundled model again, on Fashion-MNIST",
+    },
+    "export": {
+        "calibrate": "check whether calibration images match a model",
+        "export": "convert a Keras model to a bundle of .tflite files",
+        "ablate": "show what each step of the int8 quantizer contributes",
+        "verify": "check every file of a bundle against its manifest",
+        "pack": "pack a bundle into one file, for a device",
+    },
+    "device": {
+        "doctor": "check whether this machine is ready, and what will disturb the measurements",
+        "benchmark": "measure latency and drift of a bundle or of any .tflite classifier",
+        "classify": "classify images with a .tflite file",
+        "serve": "benchmark a phone in its browser",
+    },
+    "evidence": {
+        "diagnose": "find the layers that an int8 file loses accuracy in",
+        "report": "write results as an HTML page, Markdown or CSV",
+        "check": "fail if a variant breaks a limit (for CI)",
+        "compare": "compare results of several devices or bundles",
+    },
 }
+HELP = {"help": "explain a topic"}
+VERBS = {verb: text for verbs in (*STAGES.values(), HELP) for verb, text in verbs.items()}
 
-# Seconds after which an interrupt is repeated that Python has dropped.
+# An interrupt that Python dropped is repeated after this time.
 REPEAT_SECONDS = 1.0
 # Characters of an error: a name in a file may have millions.
 MAX_LINE = 1_500
@@ -56,22 +55,27 @@ _VALUE = re.compile(r"-[\d.][\d.,eE+-]*")
 
 
 def run() -> int:
-    """The program `edgenet`: what loads other people's models runs in a process of its own. Returns the exit code."""
+    """The program `edgenet`: verbs that load other people's models run in a child process. Returns the exit code."""
     return main(supervised=True)
 
 
 def main(arguments: Sequence[str] | None = None, supervised: bool = False) -> int:
-    """Run one command. Returns the exit code: the command's, or 1 after one line on stderr that says what to mend.
+    """Run one command.
 
-    supervised: whether a command that loads models by large libraries gets a process of its own, so that a crash there
-    is one line, too.
+    Args:
+        arguments: What follows `edgenet`; those of this process by default.
+        supervised: Whether verbs that load models with TensorFlow run in a child process, so that a crash there is one
+            line, too.
+
+    Returns:
+        The exit code: the verb's, or 1 after one line on stderr that says what is wrong and what to do.
     """
     arguments = _with_values(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace(exit_code=0, debug="--debug" in arguments)
     with _interruptible():
         try:
             _run(arguments, options, supervised)
-        except BrokenPipeError:  # the reader of a pipe, `head` for instance, has seen enough
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
             _drop_stdout()
         except (Exception, KeyboardInterrupt) as error:
             if options.debug:
@@ -87,7 +91,10 @@ def _run(arguments: Sequence[str], options: argparse.Namespace, supervised: bool
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a notebook's has not
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name shows its code
-    _parser().parse_args(arguments, options)
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    _, unknown = _parser([verb]).parse_known_args(arguments, options)
+    if unknown:
+        raise EdgenetError(f"unrecognized arguments: {' '.join(unknown)}; see `edgenet {verb} --help`")
     options.command = shlex.join(["edgenet", *arguments])
     if supervised and options.isolated(options):
         from edgenet.cli import supervisor
@@ -102,7 +109,7 @@ def _run(arguments: Sequence[str], options: argparse.Namespace, supervised: bool
 def _line(error: BaseException, arguments: Sequence[str]) -> str:
     """What went wrong, and what to do, in a line."""
     if isinstance(error, EdgenetError):
-        text = str(error)
+        text = error_text(error)
         return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}..."
     if isinstance(error, KeyboardInterrupt):
         return "interrupted before the end; nothing was written; run the command again"
@@ -138,7 +145,7 @@ def _with_values(arguments: Sequence[str]) -> list[str]:
 
 
 def _drop_stdout() -> None:
-    """Let what is left in the buffer of stdout go nowhere: it would fail again when Python ends."""
+    """Discard the rest of stdout's buffer: writing it would fail again when Python exits."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
@@ -154,7 +161,7 @@ def _drop_stdout_if_full(error: BaseException) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Turn the signals that end a program into KeyboardInterrupt, so that nothing is left half-made."""
+    """Turn the signals that end a program into KeyboardInterrupt, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():  # a notebook or a server may call from others
         yield
         return
@@ -168,10 +175,10 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _interrupt(*_) -> None:
+def _interrupt(*_: Any) -> None:
     if _is_ending():  # what is unwound now cleans up, and is left to do so
         return
-    # Python drops an exception that falls into a destructor or a callback: ask again if nothing came of it.
+    # Python ignores an exception raised in a destructor or a callback: repeat the signal if the program goes on.
     _set_alarm(REPEAT_SECONDS)
     raise KeyboardInterrupt
 
@@ -187,24 +194,54 @@ def _is_ending() -> bool:
 
 
 def _set_alarm(seconds: float) -> None:
-    if hasattr(signal, "setitimer"):  # Windows has none
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         raise EdgenetError(f"{message}; see `{self.prog} --help`")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command(verb: str) -> ModuleType:
+    """The module of a verb."""
+    return import_module(f"edgenet.cli.commands.{verb}")
+
+
+def _parser(verbs: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser. Only these verbs get their options: the others' modules need not be imported."""
     parser = _Parser(
-        prog="edgenet", description="MobileNetV1 from Keras to TFLite files whose speed and drift are measured."
+        prog="edgenet",
+        usage="edgenet COMMAND ... | --help | --version",
+        description="Convert a Keras image classifier to TFLite, and measure each file's speed and drift.",
+        epilog=_overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"edgenet {edgenet.__version__}")
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    for name, command in VERBS.items():
-        verb = verbs.add_parser(name, help=command.HELP, description=command.HELP[0].upper() + command.HELP[1:] + ".")
-        verb.set_defaults(run=command.run, isolated=getattr(command, "is_isolated", lambda options: False))
-        verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        command.add(verb)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser, help=argparse.SUPPRESS)
+    for name, text in VERBS.items():
+        verb = subparsers.add_parser(name, prog=f"edgenet {name}", description=f"{text[0].upper()}{text[1:]}.")
+        if name in verbs:
+            module = command(name)
+            verb.set_defaults(run=module.run, isolated=getattr(module, "is_isolated", lambda options: False))
+            verb.add_argument("--debug", action="store_true", help="show the traceback of an error")
+            module.add(verb)
     return parser
+
+
+def _overview() -> str:
+    """The verbs by stage."""
+    lines = []
+    for stage, verbs in STAGES.items():
+        lines += [f"{stage}:", *(f"  {verb:<11}{text}" for verb, text in verbs.items()), ""]
+    lines.append("`edgenet COMMAND --help` shows the options of a command, `edgenet help` lists the topics.")
+    return "\n".join(lines)
+
+
+def option_names() -> set[str]:
+    """The options of all verbs, by their names in Python."""
+    parsers = next(
+        action for action in _parser(list(VERBS))._actions if isinstance(action, argparse._SubParsersAction)
+    ).choices
+    options = {option for parser in parsers.values() for option in parser._option_string_actions}
+    return {re.sub("^--(no-)?", "", option).replace("-", "_") for option in options if option.startswith("--")}

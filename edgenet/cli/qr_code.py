@@ -1,4 +1,4 @@
-"""What `edgenet serve` shows: the address, the code that a phone scans, and what came of it."""
+"""The link that lets a phone use `edgenet serve`, and its QR code."""
 
 import io
 import sys
@@ -6,14 +6,14 @@ from importlib.util import find_spec
 
 
 def invitation(link: str) -> str:
-    """What a person does to let a phone in."""
+    """How to open the page on a phone: the QR code of a link, where the terminal can show it, and the link."""
     code = _code(link)
-    what = f"{code}scan this code, or open {link}" if code else f"open {link} on the phone"
-    return f"{what}\nit works once; the next one follows when it was used"
+    how = f"{code}scan this code, or open {link}" if code else f"open {link} on the phone"
+    return f"{how}\none-time link; a new one is printed after use"
 
 
 def _code(text: str) -> str:
-    """A QR code of half blocks, or nothing where it cannot be shown or made."""
+    """A QR code of half blocks; empty where it cannot be made or shown."""
     if not sys.stdout.isatty() or not find_spec("segno"):
         return ""
     try:

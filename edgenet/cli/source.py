@@ -1,4 +1,4 @@
-"""The options that say which Keras model is meant, and what it takes; several verbs have them."""
+"""The options that choose a Keras model and describe its input; several verbs have them."""
 
 import argparse
 import re
@@ -8,123 +8,148 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgenet
-from edgenet.cli.arguments import in_range
+from edgenet.cli.arguments import spec_value
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled
 from edgenet.images import labels as class_names
-from edgenet.images.input_range import InputRange, check_order
+from edgenet.images.input_range import InputRange, check_channel_order
 from edgenet.model import published
 from edgenet.records import ModelSpec
 
 if TYPE_CHECKING:
-    from edgenet.model.classifier import Classifier
+    from edgenet.model.classifier import KerasClassifier
+    from edgenet.model.weight_file import ExpectedSpec
 
 IMAGENET = "imagenet"
-# What Keras Applications calls its weights.
+# The names of weight files in Keras Applications.
 _PUBLISHED = re.compile(r"mobilenet_\d_\d_\d+_tf(_no_top)?\.h5")
 
 
 def add(parser: argparse.ArgumentParser, positional: bool = False) -> None:
-    """Give a parser these options. positional: whether the model can be given without an option, too."""
-    group = parser.add_argument_group("model", "the bundled one, if neither a model nor --weights is given")
+    """Add the options to a parser.
+
+    Args:
+        parser: Of a verb.
+        positional: Whether the model may also be given without an option.
+    """
+    group = parser.add_argument_group("model", "the bundled one if neither a model nor --weights is given")
     if positional:
         group.add_argument(
             "positional_model",
             type=Path,
             nargs="?",
             metavar="MODEL",
-            help="an image classifier: .keras, .h5 or a SavedModel",
+            help="an image classifier: .keras, .h5 or a SavedModel folder",
         )
-    group.add_argument("--model", type=Path, metavar="FILE", help="an image classifier: .keras, .h5 or a SavedModel")
+    group.add_argument(
+        "--model", type=Path, metavar="FILE", help="an image classifier: .keras, .h5 or a SavedModel folder"
+    )
     group.add_argument(
         "--weights",
         metavar="FILE",
         help="weights of a MobileNetV1: imagenet (Google's, downloaded once), .h5, .weights.h5 or .npz",
     )
-    group.add_argument("--alpha", type=in_range("alpha"), help="width multiplier of --weights imagenet (default 1.0)")
-    group.add_argument("--classes", type=in_range("classes"), help="output classes, to check those of --weights")
+    group.add_argument("--alpha", type=spec_value("alpha"), help="width multiplier of --weights imagenet (default 1.0)")
+    group.add_argument("--classes", type=spec_value("classes"), help="number of classes of --weights, as a check")
     group.add_argument(
-        "--fresh-head", action="store_true", help="an untrained last layer for weights without one: for latency alone"
+        "--fresh-head",
+        action="store_true",
+        help="add an untrained last layer to weights without one (to measure latency only)",
     )
-    add_pictures(group)
+    add_input_options(group)
 
 
-def add_pictures(group: argparse._ArgumentGroup) -> None:
-    """Give a parser those that say what a model takes and gives."""
+def add_input_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options that describe a model's input and classes."""
     group.add_argument(
-        "--size", type=in_range("size"), help="input height and width, where the model leaves them free (default 224)"
+        "--size",
+        type=spec_value("size"),
+        help="input height and width in pixels, if the model leaves them free (default 224 with --weights imagenet)",
     )
-    group.add_argument("--labels", type=Path, metavar="FILE", help="class names, a line each, in the model's order")
+    group.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class names, one on each line, in the model's order"
+    )
     group.add_argument(
         "--input-range",
         metavar="NUMBERS",
-        help="what black and white become: -1,1 (default), 0,1 or 0,255; or red, green and blue: means, deviations",
+        help="values of black and white pixels: -1,1 (default), 0,1 or 0,255; or six numbers: the means, then the "
+        "standard deviations, of red, green and blue",
     )
     group.add_argument("--channel-order", metavar="ORDER", help="RGB (default) or BGR")
     group.add_argument(
         "--crop",
         type=float,
-        metavar="SHARE",
-        help="share of a picture's shorter side that is seen (default 1, with ImageNet's weights 0.875)",
+        metavar="FRACTION",
+        help="fraction of an image's shorter side that the centre crop keeps (default 1; 0.875 with ImageNet weights)",
     )
 
 
 def input_of(options: argparse.Namespace) -> tuple[InputRange | None, str | None]:
-    """The input range and the order of the channels, as far as they were said. Raises EdgenetError for others."""
+    """The values of --input-range and --channel-order; None if not given. Raises EdgenetError for wrong ones."""
     if options.channel_order is not None:
-        check_order(options.channel_order)
-    declared = None if options.input_range is None else InputRange.parse(options.input_range)
-    return declared, options.channel_order
+        check_channel_order(options.channel_order)
+    input_range = None if options.input_range is None else InputRange.parse(options.input_range)
+    return input_range, options.channel_order
 
 
 def crop_of(options: argparse.Namespace) -> float | None:
-    """What --crop says. Raises EdgenetError when it is out of its range."""
-    if options.crop is not None and not 0.1 <= options.crop <= 1:
-        raise EdgenetError(f"--crop: expected a share from 0.1 to 1, found {options.crop:g}")
-    return options.crop
+    """The value of --crop; None if not given. Raises EdgenetError if it is out of range."""
+    crop: float | None = options.crop
+    if crop is not None and not 0.1 <= crop <= 1:
+        raise EdgenetError(f"must be a fraction from 0.1 to 1, got {crop:g}", parameter="crop")
+    return crop
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model that was asked for, checked as far as that goes without loading it."""
+    """The model that the options choose, checked as far as possible without loading it.
+
+    Attributes:
+        options: The parsed command line.
+        name: Of the model's bundle.
+        is_bundled: Whether it is the model that comes with edgenet.
+    """
 
     options: argparse.Namespace
     name: str
     is_bundled: bool
 
-    def load(self) -> "Classifier":
-        """The model. Needs TensorFlow. Raises EdgenetError when it is not what was asked for."""
+    def load(self) -> "KerasClassifier":
+        """Load the model. Needs TensorFlow. Raises EdgenetError if the file is damaged or does not fit the options."""
         from edgenet.model import imagenet, keras_model, weights
 
-        options, (declared, order) = self.options, input_of(self.options)
+        options, (input_range, order) = self.options, input_of(self.options)
         if options.model:
             size = (options.size, options.size) if options.size else None
             crop = options.crop or 1.0
-            return keras_model.load(options.model, declared=declared, order=order, size=size, crop=crop)
+            return keras_model.load(options.model, input_range=input_range, channel_order=order, size=size, crop=crop)
         if self.is_bundled:
             model, published = weights.bundled(), False
         elif options.weights == IMAGENET:
-            model, published = imagenet.load(*self._alpha_and_size()), True
+            model, published = imagenet.load(*_alpha_and_size(options)), True
         else:
-            wish = weights.Wish(options.size, options.alpha, options.classes, options.fresh_head)
             path = Path(options.weights)
-            model, published = weights.load(path, wish), bool(_PUBLISHED.fullmatch(path.name))
+            model, published = weights.load(path, _expected_spec(options)), bool(_PUBLISHED.fullmatch(path.name))
         crop = options.crop or (imagenet.CROP if published else 1.0)
-        return keras_model.of_keras(model, self.name, declared=declared, order=order, crop=crop)
+        return keras_model.from_keras(model, self.name, input_range=input_range, channel_order=order, crop=crop)
 
     @property
     def credits(self) -> dict[str, str]:
-        """What is known of the makers of a model that was not brought along, by the fields of `metadata.About`."""
+        """The makers of a model that is not the user's own, by the arguments of `edgenet.export`."""
         if self.is_bundled:
-            return {"author": "edgenet", "license": "MIT", "version": edgenet.__version__}
+            return {"author": "edgenet", "license": "MIT", "model_version": edgenet.__version__}
         if self.options.weights == IMAGENET:
             return {"author": "Google; weights by way of Keras Applications", "license": "Apache-2.0"}
         return {}
 
     def labels(self, classes: int) -> list[str]:
-        """The names of the classes: those that were named, or the model's own.
+        """The class names: those of --labels, or those of the bundled model or of ImageNet.
 
-        Raises EdgenetError when there are none.
+        Args:
+            classes: The number of classes of the model.
+
+        Raises:
+            EdgenetError: There are none, or their number is another.
         """
         if self.options.labels:
             names = class_names.read(self.options.labels)
@@ -134,61 +159,87 @@ class Source:
             names = class_names.imagenet()
         else:
             raise EdgenetError(
-                f"--labels: expected the names of the {classes} classes of {self.name}, found none; name a file"
+                f"give a file with the names of the {classes:,} classes of {self.name}", parameter="labels"
             )
         if len(names) != classes:
             raise EdgenetError(
-                f"{self.options.labels}: expected a label for each of {classes:,} classes of {self.name}, "
-                f"found {len(names):,}"
+                f"{self.options.labels}: expected {classes:,} names, one for each class of {self.name}, "
+                f"got {len(names):,}"
             )
         return names
 
-    def _alpha_and_size(self) -> tuple[float, int]:
-        return self.options.alpha or 1.0, self.options.size or 224
-
 
 def find(options: argparse.Namespace) -> Source:
-    """The model that the options mean. Raises EdgenetError when they contradict each other, or name no file."""
+    """The model that the options choose.
+
+    Everything that can be checked without TensorFlow, which takes seconds to load, is checked here.
+
+    Raises:
+        EdgenetError: The options contradict each other, or a file is missing or damaged.
+    """
     if positional := getattr(options, "positional_model", None):
         if options.model:
-            raise EdgenetError(f"--model: the model is given twice, as {positional} and {options.model}; leave one out")
+            raise EdgenetError(
+                f"the model is given twice, as {positional} and {options.model}; leave one out", parameter="model"
+            )
         options.model = positional
-    given = {"--alpha": options.alpha, "--classes": options.classes, "--fresh-head": options.fresh_head or None}
-    if options.model and options.weights:
-        raise EdgenetError("--model, --weights: expected one of them, found both; leave one out")
-    if not options.weights:
-        for option, value in {**given, "--size": None if options.model else options.size}.items():
-            if value is not None:
-                raise EdgenetError(f"{option}: expected --weights with it, found none; leave {option} out")
+    _check_combination(options)
     crop_of(options)
+    input_of(options)
     for path in (options.model, options.labels, Path(options.weights or ".")):
         if path and str(path) != IMAGENET and not path.exists():
-            raise EdgenetError(f"{path}: expected a file, found nothing; name another")
-    input_of(options)
-    if options.weights == IMAGENET:
-        published.check(options.alpha or 1.0, options.size or 224)
-    if options.weights == IMAGENET and options.classes not in (None, 1000):
-        raise EdgenetError(
-            f"--classes: expected 1000, those of ImageNet's weights, found {options.classes}; leave it out"
-        )
-    if options.weights == IMAGENET and options.fresh_head:
-        raise EdgenetError("--fresh-head: expected weights without the last layer, found ImageNet's; leave it out")
-    # What a file says by itself is asked before TensorFlow is loaded. Where h5py is missing, TensorFlow is, too.
-    if options.weights and options.weights != IMAGENET and find_spec("h5py"):
-        from edgenet.model import weight_file
-
-        wish = weight_file.Wish(options.size, options.alpha, options.classes, options.fresh_head)
-        weight_file.spec(Path(options.weights), wish)
+            raise EdgenetError(f"{path}: no such file or folder; check the path")
+    _check_weights(options)
+    # Packages that read HDF5 are missing where TensorFlow is.
     if options.model and options.model.is_file() and find_spec("h5py"):
         from edgenet.model import container
 
-        container.kind_of(options.model)
+        container.file_kind(options.model)
+    return Source(options, _name(options), not (options.model or options.weights))
+
+
+def _check_combination(options: argparse.Namespace) -> None:
+    if options.model and options.weights:
+        raise EdgenetError("give model= or weights=, not both")
+    if options.weights:
+        return
+    needs_weights = {"alpha": options.alpha, "classes": options.classes, "fresh_head": options.fresh_head or None}
+    if not options.model:
+        needs_weights["size"] = options.size
+    for parameter, value in needs_weights.items():
+        if value is not None:
+            raise EdgenetError("can only be used with weights= as well; leave it out", parameter=parameter)
+
+
+def _check_weights(options: argparse.Namespace) -> None:
+    if options.weights == IMAGENET:
+        published.check(*_alpha_and_size(options))
+        if options.classes not in (None, 1000):
+            raise EdgenetError(
+                f"the ImageNet weights have 1,000 classes, not {options.classes:,}; leave it out", parameter="classes"
+            )
+        if options.fresh_head:
+            raise EdgenetError("the ImageNet weights have a last layer; leave it out", parameter="fresh_head")
+    elif options.weights and find_spec("h5py"):
+        from edgenet.model import weight_file
+
+        weight_file.read_spec(Path(options.weights), _expected_spec(options))
+
+
+def _name(options: argparse.Namespace) -> str:
     if options.model:
-        name = options.model.resolve().stem
-    elif options.weights == IMAGENET:
-        name = ModelSpec(size=options.size or 224, alpha=options.alpha or 1.0, classes=1000).name
-    elif options.weights:
-        name = Path(options.weights).name.split(".")[0]
-    else:
-        name = bundled.SPEC.name
-    return Source(options, name, not (options.model or options.weights))
+        return str(options.model.resolve().stem)
+    if options.weights == IMAGENET:
+        alpha, size = _alpha_and_size(options)
+        return ModelSpec(size=size, alpha=alpha, classes=1000).name
+    return Path(options.weights).name.split(".")[0] if options.weights else bundled.SPEC.name
+
+
+def _alpha_and_size(options: argparse.Namespace) -> tuple[float, int]:
+    return options.alpha or 1.0, options.size or 224
+
+
+def _expected_spec(options: argparse.Namespace) -> "ExpectedSpec":
+    from edgenet.model.weight_file import ExpectedSpec
+
+    return ExpectedSpec(options.size, options.alpha, options.classes, options.fresh_head)

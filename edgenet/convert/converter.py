@@ -1,12 +1,14 @@
-"""From a Keras model to .tflite bytes, all variants out of one trace.
+"""Convert a Keras model to .tflite bytes, all variants from one trace.
 
-`TFLiteConverter.from_keras_model` traces and saves the model again for each variant, which is most of its time. Here
-the model is traced once; its float32 .tflite is what calibration runs on and what is quantized.
+`TFLiteConverter.from_keras_model` traces and saves the model again for each variant, which takes most of its time.
+Here the model is traced once. Calibration runs on the resulting float32 .tflite, and the quantizer works on it.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,146 +19,196 @@ from tensorflow.lite.python.util import modify_model_io_type
 from edgenet.convert import inspection
 from edgenet.errors import EdgenetError, first_line
 from edgenet.images import preprocess
-from edgenet.model.classifier import Classifier
+from edgenet.model.classifier import KerasClassifier
 from edgenet.quantize import dynamic, quantizer
 from edgenet.quantize.quantizer import Steps
+from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import Graph
 
-# Gives the representative dataset, uint8 pictures (height, width, channels), from the beginning at each call.
-Pictures = Callable[[], Iterable[np.ndarray]]
+# Returns the calibration images, uint8 (height, width, channels), from the start at each call.
+RepresentativeDataset = Callable[[], Iterable[np.ndarray]]
+
+_OTHER_VARIANTS = "choose other variants with variants="
 
 
 class Converter:
-    """Converts one classifier, with `batch` fixed.
+    """Converts one classifier, with a fixed batch size.
 
-    It, and each of its methods, raises EdgenetError, naming the variant and the cause, when TensorFlow's converter
-    cannot convert the model.
+    Args:
+        classifier: The Keras model and its preprocessing.
+        batch: The number of images in one inference.
 
-    left: after a conversion by the quantizer, the layers whose rounding it left to the stock converter.
+    Attributes:
+        unquantized_layers: After a conversion with the quantizer, the layers whose rounding it left to TensorFlow's
+            converter.
+
+    Raises:
+        EdgenetError: TensorFlow's converter cannot convert the model. The message names the variant and the cause. Each
+            method raises it, too.
     """
 
-    def __init__(self, classifier: Classifier, batch: int = 1):
+    def __init__(self, classifier: KerasClassifier, batch: int = 1) -> None:
         self._recipe = classifier.recipe
         self._graph = classifier.trace(batch)
         self._batch = batch
-        with _converting("float32"):
+        with _converting(Variant.FLOAT32):
             self._float32 = self._convert()
-        self.left = ()
+        self.unquantized_layers: tuple[str, ...] = ()
 
     def float32(self) -> bytes:
-        """Weights and arithmetic in float32, batch normalization folded into the convolutions."""
-        return _finished(self._float32)
+        """Return the float32 variant: batch normalization is folded into the convolutions."""
+        return _name_inputs_and_outputs(self._float32)
 
     def float16(self) -> bytes:
-        """Weights stored as float16; arithmetic in float32 on CPUs."""
-        with _converting("float16"):
-            return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16]))
+        """Return the float16 variant: float16 weights, which CPUs convert to float32 when the file is loaded."""
+        with _converting(Variant.FLOAT16):
+            data = self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
+            return _name_inputs_and_outputs(data)
 
-    def dynamic(self, calibration: Pictures) -> bytes:
-        """Dynamic range: large weights as int8, chosen by the quantizer; activations quantized as they come."""
-        with _quantizing("dynamic"):
-            chosen = quantizer.weights_only(self._float32, self._batches(calibration), dynamic.rounds)
-            self.left = chosen.left
-            return _finished(dynamic.store(chosen.model, chosen.weights))
+    def dynamic(self, calibration: RepresentativeDataset) -> bytes:
+        """Return the dynamic-range variant: int8 weights of the large layers, chosen by the quantizer.
 
-    def int8(self, calibration: Pictures, interface: str = "uint8", steps: Steps = Steps()) -> bytes:
-        """Full integer: int8 weights, a scale for each output channel, and int8 activations, chosen by the quantizer.
+        LiteRT quantizes the activations of these layers at run time.
 
-        interface: the dtype of input and output, out of `INTERFACES`. The specification is
-        ai.google.dev/edge/litert/models/quantization_spec. Raises EdgenetError when the converter did not take over
-        the integers that were chosen.
+        Args:
+            calibration: The calibration images, on which the weights are chosen.
         """
-        with _quantizing("int8"):
-            chosen = quantizer.full_integer(self._float32, self._batches(calibration), self._recipe.range, steps)
-        self.left = chosen.left
-        with _converting("int8"):
-            data = _integer(chosen.model, interface)
-            inspection.check_weights(data, chosen.weights)
+        with _quantizing(Variant.DYNAMIC):
+            quantized = quantizer.quantize_weights(self._float32, self._batches(calibration), dynamic.is_quantized)
+            self.unquantized_layers = quantized.unquantized_layers
+            return _name_inputs_and_outputs(dynamic.store_weights(quantized.model, quantized.weights))
+
+    def int8(
+        self, calibration: RepresentativeDataset, interface: str = InterfaceType.UINT8, steps: Steps = Steps()
+    ) -> bytes:
+        """Return the full-integer variant: int8 weights, with a scale for each output channel, and int8 activations.
+
+        The quantizer chooses the weights; the format is that of TFLite's 8-bit quantization specification
+        (ai.google.dev/edge/litert/models/quantization_spec).
+
+        Args:
+            calibration: The calibration images.
+            interface: The dtype of input and output, one of InterfaceType.
+            steps: The quantizer's steps.
+
+        Raises:
+            EdgenetError: Also if the file does not contain the integers that the quantizer chose.
+        """
+        with _quantizing(Variant.INT8):
+            quantized = quantizer.quantize_full_integer(
+                self._float32, self._batches(calibration), self._recipe.range, steps
+            )
+        self.unquantized_layers = quantized.unquantized_layers
+        with _converting(Variant.INT8):
+            data = _quantize_full_integer(quantized.model, interface)
+            inspection.check_weights(data, quantized.weights)
             return data
 
     def stock_dynamic(self) -> bytes:
-        """Dynamic range as the converter makes it."""
-        with _converting("dynamic"):
-            return _finished(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
+        """Return the dynamic-range variant as TensorFlow's converter makes it."""
+        with _converting(Variant.DYNAMIC):
+            return _name_inputs_and_outputs(self._convert(optimizations=[tf.lite.Optimize.DEFAULT]))
 
-    def stock_int8(self, calibration: Pictures, interface: str = "uint8") -> bytes:
-        """Full integer as the converter makes it, but for the range of the input, which is that of pixels."""
+    def stock_int8(self, calibration: RepresentativeDataset, interface: str = InterfaceType.UINT8) -> bytes:
+        """Return the full-integer variant as TensorFlow's converter makes it, except for the range of the input.
+
+        The input's range is that of pixels, so that a uint8 input takes raw pixels.
+
+        Args:
+            calibration: The calibration images.
+            interface: The dtype of input and output, one of InterfaceType.
+        """
         batches = self._batches(calibration)
-        with _converting("int8"):
+        with _converting(Variant.INT8):
             calibrated = Calibrator(self._float32).calibrate(lambda: ([batch] for batch in batches()))
             graph = Graph(calibrated)
             low, high = self._recipe.range
             graph.set_ranges({graph.input: low}, {graph.input: high})
-            return _integer(graph.to_bytes(), interface)
+            return _quantize_full_integer(graph.to_bytes(), interface)
 
-    def _batches(self, pictures: Pictures) -> quantizer.Batches:
+    def _batches(self, images: RepresentativeDataset) -> quantizer.Batches:
         return lambda: (
-            preprocess.normalize(_filled(batch, self._batch), self._recipe)
-            for batch in preprocess.batches(pictures(), self._batch)
+            preprocess.normalize(_pad_batch(batch, self._batch), self._recipe)
+            for batch in preprocess.batches(images(), self._batch)
         )
 
-    def _convert(self, optimizations: list | None = None, types: list | None = None) -> bytes:
-        # Without the model itself as second argument: with it, Keras 3 leaves the weights out without a word.
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([self._graph])
+    def _convert(self, optimizations: list[Any] | None = None, types: list[Any] | None = None) -> bytes:
+        # The Keras model is not passed as the second argument: Keras 3 would then silently omit the weights. TensorFlow
+        # warns about that.
+        with _without_warnings():
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([self._graph])
         converter.optimizations = optimizations or []
         converter.target_spec.supported_types = types or []
-        return converter.convert()
+        data: bytes = converter.convert()
+        return data
 
 
 @contextmanager
-def _converting(variant: str) -> Iterator[None]:
-    """Raise EdgenetError, with one line of the cause, for whatever TensorFlow's converter raises."""
+def _without_warnings() -> Iterator[None]:
+    """Hold back the warnings of TensorFlow's logger, which a notebook would show."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
-    except (EdgenetError, OSError):  # OSError: of the images that the block reads
-        raise
-    except Exception as error:  # TensorFlow's converter raises its own and Python's, with hundreds of lines
-        cause = _cause(str(error)) or first_line(error)
-        advice = "replace that layer" if _operators(str(error)) else "leave this variant out: --variants"
-        raise EdgenetError(f"{variant}: TensorFlow's converter cannot convert this model: {cause}; {advice}") from error
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager
-def _quantizing(variant: str) -> Iterator[None]:
-    """Raise EdgenetError, with one line of the cause, for whatever the quantizer and its interpreter raise."""
+def _converting(variant: Variant) -> Iterator[None]:
+    """Turn what TensorFlow's converter raises into an EdgenetError with one line of the cause."""
+    try:
+        yield
+    except (EdgenetError, OSError):  # OSError: from the images that the block reads
+        raise
+    except Exception as error:  # the converter raises its own exceptions and Python's, with hundreds of lines
+        cause = _cause(str(error)) or first_line(error)
+        hint = "replace that layer" if _unsupported_operators(str(error)) else _OTHER_VARIANTS
+        raise EdgenetError(f"{variant}: TensorFlow's converter cannot convert this model: {cause}; {hint}") from error
+
+
+@contextmanager
+def _quantizing(variant: Variant) -> Iterator[None]:
+    """Turn what the quantizer and its interpreter raise into an EdgenetError with one line of the cause."""
     try:
         yield
     except (EdgenetError, OSError):
         raise
-    except Exception as error:  # LiteRT raises RuntimeError for what it cannot run, and a foreign graph may be any
+    except Exception as error:  # LiteRT raises RuntimeError for operators that it cannot run; graphs may be of any form
         raise EdgenetError(
-            f"{variant}: the quantizer cannot work on this model: {first_line(error)}; try --quantizer stock, or leave "
-            "this variant out: --variants"
+            f"{variant}: the quantizer does not support this model: {first_line(error)}; "
+            f'try quantizer="stock", or {_OTHER_VARIANTS}'
         ) from error
 
 
-def _operators(text: str) -> list[str]:
-    """The operators that TensorFlow Lite does not have, as the converter's message names them."""
+def _unsupported_operators(text: str) -> list[str]:
+    """Return the operators that TensorFlow Lite does not have, as the converter's message names them."""
     return sorted(set(re.findall(r"'(tf\.\w+)' op is neither a custom op nor a flex op", text)))
 
 
 def _cause(text: str) -> str:
-    """The cause in a message of the converter, which begins with the places in Python's source that led to it."""
-    operators = _operators(text)
+    """Extract the cause from a message of the converter, which begins with a trace of source locations."""
+    operators = _unsupported_operators(text)
     if operators:
         return f"TensorFlow Lite has no operator {', '.join(operators)}, or not for its data type"
     errors = re.findall(r"error: (?:failed to )?(.+)", text)
     return errors[0].strip() if errors else ""
 
 
-def _integer(calibrated: bytes, interface: str) -> bytes:
-    """The full-integer form of a float32 model whose tensors have ranges."""
-    dtype = tf.as_dtype(interface)
-    return _finished(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
+def _quantize_full_integer(calibrated: bytes, interface: str) -> bytes:
+    """Return the full-integer form of a float32 model whose tensors have ranges."""
+    dtype = tf.as_dtype(str(interface))
+    return _name_inputs_and_outputs(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
 
 
-def _filled(sample: np.ndarray, batch: int) -> np.ndarray:
-    """A last, shorter batch, filled up with its last picture."""
-    return np.concatenate([sample, np.repeat(sample[-1:], batch - len(sample), axis=0)])
+def _pad_batch(images: np.ndarray, batch: int) -> np.ndarray:
+    """Fill up an incomplete batch by repeating its last image."""
+    return np.concatenate([images, np.repeat(images[-1:], batch - len(images), axis=0)])
 
 
-def _finished(data: bytes) -> bytes:
+def _name_inputs_and_outputs(data: bytes) -> bytes:
     model = flatbuffer.read(data)
-    flatbuffer.name_interface(model)
+    flatbuffer.name_inputs_and_outputs(model)
     return flatbuffer.write(model)

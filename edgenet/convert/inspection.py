@@ -1,155 +1,227 @@
-"""Proof that a .tflite file is what its name says, from the file itself."""
+"""Check that a .tflite file is what its name says, from the contents of the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenet.convert.options import DYNAMIC, FLOAT16, FLOAT32, INT8
 from edgenet.errors import EdgenetError
-from edgenet.quantize.activations import Grid
-from edgenet.quantize.dynamic import MINIMUM_WEIGHTS
+from edgenet.quantize.activations import QuantizationParameters
+from edgenet.quantize.dynamic import MIN_WEIGHTS
+from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer
-from edgenet.tflite.graph import CHANNEL_AXIS
-from edgenet.tflite.graph import SMALLEST_SCALE as SMALLEST_NORMAL
+from edgenet.tflite.graph import CHANNEL_AXIS, MIN_SCALE
 
-# What the weights of a model may be stored as.
+# The dtypes in which weights can be stored.
 WEIGHT_DTYPES = ("float32", "float16", "int8")
+# The dtypes of computed tensors and of constants in each float variant; int32 constants are shapes and axes.
+COMPUTED_DTYPES = ("float32", "int32")
+CONSTANT_DTYPES = {
+    Variant.FLOAT32: ("float32", "int32"),
+    Variant.FLOAT16: ("float16", "int32"),
+    Variant.DYNAMIC: ("float32", "int8", "int32"),
+}
 
-# The converter keeps each bias within 2^30 steps; at that limit it has widened the scale of the channel's weights.
-WIDE_BIAS = 2**29
-# It widens the range of weights below about 2e-6 too.
-SMALLEST_SCALE = 2e-8
-
-# The dtypes of what a float model computes, and of what is stored in it; int32 are shapes and axes.
-COMPUTED = ("float32", "int32")
-CONSTANTS = {FLOAT32: ("float32", "int32"), FLOAT16: ("float16", "int32"), DYNAMIC: ("float32", "int8", "int32")}
+# The converter keeps each quantized bias within 2^30, and widens the scale of a channel's weights for that.
+MAX_UNWIDENED_BIAS = 2**29
+# It also widens the scales of channels whose weights are below about 2e-6.
+MAX_WIDENED_SCALE = 2e-8
 
 
-def check(
-    variant: str, data: bytes, *, batch: int, parameters: int, pixels: tuple[float, float], interface: str = "float32"
+def check_variant(
+    variant: str,
+    data: bytes,
+    *,
+    batch: int,
+    parameters: int,
+    input_range: tuple[float, float],
+    interface: str = InterfaceType.FLOAT32,
 ) -> None:
-    """Read a .tflite back and raise EdgenetError unless it is the `variant` that it should be.
+    """Check that a .tflite file is the variant that it should be.
 
-    batch: the fixed batch of input and output. parameters: the number of weights that must be in it. pixels: what black
-    and white become in the input. interface: dtype of input and output of an int8 model.
+    Args:
+        variant: The expected variant, one of Variant.
+        data: The file.
+        batch: The expected fixed batch size of input and output.
+        parameters: The least number of weights that the file must contain.
+        input_range: The values of black and white pixels, from which an int8 file's input parameters are computed.
+        interface: The expected dtype of an int8 file's input and output.
+
+    Raises:
+        EdgenetError: The file differs in any of these, or in the dtype of an operator, constant or scale.
     """
-    model = flatbuffer.read(data)
-    graph = model.subgraphs[0]
+    file = _File(Variant(variant), data)
+    _check_inputs_and_outputs(file, batch, interface if file.variant == Variant.INT8 else "float32")
+    for kind, _ in file.operators:
+        file.require(kind != "CUSTOM", "built-in operators", "a custom one")
+    for tensor in file.graph.tensors:
+        scales = _scales(tensor)
+        usable = np.isfinite(scales) & (scales >= MIN_SCALE)
+        file.require(bool(usable.all()), "positive, normal scales", f"{scales[~usable][:1]} at {_name(tensor)}")
+    weights = _check_weights_present(file, parameters)
+    if file.variant == Variant.INT8:
+        _check_input_parameters(file, QuantizationParameters.from_range(*input_range), interface)
+        _check_integer_operators(file, interface)
+        _check_integer_weights(file, weights)
+    else:
+        _check_float_dtypes(file, weights)
 
-    def require(holds: bool, expected: str, found: str) -> None:
-        if not holds:
+
+def check_weights(data: bytes, chosen: Mapping[str, np.ndarray | None]) -> None:
+    """Check that an int8 file contains exactly the integers that the quantizer chose.
+
+    Channels for which the converter widened the scale are not compared: beside their bias, their weights are
+    negligible or zero.
+
+    Args:
+        data: The int8 .tflite file.
+        chosen: The integers of each layer, -127 to 127, in execution order; None for a layer that was not quantized by
+            the quantizer.
+
+    Raises:
+        EdgenetError: The file has other layers or other integers.
+    """
+    file = _File(Variant.INT8, data)
+    layers = [op for kind, op in file.operators if kind in CHANNEL_AXIS]
+    if len(layers) != len(chosen):
+        raise EdgenetError(f"int8: expected {len(chosen)} layers with weights, got {len(layers)}")
+    for (name, integers), op in zip(chosen.items(), layers, strict=True):
+        if integers is not None:
+            _check_layer_weights(file, name, integers, op)
+
+
+class _File:
+    """The parts of a .tflite file that the checks look at."""
+
+    def __init__(self, variant: Variant, data: bytes) -> None:
+        self.variant = variant
+        self.model = flatbuffer.read(data)
+        self.graph = self.model.subgraphs[0]
+        self.operators = [(flatbuffer.operator_kind(self.model, op), op) for op in self.graph.operators]
+
+    def require(self, condition: bool, expected: str, got: str) -> None:
+        if not condition:
             raise EdgenetError(
-                f"{variant}: expected {expected}, found {found}; the converter made another kind of file"
+                f"{self.variant}: expected {expected}, got {got}; the converter wrote a file of another kind"
             )
 
-    for index in (*graph.inputs, *graph.outputs):
-        tensor = graph.tensors[index]
-        require(
+    def constant(self, tensor: schema.TensorT) -> np.ndarray | None:
+        return flatbuffer.constant(self.model, tensor)
+
+    def weights(self, index: int) -> np.ndarray | None:
+        """Return constant weights, which in a float16 file are the input of a DEQUANTIZE."""
+        for kind, op in self.operators:
+            if index in op.outputs and kind == "DEQUANTIZE":
+                index = op.inputs[0]
+        return self.constant(self.graph.tensors[index])
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """The weights of a layer, and the kind of its operator."""
+
+    kind: str
+    tensor: schema.TensorT
+    values: np.ndarray
+
+
+def _check_inputs_and_outputs(file: _File, batch: int, dtype: str) -> None:
+    for index in (*file.graph.inputs, *file.graph.outputs):
+        tensor = file.graph.tensors[index]
+        file.require(
             tensor.shape[0] == batch and tensor.shapeSignature is None,
             f"a fixed batch of {batch}",
             f"{_name(tensor)} of shape {tensor.shape.tolist()}",
         )
-        wanted = interface if variant == INT8 else "float32"
-        require(_dtype(tensor) == wanted, f"{wanted} input and output", f"{_dtype(tensor)} at {_name(tensor)}")
-    operators = [(flatbuffer.operator(model, op), op) for op in graph.operators]
-    for name, _ in operators:
-        require(name != "CUSTOM", "built-in operators", "a custom one")
-    for tensor in graph.tensors:
-        scales = _scales(tensor)
-        usable = np.isfinite(scales) & (scales >= SMALLEST_NORMAL)
-        require(bool(usable.all()), "positive, normal scales", f"{scales[~usable][:1]} at {_name(tensor)}")
+        file.require(_dtype(tensor) == dtype, f"{dtype} input and output", f"{_dtype(tensor)} at {_name(tensor)}")
 
-    weights = [
-        (name, graph.tensors[op.inputs[1]], _weights(model, graph, op.inputs[1]))
-        for name, op in operators
-        if name in CHANNEL_AXIS
-    ]
-    for name, tensor, values in weights:
-        require(values is not None, f"the weights of each {name} in the file", f"{_name(tensor)} without any")
-    constants = (flatbuffer.constant(model, tensor) for tensor in graph.tensors)
+
+def _check_weights_present(file: _File, parameters: int) -> list[_Weights]:
+    """Check that each layer has its weights and that none are missing. Returns the weights."""
+    weights = []
+    for kind, op in file.operators:
+        if kind in CHANNEL_AXIS:
+            tensor, values = file.graph.tensors[op.inputs[1]], file.weights(op.inputs[1])
+            if values is None:
+                file.require(False, f"the weights of each {kind} in the file", f"{_name(tensor)} without weights")
+            else:
+                weights.append(_Weights(kind, tensor, values))
+    constants = (file.constant(tensor) for tensor in file.graph.tensors)
     count = sum(values.size for values in constants if values is not None and values.dtype.name in WEIGHT_DTYPES)
-    require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
-
-    if variant == INT8:
-        _check_integer(graph, operators, weights, Grid.of(*pixels), interface, require)
-        return
-    for tensor in graph.tensors:
-        kind = "computed tensors" if flatbuffer.constant(model, tensor) is None else "constants"
-        allowed = COMPUTED if kind == "computed tensors" else CONSTANTS[variant]
-        require(_dtype(tensor) in allowed, f"{' or '.join(allowed)} {kind}", f"{_dtype(tensor)} at {_name(tensor)}")
-    if variant == DYNAMIC:
-        for name, tensor, values in weights:
-            large = values.size >= MINIMUM_WEIGHTS and name != "DEPTHWISE_CONV_2D"
-            require(not large or _dtype(tensor) == "int8", "int8 weights", f"{_dtype(tensor)} at {_name(tensor)}")
+    file.require(count >= parameters, f"at least {parameters:,} weights", f"{count:,}")
+    return weights
 
 
-def check_weights(data: bytes, chosen: dict[str, np.ndarray | None]) -> None:
-    """Read the integers of each layer back, and raise EdgenetError unless they are those that were chosen.
-
-    chosen: the weights, -127 to 127, of each layer in order; None for one that was not chosen for. Channels to which
-    the converter gave a wider scale are not compared: their weights are nothing beside their bias, or nothing at all.
-    """
-    model = flatbuffer.read(data)
-    graph = model.subgraphs[0]
-    layers = [op for op in graph.operators if flatbuffer.operator(model, op) in CHANNEL_AXIS]
-    if len(layers) != len(chosen):
-        raise EdgenetError(f"int8: expected {len(chosen)} layers with weights, found {len(layers)}")
-    for (name, integers), op in zip(chosen.items(), layers, strict=True):
-        if integers is None:
-            continue
-        weights, bias = (graph.tensors[index] for index in op.inputs[1:3])
-        axis = weights.quantization.quantizedDimension
-        found = np.moveaxis(flatbuffer.constant(model, weights), axis, 0)
-        if found.shape != np.moveaxis(integers, axis, 0).shape:
-            raise EdgenetError(f"int8: expected weights of shape {integers.shape} for {name}, found {found.shape}")
-        different = (found != np.moveaxis(integers, axis, 0)).reshape(len(found), -1).any(axis=1)
-        wide_bias = np.abs(flatbuffer.constant(model, bias).astype(np.int64)) > WIDE_BIAS
-        wrong = different & ~wide_bias & (np.asarray(weights.quantization.scale) > SMALLEST_SCALE)
-        if wrong.any():
-            raise EdgenetError(f"int8: expected the weights chosen for {name}, found others in {wrong.sum()} channels")
+def _check_float_dtypes(file: _File, weights: list[_Weights]) -> None:
+    for tensor in file.graph.tensors:
+        computed = file.constant(tensor) is None
+        allowed = COMPUTED_DTYPES if computed else CONSTANT_DTYPES[file.variant]
+        expected = f"{' or '.join(allowed)} {'computed tensors' if computed else 'constants'}"
+        file.require(_dtype(tensor) in allowed, expected, f"{_dtype(tensor)} at {_name(tensor)}")
+    if file.variant == Variant.DYNAMIC:
+        for layer in weights:
+            float32 = layer.values.size < MIN_WEIGHTS or layer.kind == "DEPTHWISE_CONV_2D"
+            dtype = _dtype(layer.tensor)
+            file.require(float32 or dtype == "int8", "int8 weights", f"{dtype} at {_name(layer.tensor)}")
 
 
-def _check_integer(graph, operators, weights, pixels, interface, require) -> None:
-    """Every operator integer, weights per channel and symmetric, scale and zero point of the input those of pixels."""
-    border = {"QUANTIZE", "DEQUANTIZE"} if interface == "float32" else set()
-    quantized = graph.inputs[0] if interface != "float32" else graph.operators[0].outputs[0]
-    grid = graph.tensors[quantized].quantization
-    require(grid is not None and grid.scale is not None, "a quantized input", "float32")
-    zero_point = pixels.zero_point - (0 if interface == "uint8" else 128)
-    require(
-        bool(np.isclose(grid.scale[0], pixels.scale, rtol=1e-5)) and grid.zeroPoint[0] == zero_point,
+def _check_input_parameters(file: _File, pixels: QuantizationParameters, interface: str) -> None:
+    """Check that the scale and zero point of the quantized input are those of pixels."""
+    # A float32 interface begins with a QUANTIZE.
+    float_input = interface == InterfaceType.FLOAT32
+    index = file.graph.operators[0].outputs[0] if float_input else file.graph.inputs[0]
+    parameters = file.graph.tensors[index].quantization
+    file.require(parameters is not None and parameters.scale is not None, "a quantized input", "float32")
+    zero_point = pixels.zero_point - (0 if interface == InterfaceType.UINT8 else 128)
+    file.require(
+        bool(np.isclose(parameters.scale[0], pixels.scale, rtol=1e-5)) and parameters.zeroPoint[0] == zero_point,
         f"an input of scale {pixels.scale:.6f} and zero point {zero_point}",
-        f"{grid.scale[0]:.6f} and {grid.zeroPoint[0]}",
+        f"{parameters.scale[0]:.6f} and {parameters.zeroPoint[0]}",
     )
-    for name, op in operators:
-        if name not in border:
+
+
+def _check_integer_operators(file: _File, interface: str) -> None:
+    """Check that every operator computes with integers, except for the conversions of a float interface."""
+    conversions = {"QUANTIZE", "DEQUANTIZE"} if interface == InterfaceType.FLOAT32 else set()
+    for kind, op in file.operators:
+        if kind not in conversions:
             for index in (*op.inputs, *op.outputs):
-                tensor = graph.tensors[index]
-                require(
-                    index < 0 or _dtype(tensor) in ("int8", "uint8", "int32"),
-                    f"{name} on integers",
-                    f"{_dtype(tensor)} at {_name(tensor)}",
-                )
-    for name, tensor, values in weights:
-        scales, zero_points = tensor.quantization.scale, tensor.quantization.zeroPoint
-        channels = values.shape[CHANNEL_AXIS[name]]
-        require(
-            len(scales) == channels, f"a scale for each of {channels} channels", f"{len(scales)} at {_name(tensor)}"
-        )
-        require(not np.any(zero_points), "weights with zero point 0", f"others at {_name(tensor)}")
-        require(bool(values.min() >= -127), "weights from -127 to 127", f"-128 at {_name(tensor)}")
+                tensor = file.graph.tensors[index]
+                integer = index < 0 or _dtype(tensor) in ("int8", "uint8", "int32")
+                file.require(integer, f"{kind} on integers", f"{_dtype(tensor)} at {_name(tensor)}")
 
 
-def _weights(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> np.ndarray | None:
-    """Constant weights, looked for behind a DEQUANTIZE, where a float16 model has them."""
-    for op in graph.operators:
-        if index in op.outputs and flatbuffer.operator(model, op) == "DEQUANTIZE":
-            index = op.inputs[0]
-    return flatbuffer.constant(model, graph.tensors[index])
+def _check_integer_weights(file: _File, weights: list[_Weights]) -> None:
+    """Check that weights are symmetric, with a scale for each output channel."""
+    for layer in weights:
+        quantization, name = layer.tensor.quantization, _name(layer.tensor)
+        channels = layer.values.shape[CHANNEL_AXIS[layer.kind]]
+        scales = len(quantization.scale)
+        file.require(scales == channels, f"a scale for each of {channels} channels", f"{scales} at {name}")
+        file.require(not np.any(quantization.zeroPoint), "weights with zero point 0", f"others at {name}")
+        file.require(bool(layer.values.min() >= -127), "weights from -127 to 127", f"-128 at {name}")
+
+
+def _check_layer_weights(file: _File, name: str, integers: np.ndarray, op: schema.OperatorT) -> None:
+    weights, bias = (file.graph.tensors[index] for index in op.inputs[1:3])
+    values, biases = file.constant(weights), file.constant(bias)
+    if values is None or biases is None:
+        raise EdgenetError(f"int8: expected constant weights and a bias for {name}, got computed tensors")
+    axis = weights.quantization.quantizedDimension
+    stored, expected = np.moveaxis(values, axis, 0), np.moveaxis(integers, axis, 0)
+    if stored.shape != expected.shape:
+        raise EdgenetError(f"int8: expected weights of shape {integers.shape} for {name}, got {values.shape}")
+    different = (stored != expected).reshape(len(stored), -1).any(axis=1)
+    widened = np.abs(biases.astype(np.int64)) > MAX_UNWIDENED_BIAS
+    wrong = different & ~widened & (np.asarray(weights.quantization.scale) > MAX_WIDENED_SCALE)
+    if wrong.any():
+        raise EdgenetError(f"int8: expected the weights chosen for {name}, got others in {wrong.sum()} channels")
 
 
 def _scales(tensor: schema.TensorT) -> np.ndarray:
-    found = tensor.quantization and tensor.quantization.scale
-    return np.asarray([] if found is None else found, np.float32)
+    scales = tensor.quantization.scale if tensor.quantization else None
+    return np.asarray([] if scales is None else scales, np.float32)
 
 
 def _dtype(tensor: schema.TensorT) -> str:
@@ -158,4 +230,5 @@ def _dtype(tensor: schema.TensorT) -> str:
 
 
 def _name(tensor: schema.TensorT) -> str:
-    return tensor.name.decode()
+    name: str = tensor.name.decode()
+    return name

@@ -1,40 +1,59 @@
-"""What can be asked of an export, known without TensorFlow, so that a wrong wish is answered at once."""
+"""The options of an export. This module does not import TensorFlow, so that wrong values are reported at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from edgenet.errors import EdgenetError
+from edgenet.records.enums import InterfaceType, Quantizer, TextEnum, Variant
 
-FLOAT32, FLOAT16, DYNAMIC, INT8 = VARIANTS = ("float32", "float16", "dynamic", "int8")
-# What the input and output of a full-integer model may be; mobile libraries load uint8 and float32.
-INTERFACES = ("uint8", "int8", "float32")
-# Who chooses the 8-bit weights: `edgenet.quantize.quantizer`, or the converter alone.
-QUANTIZERS = ("edgenet", "stock")
+MAX_BATCH = 1024
+
+_Enum = TypeVar("_Enum", bound=TextEnum)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Options:
-    """What to export. interface: dtype of the int8 variant's input and output. batch: pictures in one inference.
-    apps: whether to ask the Task Library what it finds.
+    """What to export.
 
-    Raises EdgenetError when a value is out of its range.
+    Args:
+        variants: The variants to write. Enum members or their values.
+        interface: The dtype of the int8 variant's input and output.
+        batch: The number of images in one inference, 1 to 1024.
+        quantizer: Who chooses the 8-bit weights.
+
+    Raises:
+        EdgenetError: A value is not allowed.
     """
 
-    variants: tuple[str, ...] = VARIANTS
-    interface: str = "uint8"
-    batch: int = 1
-    quantizer: str = "edgenet"
-    apps: bool = True
+    variants: tuple[Variant, ...]
+    interface: InterfaceType
+    batch: int
+    quantizer: Quantizer
 
-    def __post_init__(self):
-        names = ", ".join(VARIANTS)
-        if not self.variants:
-            raise EdgenetError(f"--variants: expected at least one name out of {names}, found none")
-        for variant in self.variants:
-            if variant not in VARIANTS:
-                raise EdgenetError(f"--variants: expected names out of {names}, found {variant!r}")
-        if self.interface not in INTERFACES:
-            raise EdgenetError(f"--io: expected one of {', '.join(INTERFACES)}, found {self.interface!r}")
-        if self.quantizer not in QUANTIZERS:
-            raise EdgenetError(f"--quantizer: expected one of {', '.join(QUANTIZERS)}, found {self.quantizer!r}")
-        if not 1 <= self.batch <= 1024:
-            raise EdgenetError(f"--batch: expected a number from 1 to 1024, found {self.batch}")
+    def __init__(
+        self,
+        variants: Sequence[str] = tuple(Variant),
+        interface: str = InterfaceType.UINT8,
+        batch: int = 1,
+        quantizer: str = Quantizer.EDGENET,
+    ) -> None:
+        if not variants:
+            raise EdgenetError(f"expected at least one of {', '.join(Variant)}", parameter="variants")
+        if not 1 <= batch <= MAX_BATCH:
+            raise EdgenetError(f"expected a number from 1 to {MAX_BATCH}, got {batch}", parameter="batch")
+        values = {
+            "variants": tuple(_member(Variant, variant, "variants") for variant in variants),
+            "interface": _member(InterfaceType, interface, "io"),
+            "batch": batch,
+            "quantizer": _member(Quantizer, quantizer, "quantizer"),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)  # the instance is frozen
+
+
+def _member(enum: type[_Enum], value: str, parameter: str) -> _Enum:
+    try:
+        return enum(value)
+    except ValueError:
+        raise EdgenetError(f"expected one of {', '.join(enum)}, got {str(value)!r}", parameter=parameter) from None

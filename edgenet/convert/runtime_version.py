@@ -4,9 +4,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.tflite import flatbuffer
 
-# The first TensorFlow Lite with version 1, 2, 3... of an operator, as tflite/converter/tools/versioning/
-# runtime_version.cc of google-ai-edge/LiteRT has it; a third number of 0 is left out. Those that classifiers have.
-_FIRST = {
+# The first TensorFlow Lite with version 1, 2, 3... of each operator that classifiers use, without a third number of 0.
+# Source: tflite/converter/tools/versioning/runtime_version.cc of google-ai-edge/LiteRT.
+_FIRST_VERSIONS = {
     "ADD": "1.5 1.14 2.4 2.6 2.13 2.23",
     "AVERAGE_POOL_2D": "1.5 1.14 2.3",
     "BATCH_MATMUL": "2.3 2.3 2.4 2.5",
@@ -72,21 +72,30 @@ _FIRST = {
 }
 
 
-def minimum(model: schema.ModelT, written: list[str]) -> str:
-    """The version, for instance 1.14.0: the highest that an operator needs, and not below what was written already.
+def minimum(model: schema.ModelT, known_versions: list[str]) -> str:
+    """Return the first TensorFlow Lite version that can run a model.
 
-    Operators, or versions of them, that are not known here count by what was written, since the converter knows all of
-    its own. Empty when nothing is known.
+    For operators, or versions of them, that are not listed here, the versions that the converter wrote apply, since it
+    knows all of its own operators.
+
+    Args:
+        model: The model.
+        known_versions: The versions that the file already states; may be empty, or contain empty strings.
+
+    Returns:
+        The version, such as 1.14.0: the highest that an operator needs, and at least the known versions. Empty if there
+        is none.
     """
-    needed = [_numbers(text) for text in written if text]
+    needed = [_numbers(text) for text in known_versions if text]
     for graph in model.subgraphs:
         for op in graph.operators:
-            known = _FIRST.get(flatbuffer.operator(model, op), "").split()
+            first_versions = _FIRST_VERSIONS.get(flatbuffer.operator_kind(model, op), "").split()
             version = model.operatorCodes[op.opcodeIndex].version
-            needed += [_numbers(text) for text in known[version - 1 : version]]
+            needed += [_numbers(text) for text in first_versions[version - 1 : version]]
     return ".".join(map(str, max(needed, default=())))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
+    """Return a version as numbers, three of them: "1.14" is (1, 14, 0)."""
     numbers = tuple(map(int, text.split(".")))
     return numbers + (0,) * (3 - len(numbers))

@@ -1,57 +1,73 @@
-"""What each step of the quantizer brings, on a user's own model and pictures."""
+"""What each step of the quantizer contributes, on a user's own model and images."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from edgenet.benchmarking import benchmark
+from edgenet.benchmarking.drift import measure_drift
 from edgenet.bundle.bundle import Bundle
 from edgenet.convert.converter import Converter
-from edgenet.images import preprocess
+from edgenet.images import listing, preprocess
 from edgenet.model import keras_model
 from edgenet.progress import Progress
 from edgenet.quantize.quantizer import Steps
-from edgenet.records import Drift, Variant
+from edgenet.records import Drift, VariantFile
+from edgenet.records.enums import Variant
 
 STOCK = "stock converter"
 STEPS = {
-    "bias correction": Steps(bias=True, compensation=False, logits=False),
-    "+ compensated rounding": Steps(bias=True, compensation=True, logits=False),
+    "bias correction": Steps(bias_correction=True, gptq=False, narrow_logits=False),
+    "+ GPTQ": Steps(bias_correction=True, gptq=True, narrow_logits=False),
     "+ finer logits (the default)": Steps(),
 }
 
 
 @dataclass(frozen=True)
-class Row:
-    """One way to make int8, how far it drifts, and the seconds that the conversion took."""
+class AblationRow:
+    """An int8 conversion with some of the steps.
+
+    Attributes:
+        name: The steps.
+        drift: The drift of the file.
+        seconds: How long the conversion took.
+    """
 
     name: str
     drift: Drift
     seconds: float
 
 
-def ablate(bundle: Bundle, calibration: Path, progress: Progress) -> Iterator[Row]:
-    """Convert the bundle's Keras model to int8 in each way, and measure the drift on its evaluation pictures.
+def ablate(bundle: Bundle, calibration: Path, progress: Progress) -> Iterator[AblationRow]:
+    """Convert the bundle's Keras model to int8 with more and more steps, and measure the drift.
 
-    Raises EdgenetError when there are no calibration pictures, or no Keras model in the bundle.
+    Args:
+        bundle: The bundle; its evaluation images are used.
+        calibration: The folder of calibration images.
+        progress: Gets the steps.
+
+    Yields:
+        A row for TensorFlow's converter, then one for each of STEPS.
+
+    Raises:
+        EdgenetError: There are no calibration images, or the bundle has no Keras model.
     """
-    pictures = partial(preprocess.load_all, preprocess.find(calibration).paths, bundle.manifest.preprocessing)
+    paths = listing.find_images(calibration).paths
+    dataset = partial(preprocess.load_all, paths, bundle.manifest.preprocessing)
     model = keras_model.reload(bundle.file(bundle.manifest.model), bundle.manifest.preprocessing)
     converter = Converter(model, bundle.manifest.batch)
-    ways = {
-        STOCK: converter.stock_int8,
-        **{name: partial(converter.int8, steps=steps) for name, steps in STEPS.items()},
-    }
+    conversions: dict[str, Callable[[], bytes]] = {STOCK: lambda: converter.stock_int8(dataset)}
+    for name, steps in STEPS.items():
+        conversions[name] = partial(converter.int8, dataset, steps=steps)
     with TemporaryDirectory() as folder:
-        for name, convert in ways.items():
-            progress.step(name.lstrip("+ "))
+        for name, convert in conversions.items():
+            progress.step(name.removeprefix("+ "))
             start = time.perf_counter()
-            data = convert(pictures)
+            data = convert()
             seconds = time.perf_counter() - start
             path = Path(folder) / "int8.tflite"
             path.write_bytes(data)
-            variant = Variant("int8", str(path), "uint8", "uint8", None)
-            yield Row(name, benchmark.measure_drift(bundle, [variant], progress)["int8"], seconds)
+            variant = VariantFile(Variant.INT8, str(path), "uint8", "uint8", None)
+            yield AblationRow(name, measure_drift(bundle, [variant], progress)[Variant.INT8], seconds)

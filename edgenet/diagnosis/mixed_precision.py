@@ -1,259 +1,219 @@
-"""An int8 file beside the float32 file that it was made of: which operator is which, and files mixed of both."""
+"""Make files of mixed precision from an int8 file and its float32 file: one layer, or several, in other arithmetic."""
 
 import copy
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgenet.diagnosis.pairing import Pair
 from edgenet.tflite.graph import Graph
 
-# The steps of an int16 tensor in one of the int8 tensor whose values it takes over: 255 of these stay below 2^15.
-FINER = 128
+# An int16 tensor's scale is this fraction of that of the int8 tensor that it replaces: 255 * 128 is below 2^15.
+INT16_SCALE_DIVISOR = 128
 
-_CHANGES = {"QUANTIZE": schema.BuiltinOperator.QUANTIZE, "DEQUANTIZE": schema.BuiltinOperator.DEQUANTIZE}
 _OPTIONS = {
     "QUANTIZE": (schema.BuiltinOptions.QuantizeOptions, schema.QuantizeOptionsT),
     "DEQUANTIZE": (schema.BuiltinOptions.DequantizeOptions, schema.DequantizeOptionsT),
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """An operator of the float32 file, and what became of it in the int8 file, where it is number `place`.
+def in_float32(int8: bytes, position: int, float32: Graph, op: schema.OperatorT) -> bytes:
+    """Replace one operator of an int8 file by that of the float32 file, with its float weights and bias.
 
-    takes, gives: the numbers of the tensors that they get from other operators, and of their output, in both files.
+    Its inputs are dequantized before it, and its output is quantized after it, with unchanged scales and zero points.
+
+    Args:
+        int8: The int8 file.
+        position: The index of its operator.
+        float32: The float32 file.
+        op: The counterpart in the float32 file.
+
+    Returns:
+        The .tflite file.
     """
-
-    floating: schema.OperatorT
-    integer: schema.OperatorT
-    place: int
-    takes: tuple[list[int], list[int]]
-    gives: tuple[int, int]
-
-
-def pairs(floating: Graph, integer: Graph) -> list[Pair]:
-    """The operators that both files have and whose output is int8 in one of them, in the order of that one.
-
-    They have the same kind and shape of output, and the same name; where the converter chose another name, as it does
-    at the ends, the same place among those of their kind and shape.
-    """
-    left = {id(op): op for op in floating.operators if floating.kind(op) not in _CHANGES}
-    right = {id(op): op for op in integer.operators if integer.kind(op) not in _CHANGES and is_int8(integer, op)}
-    found = {}
-    for described in (_with_name, _without_name):
-        ours, theirs = _grouped(floating, left.values(), described), _grouped(integer, right.values(), described)
-        for key in ours.keys() & theirs.keys():
-            if len(ours[key]) == len(theirs[key]):
-                for op, became in zip(ours[key], theirs[key], strict=True):
-                    found[id(became)] = left.pop(id(op))
-                    del right[id(became)]
-    return [
-        Pair(
-            found[id(op)],
-            op,
-            place,
-            (floating.takes(found[id(op)]), integer.takes(op)),
-            (int(found[id(op)].outputs[0]), int(op.outputs[0])),
-        )
-        for place, op in enumerate(integer.operators)
-        if id(op) in found
-    ]
-
-
-def is_int8(graph: Graph, op: schema.OperatorT) -> bool:
-    """Whether the output of `op` is int8 with a single scale, as activations are."""
-    tensor = graph.tensor(int(op.outputs[0]))
-    grid = tensor.quantization
-    return (
-        tensor.type == schema.TensorType.INT8 and grid is not None and grid.scale is not None and len(grid.scale) == 1
-    )
-
-
-def _without_name(graph: Graph, op: schema.OperatorT) -> tuple:
-    shape = tuple(int(side) for side in graph.tensor(int(op.outputs[0])).shape)
-    return graph.kind(op), shape, len(graph.takes(op))
-
-
-def _with_name(graph: Graph, op: schema.OperatorT) -> tuple:
-    return (graph.full_name(op), *_without_name(graph, op))
-
-
-def _grouped(graph: Graph, operators, described: Callable) -> dict[tuple, list]:
-    groups = defaultdict(list)
-    for op in operators:
-        groups[described(graph, op)].append(op)
-    return groups
-
-
-def in_float32(integer: bytes, place: int, floating: Graph, op: schema.OperatorT) -> bytes:
-    """An int8 file in which operator `place` is `op` of the float32 file, with its float weights and bias.
-
-    Its inputs are dequantized in front of it and its output is quantized behind it, on the grids that they have.
-    """
-    graph = Graph(integer)
-    _put_float32(graph, place, floating, op)
+    graph = Graph(int8)
+    _put_float32(graph, position, float32, op)
     return graph.to_bytes()
 
 
-def in_float32_until(integer: bytes, paired: list[Pair], floating: Graph) -> bytes:
-    """An int8 file in which these operators, the first ones of the file, are those of the float32 file.
+def in_float32_until(int8: bytes, pairs: list[Pair], float32: Graph) -> bytes:
+    """Replace the first operators of an int8 file by those of the float32 file, without rounding between them.
 
-    What one gives another of them is not rounded.
+    Args:
+        int8: The int8 file.
+        pairs: Its first operators, with their counterparts.
+        float32: The float32 file.
+
+    Returns:
+        The .tflite file.
     """
-    graph = Graph(integer)
-    for pair in reversed(paired):
-        _put_float32(graph, pair.place, floating, pair.floating)
+    graph = Graph(int8)
+    for pair in reversed(pairs):
+        _put_float32(graph, pair.position, float32, pair.float_op)
     operators = graph.model.subgraphs[0].operators
-    given = {int(op.outputs[0]): op for op in operators if graph.kind(op) == "QUANTIZE"}
+    quantizers = {int(op.outputs[0]): op for op in operators if graph.kind(op) == "QUANTIZE"}
     for op in [op for op in operators if graph.kind(op) == "DEQUANTIZE"]:
-        rounding = given.get(int(op.inputs[0]))
-        if rounding and graph.tensor(int(rounding.inputs[0])).type == schema.TensorType.FLOAT32:
+        quantizer = quantizers.get(int(op.inputs[0]))
+        if quantizer and graph.tensor(int(quantizer.inputs[0])).type == schema.TensorType.FLOAT32:
             for other in operators:
-                other.inputs = [int(rounding.inputs[0] if n == op.outputs[0] else n) for n in other.inputs]
+                other.inputs = [int(quantizer.inputs[0] if n == op.outputs[0] else n) for n in other.inputs]
             operators.remove(op)
-    needed = {int(number) for op in operators for number in op.inputs} | {graph.output}
+    needed = {int(index) for op in operators for index in op.inputs} | {graph.output}
     operators[:] = [op for op in operators if needed.intersection(map(int, op.outputs))]
     return graph.to_bytes()
 
 
-def _put_float32(graph: Graph, place: int, floating: Graph, op: schema.OperatorT) -> None:
-    """Put `op` of a float32 file in the place of an int8 operator, between a DEQUANTIZE and a QUANTIZE."""
+def _put_float32(graph: Graph, position: int, float32: Graph, op: schema.OperatorT) -> None:
+    """Put an operator of a float32 file in place of an int8 operator, between DEQUANTIZE and QUANTIZE operators."""
     operators = graph.model.subgraphs[0].operators
-    old = operators[place]
-    computed, spare = iter(graph.takes(old)), _own_constants(graph, old)
+    old = operators[position]
+    computed, unused = iter(graph.computed_inputs(old)), _exclusive_constants(graph, old)
     new, before = copy.copy(op), []
-    new.opcodeIndex = _code(graph, floating.model.operatorCodes[op.opcodeIndex])
+    new.opcodeIndex = _operator_code(graph, float32.model.operatorCodes[op.opcodeIndex])
     new.inputs = []
-    for number in map(int, op.inputs):
-        values = floating.constant(number) if number >= 0 else None
-        if number < 0:
-            new.inputs.append(number)
+    for index in map(int, op.inputs):
+        values = float32.constant(index) if index >= 0 else None
+        if index < 0:
+            new.inputs.append(index)
         elif values is not None:
-            tensor = copy.copy(floating.tensor(number))
+            tensor = copy.copy(float32.tensor(index))
             tensor.buffer = graph.add_buffer(values)
-            new.inputs.append(_add(graph, tensor, spare))
+            new.inputs.append(_add_tensor(graph, tensor, unused))
         else:
-            taken = next(computed)
-            new.inputs.append(_add(graph, _other(graph, taken, schema.TensorType.FLOAT32)))
-            before.append(_change(graph, "DEQUANTIZE", taken, new.inputs[-1]))
-    new.outputs = [_add(graph, _other(graph, int(old.outputs[0]), schema.TensorType.FLOAT32))]
-    after = _change(graph, "QUANTIZE", new.outputs[0], int(old.outputs[0]))
-    operators[place : place + 1] = [*before, new, after]
+            source = next(computed)
+            new.inputs.append(_add_tensor(graph, _like(graph, source, schema.TensorType.FLOAT32)))
+            before.append(_conversion(graph, "DEQUANTIZE", source, new.inputs[-1]))
+    new.outputs = [_add_tensor(graph, _like(graph, int(old.outputs[0]), schema.TensorType.FLOAT32))]
+    after = _conversion(graph, "QUANTIZE", new.outputs[0], int(old.outputs[0]))
+    operators[position : position + 1] = [*before, new, after]
 
 
-def in_int16(integer: bytes, place: int) -> bytes:
-    """An int8 file in which operator `place`, one with weights, has int16 input and output.
+def in_int16(int8: bytes, position: int) -> bytes:
+    """Give one layer of an int8 file int16 input and output, with unchanged weights.
 
-    Its weights stay as they are. The int16 grids have zero point 0 and FINER steps in a step of the int8 ones, so they
-    hold each int8 value exactly; the bias, int64, is FINER times the int32 one, exactly too. This is TFLite's 16x8
+    The int16 tensors have zero point 0 and 1 / INT16_SCALE_DIVISOR of the int8 scales, so they represent each int8
+    value exactly. So does the int64 bias, which is INT16_SCALE_DIVISOR times the int32 bias. This is TFLite's 16x8
     quantization (ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant_16x8).
+
+    Args:
+        int8: The int8 file.
+        position: The index of an operator with weights.
+
+    Returns:
+        The .tflite file.
     """
-    graph = Graph(integer)
-    old = graph.operators[place]
-    new, (taken,), given = copy.copy(old), graph.takes(old), int(old.outputs[0])
-    new.inputs = [int(number) for number in old.inputs]
-    new.inputs[0] = _add(graph, _other(graph, taken, schema.TensorType.INT16))
-    new.outputs = [_add(graph, _other(graph, given, schema.TensorType.INT16))]
+    graph = Graph(int8)
+    old = graph.operators[position]
+    new, (source,), target = copy.copy(old), graph.computed_inputs(old), int(old.outputs[0])
+    new.inputs = [int(index) for index in old.inputs]
+    new.inputs[0] = _add_tensor(graph, _like(graph, source, schema.TensorType.INT16))
+    new.outputs = [_add_tensor(graph, _like(graph, target, schema.TensorType.INT16))]
     if hasattr(new.builtinOptions, "quantizedBiasType"):
         new.builtinOptions = copy.copy(new.builtinOptions)
         new.builtinOptions.quantizedBiasType = schema.TensorType.INT64
-    if len(old.inputs) > 2 and old.inputs[2] >= 0:
-        number = int(old.inputs[2])
-        bias = copy.copy(graph.tensor(number))
+    values = graph.constant(int(old.inputs[2])) if len(old.inputs) > 2 else None
+    if values is not None:
+        index = int(old.inputs[2])
+        bias = copy.copy(graph.tensor(index))
         bias.type = schema.TensorType.INT64
-        bias.buffer = graph.add_buffer(graph.constant(number).astype(np.int64) * FINER)
+        bias.buffer = graph.add_buffer(values.astype(np.int64) * INT16_SCALE_DIVISOR)
         bias.quantization = copy.copy(bias.quantization)
-        bias.quantization.scale = np.asarray(bias.quantization.scale) / np.float32(FINER)
-        new.inputs[2] = _add(graph, bias, [number] if len(graph.consumers(number)) == 1 else [])
-    before = _change(graph, "QUANTIZE", taken, new.inputs[0])
-    return _replaced(graph, place, [before, new, _change(graph, "QUANTIZE", new.outputs[0], given)])
+        bias.quantization.scale = np.asarray(bias.quantization.scale) / np.float32(INT16_SCALE_DIVISOR)
+        new.inputs[2] = _add_tensor(graph, bias, [index] if len(graph.consumers(index)) == 1 else [])
+    before = _conversion(graph, "QUANTIZE", source, new.inputs[0])
+    return _replace(graph, position, [before, new, _conversion(graph, "QUANTIZE", new.outputs[0], target)])
 
 
-def in_int8(floating: bytes, place: int, pair: Pair, integer: Graph, bias: np.ndarray | None) -> bytes:
-    """A float32 file in which operator `place` has the weights that it has in the int8 file, dequantized, and an output
-    that is rounded to the grid there. bias: float (channels,), or None for its own."""
-    graph = Graph(floating)
-    op = graph.operators[place]
-    layer, given = graph.layer(op), int(op.outputs[0])
+def in_int8(float32: bytes, position: int, pair: Pair, int8: Graph, bias: np.ndarray | None) -> bytes:
+    """Quantize one operator of a float32 file: its weights and its output are rounded as in the int8 file.
+
+    Args:
+        float32: The float32 file.
+        position: The index of its operator.
+        pair: This operator and its counterpart.
+        int8: The int8 file.
+        bias: The operator's bias, (channels,); None for its own.
+
+    Returns:
+        The .tflite file, with float32 tensors and a QUANTIZE and a DEQUANTIZE after the operator.
+    """
+    graph = Graph(float32)
+    op = graph.operators[position]
+    layer, target = graph.layer(op), int(op.outputs[0])
     if layer:
-        weights = int(pair.integer.inputs[1])
-        scales = np.asarray(integer.tensor(weights).quantization.scale, np.float64)
-        values = integer.constant(weights) * layer.by_channel(np.broadcast_to(scales, layer.bias.shape))
-        graph.replace(op, values, layer.bias if bias is None else bias)
-    number = pair.gives[1]
-    rounded = copy.copy(integer.tensor(number))
+        index = int(pair.int8_op.inputs[1])
+        scales = np.asarray(int8.tensor(index).quantization.scale, np.float64)
+        weights = int8.constant(index) * layer.by_channel(np.broadcast_to(scales, layer.bias.shape))
+        graph.set_weights(op, weights, layer.bias if bias is None else bias)
+    rounded = copy.copy(int8.tensor(pair.outputs[1]))
     rounded.buffer = 0
-    before = _add(graph, _other(graph, given, schema.TensorType.FLOAT32))
-    between = _add(graph, rounded)
+    before = _add_tensor(graph, _like(graph, target, schema.TensorType.FLOAT32))
+    between = _add_tensor(graph, rounded)
     op.outputs = [before]
-    behind = [_change(graph, "QUANTIZE", before, between), _change(graph, "DEQUANTIZE", between, given)]
-    return _replaced(graph, place, [op, *behind])
+    after = [_conversion(graph, "QUANTIZE", before, between), _conversion(graph, "DEQUANTIZE", between, target)]
+    return _replace(graph, position, [op, *after])
 
 
-def showing(data: bytes, numbers: Iterable[int]) -> bytes:
-    """A file that gives these tensors, too, as outputs: behind its own ones, but for its input."""
+def with_extra_outputs(data: bytes, indices: Iterable[int]) -> bytes:
+    """Add tensors, by index, to the outputs of a file, after its own outputs. Its inputs are not added."""
     graph = Graph(data)
     subgraph = graph.model.subgraphs[0]
-    there = [*map(int, subgraph.outputs), *map(int, subgraph.inputs)]
-    subgraph.outputs = [*map(int, subgraph.outputs), *(number for number in numbers if number not in there)]
+    existing = [*map(int, subgraph.outputs), *map(int, subgraph.inputs)]
+    subgraph.outputs = [*map(int, subgraph.outputs), *(index for index in indices if index not in existing)]
     return graph.to_bytes()
 
 
-def _other(graph: Graph, number: int, dtype: int) -> schema.TensorT:
-    """A computed tensor like an int8 one, but float32, or int16 with FINER steps."""
-    tensor = copy.copy(graph.tensor(number))
+def _like(graph: Graph, index: int, dtype: int) -> schema.TensorT:
+    """Return a computed tensor like an int8 one, but float32, or int16 with 1 / INT16_SCALE_DIVISOR of its scale."""
+    tensor = copy.copy(graph.tensor(index))
     tensor.type, tensor.buffer = dtype, 0
     tensor.name += b"/float32" if dtype == schema.TensorType.FLOAT32 else b"/int16"
-    grid, tensor.quantization = tensor.quantization, None
+    int8_parameters, tensor.quantization = tensor.quantization, None
     if dtype == schema.TensorType.INT16:
         tensor.quantization = schema.QuantizationParametersT()
-        tensor.quantization.scale = np.asarray(grid.scale) / np.float32(FINER)
+        tensor.quantization.scale = np.asarray(int8_parameters.scale) / np.float32(INT16_SCALE_DIVISOR)
         tensor.quantization.zeroPoint = [0]
     return tensor
 
 
-def _own_constants(graph: Graph, op: schema.OperatorT) -> list[int]:
-    """The constants of `op` that no other operator uses: their numbers can be given to others."""
-    numbers = {int(n) for n in op.inputs if n >= 0 and graph.constant(n) is not None}
-    return sorted(number for number in numbers if len(graph.consumers(number)) == 1)
+def _exclusive_constants(graph: Graph, op: schema.OperatorT) -> list[int]:
+    """Return the constants that only this operator uses; their indices can be used for other tensors."""
+    indices = {int(n) for n in op.inputs if n >= 0 and graph.constant(n) is not None}
+    return sorted(index for index in indices if len(graph.consumers(index)) == 1)
 
 
-def _add(graph: Graph, tensor: schema.TensorT, spare: list[int] | None = None) -> int:
-    """Put a tensor into the graph, in a spare place if there is one. Returns its number."""
-    tensors = graph.model.subgraphs[0].tensors
-    if spare:
-        number = spare.pop()
-        tensors[number] = tensor
-        return number
-    tensors.append(tensor)
-    return len(tensors) - 1
+def _add_tensor(graph: Graph, tensor: schema.TensorT, unused: list[int] | None = None) -> int:
+    """Add a tensor to the graph, at an unused index if there is one, and return its index."""
+    if unused:
+        index = unused.pop()
+        graph.model.subgraphs[0].tensors[index] = tensor
+        return index
+    return graph.add_tensor(tensor)
 
 
-def _change(graph: Graph, kind: str, source: int, target: int) -> schema.OperatorT:
-    """An operator, QUANTIZE or DEQUANTIZE, between two tensors."""
+def _conversion(graph: Graph, kind: str, source: int, target: int) -> schema.OperatorT:
+    """Return an operator, QUANTIZE or DEQUANTIZE, from one tensor to another."""
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = _CHANGES[kind]
-    code.version = 2  # with int8 (DEQUANTIZE), and from integers to integers (QUANTIZE)
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, kind)
+    code.version = 2  # of DEQUANTIZE, for int8; of QUANTIZE, from integers to integers
     op = schema.OperatorT()
-    op.opcodeIndex = _code(graph, code)
+    op.opcodeIndex = _operator_code(graph, code)
     op.builtinOptionsType, op.builtinOptions = _OPTIONS[kind][0], _OPTIONS[kind][1]()
     op.inputs, op.outputs = [source], [target]
     return op
 
 
-def _code(graph: Graph, code: schema.OperatorCodeT) -> int:
-    """The place of a kind of operator among those of the model, where it is put if it is not there yet."""
+def _operator_code(graph: Graph, code: schema.OperatorCodeT) -> int:
+    """Return the index of an operator code in the model, to which it is added if necessary."""
     codes = graph.model.operatorCodes
-    for place, there in enumerate(codes):
-        if (there.builtinCode, there.version) == (code.builtinCode, code.version):
-            return place
+    for index, existing in enumerate(codes):
+        if (existing.builtinCode, existing.version) == (code.builtinCode, code.version):
+            return index
     codes.append(copy.copy(code))
     return len(codes) - 1
 
 
-def _replaced(graph: Graph, place: int, operators: list) -> bytes:
-    graph.model.subgraphs[0].operators[place : place + 1] = operators
+def _replace(graph: Graph, position: int, operators: list[schema.OperatorT]) -> bytes:
+    graph.model.subgraphs[0].operators[position : position + 1] = operators
     return graph.to_bytes()

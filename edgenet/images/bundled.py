@@ -1,8 +1,8 @@
-"""What comes with edgenet: a trained model and images, so that every command works at once.
+"""The model and the images that come with edgenet, so that every command works without any of the user's own.
 
-DATA is the folder of the images, with CALIBRATION, EVALUATION and LABELS in it. In a clone it lies beside the package.
-A wheel holds it as one file, since 1,200 small images take five times their size on a disk; it is unpacked into the
-user's cache when one of these is first asked for.
+DATA is the folder of the images; CALIBRATION, EVALUATION and LABELS are in it. In a clone of the repository it is next
+to the package. A wheel contains it as one .zip, since 1,200 small images take five times their size on a disk; it is
+unpacked into the user's cache when one of these names is used for the first time.
 """
 
 import os
@@ -29,7 +29,7 @@ SPEC = ModelSpec(size=96, alpha=0.5, classes=10)
 WEIGHTS = _PACKAGE / "model" / "bundled" / f"{SPEC.name}.npz"
 
 
-def __getattr__(name: str) -> Path:  # PEP 562: what is not asked for is not unpacked
+def __getattr__(name: str) -> Path:  # PEP 562: unpacks on first use
     if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _data() / _PARTS[name]
@@ -37,53 +37,58 @@ def __getattr__(name: str) -> Path:  # PEP 562: what is not asked for is not unp
 
 @cache
 def _data() -> Path:
-    packed = _PACKAGE / "calibration_data.zip"
-    return unpacked(packed) if packed.is_file() else _PACKAGE.parent / "calibration_data"
+    archive = _PACKAGE / "calibration_data.zip"
+    return unpack(archive) if archive.is_file() else _PACKAGE.parent / "calibration_data"
 
 
-def unpacked(packed: Path) -> Path:
-    """The folder in the user's cache that holds the files of a .zip, unpacked if it is not there, or not whole.
+def unpack(archive: Path) -> Path:
+    """Unpack a .zip file into the user's cache, unless it is there and complete.
 
-    Raises EdgenetError when the file is damaged or there is no space.
+    Returns:
+        The folder with its files.
+
+    Raises:
+        EdgenetError: The file is damaged, or there is no space.
     """
+    folder = archive
     try:
-        with zipfile.ZipFile(packed) as archive:
-            folder = user_cache.folder("bundled") / files.sha256(packed)[:16]
-            if not _is_whole(folder, archive):
-                _unpack(archive, folder)
+        with zipfile.ZipFile(archive) as members:
+            folder = user_cache.folder("bundled") / files.sha256(archive)[:16]
+            if not _is_complete(folder, members):
+                _unpack(members, folder)
             return folder
     except zipfile.BadZipFile as error:
-        raise EdgenetError(f"{packed}: this file of edgenet is damaged; install edgenet again") from error
+        raise EdgenetError(f"{archive}: this file of edgenet is damaged; install edgenet again") from error
     except OSError as error:
         raise EdgenetError(
-            f"the bundled images cannot be unpacked into {folder}: {error.strerror}; free some space, or name another "
-            "folder by XDG_CACHE_HOME"
+            f"{folder}: cannot unpack the bundled images into this folder ({error.strerror}); free some space, or "
+            "choose another folder with the environment variable XDG_CACHE_HOME"
         ) from error
 
 
-def _is_whole(folder: Path, archive: zipfile.ZipFile) -> bool:
+def _is_complete(folder: Path, members: zipfile.ZipFile) -> bool:
     try:
-        return all((folder / entry.filename).stat().st_size == entry.file_size for entry in archive.infolist())
+        return all((folder / member.filename).stat().st_size == member.file_size for member in members.infolist())
     except OSError:
         return False
 
 
-def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Beside its place, then renamed: another process may do the same, or look, at any moment."""
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
-    fresh.mkdir()
+def _unpack(members: zipfile.ZipFile, folder: Path) -> None:
+    """Unpack beside the folder, then rename: other processes may do the same, or read, at any moment."""
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}")
+    temporary.mkdir()
     try:
-        archive.extractall(fresh)
-        if _is_whole(folder, archive):  # the other process was faster
+        members.extractall(temporary)
+        if _is_complete(folder, members):  # another process was faster
             return
         if folder.is_dir():
             shutil.rmtree(folder, ignore_errors=True)
         else:
             folder.unlink(missing_ok=True)
         try:
-            os.rename(fresh, folder)
+            os.rename(temporary, folder)
         except OSError:
-            if not _is_whole(folder, archive):
+            if not _is_complete(folder, members):
                 raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,40 +1,40 @@
-"""Image files, from whatever source, to upright 8-bit images: with bounded memory, and one error for all decoders.
+"""Decode image files of any source to upright 8-bit images, with bounded memory and one kind of error.
 
-A few kilobytes can stand for gigabytes of pixels, and a folder of photos is decoded on all cores: both the pixels of
-one file and those that all threads hold together are limited.
+A few kilobytes can decode to gigabytes of pixels, and a folder of photos is decoded on all cores. So the number of
+pixels is limited, both in one file and in all files that are decoded at the same time.
 """
 
+import errno
 import os
-import re
 import stat
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Condition
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgenet.errors import EdgenetError, first_line
+from edgenet.images.pillow_warnings import ignored_warnings
 
 Result = TypeVar("Result")
 
-# A photo of 108 megapixels passes. Decoded and converted, so many take two copies of four bytes: 1.1 GB.
+# Room for a photo of 108 megapixels. Decoding and converting take two copies of four bytes per pixel: 1.1 GB.
 MAX_PIXELS = 2**27
-# What else decoders hold, in multiples of that: WebP's and HEIC's have copies of their own, a progressive JPEG all
-# coefficients, a TIFF strip the whole image.
-COPIES = {"WEBP": 3, "HEIF": 3, "AVIF": 3, "TIFF": 2, "progressive JPEG": 2}
-# Others are not tried, whatever a file contains: among them are formats that run other programs (EPS).
+# Further memory of decoders, in multiples of the above: WebP, HEIC and AVIF have copies of their own, a progressive
+# JPEG keeps all coefficients, a TIFF strip may be the whole image.
+DECODER_COPIES = {"WEBP": 3, "HEIF": 3, "AVIF": 3, "TIFF": 2, "progressive JPEG": 2}
+# Formats that are tried, regardless of the file's suffix. Others include formats that run programs (EPS).
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
-# Images of more pixels are decoded one at a time, and no others meanwhile. A photo of 12 megapixels is not among them.
-LARGE = 2**24
+# Larger images are decoded one at a time, with no others meanwhile. A photo of 12 megapixels is not large.
+LARGE_IMAGE_PIXELS = 2**24
 # Pixels that are converted at a time.
-BAND = 2**20
-ORIENTATION = 0x0112
-KINDS = {
+BAND_PIXELS = 2**20
+ORIENTATION = 0x0112  # EXIF tag
+FILE_TYPES = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -44,26 +44,61 @@ KINDS = {
 
 
 def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result]) -> Result:
-    """Read an image file, the first frame of an animation, and return what `finish` makes of it.
+    """Read an image file (the first frame of an animation) and process the image.
 
-    mode: RGB or L. finish: gets the image upright, in 8 bits a channel, with white where it was transparent; the image
-    is not to be used after it.
+    Args:
+        path: The file.
+        mode: "RGB" or "L" (grey).
+        finish: Called with the image: upright, 8 bits per channel, transparent parts white. The image must not be used
+            after the call.
 
-    Raises EdgenetError, with the file's name, when it is no regular file or no whole image, or has too many pixels.
+    Returns:
+        The result of `finish`.
+
+    Raises:
+        EdgenetError: The file is not a readable image, not a regular file, or has too many pixels.
     """
     _check_file(path)
-    with _as_one_error(path), _without_pillows_warnings, Image.open(path, formats=_formats()) as image:
-        cost = _cost(path, image)
-        if cost <= LARGE:
+    with _readable(path), ignored_warnings, _open(path) as image:
+        cost = _memory_cost(path, image)
+        if cost <= LARGE_IMAGE_PIXELS:
             with _memory.reserved(cost):
                 return finish(_eight_bit(_upright(image), mode))
-        # A thread of its own, since the C library keeps up to 64 MB of freed memory for each thread that had much.
-        with _memory.reserved(MAX_PIXELS), ThreadPoolExecutor(1) as own:
-            return own.submit(lambda: finish(_eight_bit(_upright(image), mode))).result()
+        # A thread of its own: the C library keeps up to 64 MB of freed memory for each thread that used much.
+        with _memory.reserved(MAX_PIXELS), ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: finish(_eight_bit(_upright(image), mode))).result()
+
+
+def convert(image: Image.Image, mode: str) -> Image.Image:
+    """Convert a PIL image as `decode` converts an image file.
+
+    Args:
+        image: Any PIL image. It stays as it is.
+        mode: "RGB" or "L".
+
+    Returns:
+        The image with its EXIF rotation applied, 8 bits per channel, with white where it was transparent.
+
+    Raises:
+        EdgenetError: Pillow cannot convert it.
+    """
+    try:
+        return _eight_bit(_upright(image.copy()), mode)
+    except Exception as error:  # as in `decode`
+        raise EdgenetError(f"this image cannot be converted to {mode}: {first_line(error)}") from error
+
+
+def _open(path: Path) -> Image.Image:
+    """Open an image file. Decoders of rare formats are imported only if the usual ones do not recognize the file."""
+    Image.preinit()
+    try:
+        return Image.open(path, formats=_formats())
+    except UnidentifiedImageError:
+        Image.init()
+        return Image.open(path, formats=_formats())
 
 
 def _formats() -> list[str]:
-    Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -71,52 +106,51 @@ def _check_file(path: Path) -> None:
     """Opening a pipe would wait forever, and reading a device might never end."""
     try:
         status = os.stat(path)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        reason = getattr(error, "strerror", None) or error
-        raise EdgenetError(f"{path}: expected a whole image, found none ({reason}); replace or remove it") from error
+    except OSError as error:
+        reason = "no such file" if error.errno == errno.ENOENT else f"cannot be read ({error.strerror})"
+        raise EdgenetError(f"{path}: {reason}; check the path") from error
+    except ValueError as error:  # a null character in the name
+        raise EdgenetError(f"{path}: not a file name ({error}); check the path") from error
     if not stat.S_ISREG(status.st_mode):
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise EdgenetError(f"{path}: expected an image file, found {kind}; give a regular file")
+        kind = FILE_TYPES.get(stat.S_IFMT(status.st_mode), "a special file")
+        raise EdgenetError(f"{path}: {kind}, not an image file; give a regular file")
     if status.st_size == 0:
-        raise EdgenetError(f"{path}: expected a whole image, found an empty file; replace or remove it")
+        raise EdgenetError(f"{path}: not a readable image (the file is empty); replace or remove it")
 
 
 @contextmanager
-def _as_one_error(path: Path) -> Iterator[None]:
-    """Turns what decoders raise into an error that names the file."""
+def _readable(path: Path) -> Iterator[None]:
+    """Turn the exceptions of decoders into an error that names the file."""
     try:
         yield
     except EdgenetError:
         raise
     except Image.DecompressionBombError as error:
         raise _too_large(path, min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))) from error
-    except Exception as error:  # each of Pillow's decoders has exceptions of its own for damaged files
-        raise EdgenetError(
-            f"{path}: expected a whole image, found none ({first_line(error)}); replace or remove it"
-        ) from error
+    except Exception as error:  # each of Pillow's decoders has its own exceptions for damaged files
+        raise EdgenetError(f"{path}: not a readable image ({first_line(error)}); replace or remove it") from error
 
 
-def _too_large(path: Path, most: int) -> EdgenetError:
+def _too_large(path: Path, limit: int) -> EdgenetError:
     return EdgenetError(
-        f"{path}: expected a picture of up to {most // 1_000_000:,} million pixels, found more; make it smaller or "
-        "remove it"
+        f"{path}: the image has more than {limit // 1_000_000:,} million pixels; make it smaller or remove it"
     )
 
 
-def _cost(path: Path, image: Image.Image) -> int:
-    """What an image that is about to be decoded takes of MAX_PIXELS. Raises EdgenetError when it is more than all."""
+def _memory_cost(path: Path, image: Image.Image) -> int:
+    """The part of MAX_PIXELS that decoding this image takes. Raises EdgenetError if it is more than all."""
     kind = "progressive JPEG" if image.info.get("progressive") else image.format
-    copies = COPIES.get(kind, 1)
+    copies = DECODER_COPIES.get(kind or "", 1)
     cost = image.width * image.height * copies
     if cost > MAX_PIXELS:
         raise _too_large(path, MAX_PIXELS // copies)
     return cost
 
 
-class _Memory:
-    """Lets threads decode at the same time as long as their images have no more than MAX_PIXELS together."""
+class _MemoryLimit:
+    """Lets threads decode at the same time as long as their images have at most MAX_PIXELS together."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._used, self._changed = 0, Condition()
 
     @contextmanager
@@ -132,40 +166,11 @@ class _Memory:
                 self._changed.notify_all()
 
 
-class _WithoutPillowsWarnings:
-    """Keeps what Pillow says of odd but readable files from being printed while any thread reads an image.
-
-    `warnings.catch_warnings` would put back the filters as they were when some thread began, whatever the program did
-    to them since. Here, one entry is added by the first thread and taken out by the last.
-    """
-
-    ENTRY = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\b"), 0)
-
-    def __init__(self):
-        self._threads, self._lock, self._filters = 0, Lock(), None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._threads += 1
-            if self._threads == 1:
-                self._filters = warnings.filters
-                self._filters.insert(0, self.ENTRY)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._threads -= 1
-            if self._threads == 0:
-                # By identity: an equal entry may be the program's own.
-                places = [number for number, entry in enumerate(self._filters) if entry is self.ENTRY]
-                for place in reversed(places):
-                    del self._filters[place]
-
-
-_memory, _without_pillows_warnings = _Memory(), _WithoutPillowsWarnings()
+_memory = _MemoryLimit()
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF data say; damaged ones say nothing."""
+    """Apply the EXIF orientation; damaged EXIF data are ignored."""
     image.load()
     try:
         if image.getexif().get(ORIENTATION, 1) not in range(2, 9):
@@ -178,9 +183,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """`image` as RGB or L, 8 bits a channel; transparent parts are white."""
+    """Convert to RGB or L with 8 bits per channel; transparent parts become white."""
     if image.mode in ("I", "F"):
-        raise ValueError("32 bits a channel, of which nobody knows what is white")
+        raise ValueError("32 bits per channel, and no value is known for white")
     if image.mode.startswith("I;16"):
         return _in_bands(image, mode, lambda band: _upper_bytes(band).convert(mode))
     if image.has_transparency_data:
@@ -189,8 +194,8 @@ def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """The whole image converted a few rows at a time: what lies between has no copies of all of it."""
-    result, rows = Image.new(mode, image.size), max(1, BAND // image.width)
+    """Convert an image a few rows at a time, so that no intermediate image is of full size."""
+    result, rows = Image.new(mode, image.size), max(1, BAND_PIXELS // image.width)
     for top in range(0, image.height, rows):
         box = (0, top, image.width, min(top + rows, image.height))
         result.paste(convert(image.crop(box)), box)
@@ -198,7 +203,7 @@ def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Im
 
 
 def _upper_bytes(image: Image.Image) -> Image.Image:
-    """Pillow would cut 16 bits off at 255 instead of scaling them."""
+    """The upper 8 of 16 bits; Pillow would clip at 255 instead of scaling."""
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 

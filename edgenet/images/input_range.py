@@ -1,4 +1,4 @@
-"""What a model takes for a pixel: as people say it, and the common ways."""
+"""What a model expects for the pixel values 0 to 255: as text, and the common input ranges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,24 +6,30 @@ from dataclasses import dataclass
 from edgenet.errors import EdgenetError
 from edgenet.records import Preprocessing
 
-_EXPECTED = (
-    "--input-range: expected two numbers for black and white, like -1,1 or 0,255, or six, the means and then the "
-    "deviations of red, green and blue"
-)
-
-ORDERS = ("RGB", "BGR")
+CHANNEL_ORDERS = ("RGB", "BGR")
+# Of means and standard deviations: more is a typing error.
+MAX_VALUE = 1e6
 
 
-def check_order(order: str) -> None:
-    """Raise EdgenetError for an order of channels that there is not."""
-    if order not in ORDERS:
-        raise EdgenetError(f"--channel-order: expected RGB or BGR, found {order!r}")
+def check_channel_order(order: str) -> None:
+    """Check the order of the colour channels.
+
+    Raises:
+        EdgenetError: It is neither RGB nor BGR.
+    """
+    if order not in CHANNEL_ORDERS:
+        raise EdgenetError(f"must be RGB or BGR, got {order!r}", parameter="channel_order")
 
 
 @dataclass(frozen=True)
 class InputRange:
-    """An input is (pixel - mean) / std, for pixels of 0 to 255. One mean and std, or one for each channel, in RGB; in
-    the order BGR, the channels are swapped afterwards."""
+    """The normalization of a model's input: (pixel - mean) / std, for pixels from 0 to 255.
+
+    Attributes:
+        mean: One value for all channels, or one each for red, green and blue.
+        std: As many values.
+        order: RGB; or BGR: the channels are then swapped after the normalization.
+    """
 
     mean: tuple[float, ...] = (127.5,)
     std: tuple[float, ...] = (127.5,)
@@ -31,65 +37,103 @@ class InputRange:
 
     @classmethod
     def between(cls, low: float, high: float) -> "InputRange":
-        """Black is `low`, white is `high`."""
+        """The input range with `low` for black (0) and `high` for white (255)."""
         std = 255.0 / (high - low)
         return cls((0.0 - low * std,), (std,))
 
     @classmethod
-    def parse(cls, text: str, order: str = ORDERS[0]) -> "InputRange":
-        """From `low,high`, or from three means and three deviations, of pixels of 0 to 255 or, where all are at most 1,
-        of 0 to 1. Raises EdgenetError when it is neither."""
-        check_order(order)
+    def parse(cls, text: str, order: str = CHANNEL_ORDERS[0]) -> "InputRange":
+        """Read an input range from text.
+
+        Args:
+            text: "low,high": the values of black and white. Or six numbers: the means of red, green and blue, then
+                their standard deviations, of pixels from 0 to 255; if all six are at most 1, of pixels from 0 to 1.
+            order: RGB or BGR.
+
+        Raises:
+            EdgenetError: The text or the order is something else.
+
+        Example:
+            >>> InputRange.parse("0,1")
+            InputRange(mean=(0.0,), std=(255.0,), order='RGB')
+        """
+        check_channel_order(order)
         try:
             numbers = tuple(float(number) for number in text.split(","))
         except ValueError:
             numbers = ()
-        if len(numbers) == 2 and -1e6 <= numbers[0] < numbers[1] <= 1e6:
-            found = cls.between(*numbers)
-            return cls(found.mean, found.std, order)
+        if len(numbers) == 2 and -MAX_VALUE <= numbers[0] < numbers[1] <= MAX_VALUE:
+            limits = cls.between(*numbers)
+            return cls(limits.mean, limits.std, order)
         mean, std = numbers[:3], numbers[3:]
-        if len(numbers) != 6 or not all(abs(value) <= 1e6 for value in mean) or not all(0 < v <= 1e6 for v in std):
-            raise EdgenetError(f"{_EXPECTED}; found {text!r}")
+        valid = all(abs(value) <= MAX_VALUE for value in mean) and all(0 < value <= MAX_VALUE for value in std)
+        if len(numbers) != 6 or not valid:
+            raise EdgenetError(
+                "must be two numbers, the values of black and white, such as -1,1 or 0,255; or six: the means, then "
+                f"the standard deviations, of red, green and blue. Got {text!r}",
+                parameter="input_range",
+            )
         unit = 255.0 if max(map(abs, numbers)) <= 1 else 1.0
         return cls(tuple(unit * value for value in mean), tuple(unit * value for value in std), order)
 
     def recipe(self, height: int, width: int, channels: int, crop: float = 1.0) -> Preprocessing:
-        """The whole recipe for a model of that input. Raises EdgenetError when the channels do not fit."""
+        """The preprocessing for a model with this input.
+
+        Args:
+            height: Input height in pixels.
+            width: Input width in pixels.
+            channels: 3 (colour) or 1 (grey).
+            crop: Fraction of the image's shorter side that is kept.
+
+        Raises:
+            EdgenetError: There is neither one mean nor one for each channel.
+        """
         if len(self.mean) not in (1, channels):
             raise EdgenetError(
-                f"--input-range: expected a mean and deviation for each of {channels} channels, found {len(self.mean)}"
+                f"has {len(self.mean)} means, but the model's input has {channels} channel{'s' * (channels > 1)}; "
+                "give two numbers, the values of black and white",
+                parameter="input_range",
             )
-        each = channels // len(self.mean)
-        return Preprocessing(height, width, channels, crop, self.mean * each, self.std * each, self.order)
+        repeats = channels // len(self.mean)
+        return Preprocessing(height, width, channels, crop, self.mean * repeats, self.std * repeats, self.order)
 
 
-# The usual ones, as options: Keras' "tf" mode, plain scaling, no scaling, PyTorch's ("torch"), and Caffe's ("caffe").
+# By the text of `describe`, which manifests store. In order: Keras' mode "tf", scaling to 0..1, no scaling, PyTorch's
+# ("torch", the mean and standard deviation of ImageNet), and Caffe's ("caffe").
 COMMON = {
-    "--input-range -1,1": InputRange(),
-    "--input-range 0,1": InputRange.between(0, 1),
-    "--input-range 0,255": InputRange.between(0, 255),
-    "--input-range 0.485,0.456,0.406,0.229,0.224,0.225": InputRange.parse("0.485,0.456,0.406,0.229,0.224,0.225"),
-    "--input-range 123.68,116.779,103.939,1,1,1 --channel-order BGR": InputRange.parse(
-        "123.68,116.779,103.939,1,1,1", "BGR"
-    ),
+    "-1,1": InputRange(),
+    "0,1": InputRange.between(0, 1),
+    "0,255": InputRange.between(0, 255),
+    "0.485,0.456,0.406,0.229,0.224,0.225": InputRange.parse("0.485,0.456,0.406,0.229,0.224,0.225"),
+    "123.68,116.779,103.939,1,1,1 BGR": InputRange.parse("123.68,116.779,103.939,1,1,1", "BGR"),
 }
 
 
-def common(recipe: Preprocessing) -> Iterator[Preprocessing]:
-    """The recipe with each of the common ranges instead of its own."""
-    for usual in COMMON.values():
-        if len(usual.mean) in (1, recipe.channels):
-            yield usual.recipe(*recipe.shape, crop=recipe.crop)
+def common_recipes(recipe: Preprocessing) -> Iterator[Preprocessing]:
+    """The same preprocessing with each of the common input ranges that suit its number of channels."""
+    for input_range in COMMON.values():
+        if len(input_range.mean) in (1, recipe.channels):
+            yield input_range.recipe(*recipe.shape, crop=recipe.crop)
 
 
-def option(recipe: Preprocessing) -> str:
-    """The options that say a recipe's range and order: the common ones by their own text."""
-    for text, usual in COMMON.items():
-        if len(usual.mean) in (1, recipe.channels) and usual.recipe(*recipe.shape, crop=recipe.crop) == recipe:
+def describe(recipe: Preprocessing) -> str:
+    """The input range and channel order as text, such as "-1,1" or "123.68,116.779,103.939,1,1,1 BGR".
+
+    The text before the space is what `InputRange.parse` reads; the channel order is left out if it is RGB.
+    """
+    for text, input_range in COMMON.items():
+        same_channels = len(input_range.mean) in (1, recipe.channels)
+        if same_channels and input_range.recipe(*recipe.shape, crop=recipe.crop) == recipe:
             return text
     uniform = len(set(recipe.mean)) == len(set(recipe.std)) == 1
     numbers = recipe.range if uniform else (*recipe.mean, *recipe.std)
-    if not uniform and max(map(abs, numbers)) <= 1:  # which would be taken for those of pixels from 0 to 1
-        numbers = [number / 255 for number in numbers]
-    text = "--input-range " + ",".join(f"{number:.7g}" for number in numbers)
-    return text if recipe.order == "RGB" else f"{text} --channel-order BGR"
+    if not uniform and max(map(abs, numbers)) <= 1:  # `parse` would take them for those of pixels from 0 to 1
+        numbers = tuple(number / 255 for number in numbers)
+    text = ",".join(f"{number:.7g}" for number in numbers)
+    return text if recipe.order == "RGB" else f"{text} {recipe.order}"
+
+
+def as_arguments(recipe: Preprocessing) -> str:
+    """The input range and channel order as the arguments to pass: `input_range=-1,1`, or with `channel_order="BGR"`."""
+    numbers, _, order = describe(recipe).partition(" ")
+    return f'input_range={numbers} channel_order="{order}"' if order else f"input_range={numbers}"

@@ -1,17 +1,14 @@
-"""The only pre-processing there is: an image file becomes the pixels that every model sees.
+"""The only preprocessing code: image files become the pixels that every model gets.
 
-Calibration, the Keras and the TFLite runners and training all come through here, so that drift never measures a
-resize. `edgenet.records.Preprocessing` is the recipe, as a bundle tells it too.
+Calibration, the Keras reference, the TFLite runners and training all use this module, so drift never measures a
+difference in resizing. `edgenet.records.Preprocessing` describes the steps; a bundle stores it.
 """
 
 import hashlib
-import os
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,167 +16,172 @@ import numpy as np
 from PIL import Image
 
 from edgenet import cores
-from edgenet.errors import EdgenetError
 from edgenet.images.decode import decode
 from edgenet.records import Preprocessing
 
 Item = TypeVar("Item")
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-# What iPhones write. Pillow reads it with the help of another package.
-HEIC, HEIC_DECODER = (".heic", ".heif"), "pillow_heif"
-
-
-@dataclass(frozen=True)
-class Found:
-    """The image files of a folder, in order, and how many others were passed over, by the reason."""
-
-    paths: list[Path]
-    passed_over: dict[str, int]
-
-    def note(self) -> str | None:
-        """What was passed over, in words; None when nothing was."""
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.passed_over.items() if count)
-        return f"passed over {reasons}" if reasons else None
-
-
-def find(folder: Path) -> Found:
-    """The image files in `folder` and below it, sorted by their path. Links to folders are followed, each folder once.
-
-    Raises EdgenetError when there is no such folder or no image in it.
-    """
-    try:
-        if not folder.is_dir():
-            found = "a file" if folder.exists() else "nothing"
-            raise EdgenetError(f"{folder}: expected a folder of images, found {found}")
-        files = list(_walk(folder))
-    except PermissionError as error:
-        _refuse(error)
-    suffixes = (*SUFFIXES, *HEIC) if _can_read_heic() else SUFFIXES
-    undecodable = f"HEIC pictures (pip install {HEIC_DECODER.replace('_', '-')} to read them)"
-    paths, passed_over = [], {"hidden files": 0, "files that are no images": 0, undecodable: 0}
-    for path in files:
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            passed_over["hidden files"] += 1
-        elif path.suffix.lower() in suffixes:
-            paths.append(path)
-        elif path.suffix.lower() in HEIC:
-            passed_over[undecodable] += 1
-        else:
-            passed_over["files that are no images"] += 1
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            raise EdgenetError(f"{path!r}: expected a file name in UTF-8, found other bytes; rename it") from error
-    found = Found(sorted(paths), passed_over)
-    if not paths:
-        raise EdgenetError(
-            f"{folder}: expected images ({', '.join(suffixes)}), found none; "
-            + (f"{found.note()}" if found.note() else "put some there")
-        )
-    return found
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder. Real folders come before links to folders, and no folder comes twice."""
-    seen, links = set(), deque([folder])
-    while links:
-        for place, folders, names in os.walk(links.popleft(), onerror=_refuse):
-            folders.sort()
-            status = os.stat(place)
-            if (status.st_dev, status.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            links.extend(Path(place, name) for name in sorted(folders) if Path(place, name).is_symlink())
-            yield from (path for name in names if (path := Path(place, name)).is_file())
-
-
-def _refuse(error: OSError) -> None:
-    raise EdgenetError(f"{error.filename}: expected a folder to look into, found: {error.strerror}") from error
-
-
-@cache
-def _can_read_heic() -> bool:
-    """Whether a decoder is installed; it is then ready."""
-    if not find_spec(HEIC_DECODER):
-        return False
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
-    return True
-
 
 def load(path: Path, recipe: Preprocessing) -> np.ndarray:
-    """Read one image file as uint8 pixels (height, width, channels), RGB or grey.
+    """Read one image file, resized and cropped for a model.
 
-    Raises EdgenetError, with the file's name, when it is not a whole image or no regular file, or has too many pixels.
+    Args:
+        path: An image file of any format that `edgenet.images.decode` reads.
+        recipe: The model's input size, number of channels (3: RGB, 1: grey) and crop.
+
+    Returns:
+        Pixels, uint8 (height, width, channels), always in the order RGB.
+
+    Raises:
+        EdgenetError: The file is not a readable image, not a regular file, or has too many pixels.
     """
     return decode(path, "RGB" if recipe.channels == 3 else "L", lambda image: resize(image, recipe))
 
 
-def photo(path: Path) -> np.ndarray:
-    """Read one image file at its own size, upright, as uint8 RGB (height, width, 3). Raises as `load` does."""
+def load_full_size(path: Path) -> np.ndarray:
+    """Read one image file at its own size, upright.
+
+    Returns:
+        Pixels, uint8 RGB (height, width, 3).
+
+    Raises:
+        EdgenetError: As `load`.
+    """
     return decode(path, "RGB", np.asarray)
 
 
 def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarray]:
-    """Read many image files, in order, on all cores. Only a few are in memory at a time.
+    """Read many image files, in order, on all cores. Only a few of them are in memory at a time.
 
-    Yields uint8 (height, width, channels). Raises as `load` does, at the first bad file.
+    Yields:
+        Pixels of each image, uint8 (height, width, channels).
+
+    Raises:
+        EdgenetError: As `load`, at the first file that cannot be read.
     """
     workers = cores.available()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for future in ahead((pool.submit(load, path, recipe) for path in paths), 4 * workers):
+            for future in prefetch((pool.submit(load, path, recipe) for path in paths), 4 * workers):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """The same items, each drawn `count` places before its turn: work begun early, with a bound on what is held."""
-    drawn = deque()
+def decode_all(paths: Sequence[Path], recipe: Preprocessing, file: Path) -> np.ndarray:
+    """Read many image files once, into a file, for work that needs their pixels several times.
+
+    Args:
+        paths: The image files.
+        recipe: As in `load`.
+        file: A .npy file to write, usually in a temporary folder: it takes height * width * channels bytes per image.
+            It must exist as long as the result is used (on POSIX systems it may be deleted earlier).
+
+    Returns:
+        Pixels, uint8 (images, height, width, channels), read-only and memory-mapped from `file`: they are read from the
+        disk (or from the system's cache) when they are used. The system counts those in use as memory of this process;
+        `read_decoded` passes over all of them without that.
+
+    Raises:
+        EdgenetError: As `load`, at the first file that cannot be read. `file` is then deleted.
+        OSError: `file` cannot be written.
+    """
+    shape = (len(paths), *recipe.shape)
+    try:
+        with file.open("wb") as out:
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
+            for pixels in load_all(paths, recipe):
+                out.write(np.ascontiguousarray(pixels).data)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return np.load(file, mmap_mode="r" if paths else None)  # an empty array cannot be mapped
+
+
+def read_decoded(file: Path) -> Iterator[np.ndarray]:
+    """Read the images in a file that `decode_all` wrote, in order. Only one of them is in memory at a time.
+
+    Yields:
+        Pixels of each image, uint8 (height, width, channels), read-only.
+
+    Raises:
+        OSError: `file` cannot be read.
+    """
+    with file.open("rb") as stored:
+        np.lib.format.read_magic(stored)
+        (count, *shape), _, _ = np.lib.format.read_array_header_1_0(stored)
+        for _ in range(count):
+            yield np.frombuffer(stored.read(math.prod(shape)), np.uint8).reshape(shape)
+
+
+def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """The same items, each taken from `items` before the `count` items in front of it are used.
+
+    With items that are running work (futures), this starts work early and limits how many results wait.
+    """
+    queue: deque[Item] = deque()
     for item in items:
-        drawn.append(item)
-        if len(drawn) > count:
-            yield drawn.popleft()
-    yield from drawn
+        queue.append(item)
+        if len(queue) > count:
+            yield queue.popleft()
+    yield from queue
 
 
 def resize(image: Image.Image, recipe: Preprocessing) -> np.ndarray:
-    """An upright 8-bit picture, RGB or grey, as the pixels (height, width, channels) that the recipe asks for."""
-    covered = round(recipe.width / recipe.crop), round(recipe.height / recipe.crop)
-    scale = max(wanted / there for wanted, there in zip(covered, image.size, strict=True))
-    # At least what is to be covered: rounding may not take the last pixel away.
-    size = tuple(max(wanted, round(there * scale)) for wanted, there in zip(covered, image.size, strict=True))
-    left, top = (size[0] - recipe.width) // 2, (size[1] - recipe.height) // 2
-    # The part that is cut out is all that is computed: a long thin picture would become a huge one.
-    across, down = (there / here for there, here in zip(image.size, size, strict=True))
-    box = left * across, top * down, (left + recipe.width) * across, (top + recipe.height) * down
-    box = box[:2] + tuple(min(end, there) for end, there in zip(box[2:], image.size, strict=True))
-    cut = image.resize((recipe.width, recipe.height), Image.Resampling.BILINEAR, box)
-    return np.asarray(cut).reshape(recipe.shape)
+    """Resize and crop an image.
+
+    Args:
+        image: Upright, mode RGB or L.
+        recipe: The image is resized (bilinear, antialiased) until it just covers height / crop by width / crop pixels;
+            the centre of height by width pixels is kept.
+
+    Returns:
+        Pixels, uint8 (height, width, channels).
+    """
+    covered_width, covered_height = round(recipe.width / recipe.crop), round(recipe.height / recipe.crop)
+    scale = max(covered_width / image.width, covered_height / image.height)
+    # At least the covered size: rounding must not lose the last pixel.
+    width = max(covered_width, round(image.width * scale))
+    height = max(covered_height, round(image.height * scale))
+    left, top = (width - recipe.width) // 2, (height - recipe.height) // 2
+    # Only the part that is kept is computed: a long thin image would become a huge one.
+    across, down = image.width / width, image.height / height
+    box = (
+        left * across,
+        top * down,
+        min((left + recipe.width) * across, image.width),
+        min((top + recipe.height) * down, image.height),
+    )
+    centre = image.resize((recipe.width, recipe.height), Image.Resampling.BILINEAR, box)
+    return np.asarray(centre).reshape(recipe.shape)
 
 
 def normalize(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
-    """Pixels of 0 to 255, (..., channels), as a model's float32 input: (pixel - mean) / std, in the recipe's order."""
-    mean, std = np.float32(recipe.mean), np.float32(recipe.std)
+    """Convert pixels to a model's input: (pixel - mean) / std.
+
+    Args:
+        pixels: Values from 0 to 255 of any dtype, RGB or grey (..., channels).
+        recipe: Its mean and std, of pixels from 0 to 255, and the model's channel order.
+
+    Returns:
+        float32 (..., channels), in the model's channel order.
+    """
+    mean, std = np.array(recipe.mean, np.float32), np.array(recipe.std, np.float32)
     if len(set(recipe.mean)) == len(set(recipe.std)) == 1:
-        mean, std = mean[0], std[0]  # numpy is several times as fast with single numbers
+        mean, std = mean[0], std[0]  # numpy is several times faster with scalars
     values = pixels.astype(np.float32)
     values -= mean
     values /= std
     return values[..., ::-1] if recipe.order == "BGR" else values
 
 
-def batches(pictures: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
-    """Stack pictures into arrays of `count`; the last one may be shorter."""
+def batches(images: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Stack images into arrays of `size` images; the last array may be shorter."""
     stack = []
-    for picture in pictures:
-        stack.append(picture)
-        if len(stack) == count:
+    for image in images:
+        stack.append(image)
+        if len(stack) == size:
             yield np.stack(stack)
             stack = []
     if stack:
@@ -187,5 +189,5 @@ def batches(pictures: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
 
 
 def digest(pixels: np.ndarray) -> str:
-    """SHA-256 of a picture's pixels, in hexadecimal: the same for copies under another name or in another format."""
-    return hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest()
+    """The SHA-256 of an image's pixels, in hexadecimal. Copies in another file or lossless format have the same."""
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()

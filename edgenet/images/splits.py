@@ -1,4 +1,4 @@
-"""Which pictures calibrate, and which are evaluated."""
+"""Which images are used for calibration, and which for evaluation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,26 @@ from pathlib import Path
 from edgenet import files
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
-from edgenet.images import preprocess
+from edgenet.images import sources
+from edgenet.images.sources import ImageSet
 
-# Of one folder for both, a quarter calibrates, at most 200 images, and at least 50 if that leaves as many.
-MOST, LEAST, SHARE = 200, 50, 4
+# If one folder is split, a quarter of its images calibrate: at most 200, and at least 50 unless that is more than half.
+CALIBRATION_FRACTION = 1 / 4
+MAX_CALIBRATION_IMAGES = 200
+MIN_CALIBRATION_IMAGES = 50
 
 
 @dataclass(frozen=True)
-class Sets:
-    """calibration, evaluation: image files. folder: where the latter lie. truth: the class of each, None for unknown.
-    notes: what there is to say of the choice."""
+class DataSplit:
+    """The images of an export.
+
+    Attributes:
+        calibration: Image files for calibration.
+        evaluation: Image files for evaluation.
+        folder: The folder of the evaluation images.
+        truth: The class index of each evaluation image; None if unknown.
+        notes: What the user should know about the choice, one sentence each.
+    """
 
     calibration: tuple[Path, ...]
     evaluation: tuple[Path, ...]
@@ -25,45 +35,62 @@ class Sets:
     notes: tuple[str, ...] = ()
 
 
-def choose(calibration: Path, evaluation: Path | None, labels: Sequence[str], truth: Path | None = None) -> Sets:
-    """The images of two folders, or, without `evaluation`, of one that is split by its files' contents.
+def from_folders(
+    calibration: Path, evaluation: Path | None, labels: Sequence[str], truth: Path | None = None
+) -> DataSplit:
+    """Use two folders of images, or split one. Arguments and exceptions as in `choose`, with folders for image sets."""
+    return choose(
+        sources.from_folder(calibration), sources.from_folder(evaluation) if evaluation else None, labels, truth
+    )
 
-    labels: the class names. truth: a file with the class of each evaluation picture; without, the folders' names tell
-    it, or nothing does. Raises EdgenetError when a folder has no images, or one folder too few for both.
+
+def choose(
+    calibration: ImageSet, evaluation: ImageSet | None, labels: Sequence[str], truth: Path | None = None
+) -> DataSplit:
+    """Use two sets of images, or split one set by the contents of its files.
+
+    Args:
+        calibration: The calibration images; without `evaluation`, all images.
+        evaluation: The evaluation images.
+        labels: The class names, in the order of the model's output.
+        truth: A file with the class of each evaluation image. Without one, and without classes in the image set, the
+            names of the images' folders are used (`edgenet.images.labels.image_classes`).
+
+    Raises:
+        EdgenetError: There are too few images to split; the classes do not fit the images.
     """
-    found = preprocess.find(calibration)
-    notes = [f"{calibration}: {found.note()}"] if found.note() else []
-    folder = evaluation or calibration
+    evaluated = evaluation or calibration
+    if evaluated.classes is not None and truth:
+        raise EdgenetError("the images have labels of their own; leave truth= out", parameter="truth")
+    classes: tuple[int | None, ...] | None = evaluated.classes
+    if classes is None:
+        classes = tuple(class_names.image_classes(evaluated.paths, evaluated.folder, labels, truth))
+    notes = calibration.notes
     if evaluation:
-        calibrating, shown = found.paths, preprocess.find(evaluation)
-        if shown.note():
-            notes.append(f"{evaluation}: {shown.note()}")
-        evaluated = shown.paths
-        classes = class_names.of_pictures(evaluated, folder, labels, truth)
-    else:
-        calibrating, evaluated = _split(found.paths, calibration)
-        classes = class_names.of_pictures(found.paths, folder, labels, truth)
-        known = dict(zip(found.paths, classes, strict=True))
-        classes = [known[path] for path in evaluated]
-        notes.append(
-            f"{calibration}: {len(calibrating):,} of {len(found.paths):,} images calibrate, the others are evaluated; "
-            "to choose yourself, name another folder with --evaluation"
-        )
-    return Sets(tuple(calibrating), tuple(evaluated), folder, tuple(classes), tuple(notes))
+        return DataSplit(calibration.paths, evaluation.paths, evaluation.folder, classes, notes + evaluation.notes)
+    calibrating, evaluating = _split(calibration.paths, calibration.folder)
+    class_of = dict(zip(calibration.paths, classes, strict=True))
+    notes += (
+        f"{calibration.folder}: {len(calibrating):,} of {len(calibration.paths):,} images are used for calibration, "
+        "the rest for evaluation; you can also give other images for evaluation",
+    )
+    truths = tuple(class_of[path] for path in evaluating)
+    return DataSplit(tuple(calibrating), tuple(evaluating), calibration.folder, truths, notes)
 
 
-def _split(paths: list[Path], folder: Path) -> tuple[list[Path], list[Path]]:
-    """By the SHA-256 of each file, so that copies stay together and the choice is the same everywhere."""
+def _split(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+    """Split by the SHA-256 of each file, so that copies stay together and the split is the same on every machine."""
     by_content: dict[str, list[Path]] = {}
     for path in paths:
         by_content.setdefault(files.sha256(path), []).append(path)
     digests = sorted(by_content)
     if len(digests) < 2:
         raise EdgenetError(
-            f"{folder}: expected at least 2 different images, to calibrate with and to evaluate, found {len(digests)}; "
-            "add some, or name another folder with --evaluation"
+            f"{folder}: all images are the same, or there is only one; calibration and evaluation need at least 2 "
+            "different images. Add some, or give evaluation images with evaluation="
         )
-    count = min(MOST, max(len(digests) // SHARE, min(LEAST, len(digests) // 2)))
+    at_least = min(MIN_CALIBRATION_IMAGES, len(digests) // 2)
+    count = min(MAX_CALIBRATION_IMAGES, max(int(len(digests) * CALIBRATION_FRACTION), at_least))
     chosen = set(digests[:count])
     return (
         sorted(path for digest in chosen for path in by_content[digest]),

@@ -1,1 +1,1 @@
-"""Running a .tflite file with LiteRT, in this process or in one of its own."""
+"""Runs a .tflite file with LiteRT, in this process or in a child process."""

@@ -1,13 +1,13 @@
-"""Child processes: a module of edgenet run as a program of its own, which answers messages.
+"""Child processes: a module of edgenet run as a program that answers messages.
 
-Models are loaded in processes of their own: so load time and memory are theirs alone, and a damaged file cannot harm
-this process. All children are started here, by one protocol:
+Models are loaded in child processes, so that load time and memory are those of one model, and a damaged file cannot
+crash this process. All child processes are started here and speak one protocol:
 
-- A child imports edgenet from where this process has it, and nothing from the working directory.
-- Its first message is its request: one JSON record. After that, each message gets one answer, in order.
-- A message is a line of JSON. Where it says so, the bytes of one array follow.
-- Keras computes with TensorFlow there, whatever this user's Keras is set to.
-- It ends with its standard input, so that it does not outlive its parent.
+- A child imports edgenet from where its parent did, and nothing from the working directory.
+- The first message is the request, a JSON record. Each message gets one answer, in order.
+- A message is a line of JSON. If its header describes an array, the bytes of the array follow.
+- Keras uses TensorFlow in a child, whatever the user's Keras is configured for.
+- A child ends when its standard input is closed, so it does not outlive its parent.
 """
 
 import json
@@ -19,8 +19,9 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import edgenet
 from edgenet.errors import EdgenetError, first_line
@@ -28,11 +29,11 @@ from edgenet.errors import EdgenetError, first_line
 if TYPE_CHECKING:
     import numpy as np
 
-# Seconds for one answer, however slow the machine.
+# For one answer, on the slowest machine.
 TIMEOUT_SECONDS = 300
 
-# Runs module sys.argv[2] of the edgenet in folder sys.argv[1]. Python puts the working directory first on the path of a
-# program given by -c, as an empty string, and from there any numpy.py or secrets.py would be imported.
+# Runs module sys.argv[2] of the edgenet in folder sys.argv[1]. For a program given by -c, Python puts an empty string,
+# the working directory, first on the path; a numpy.py or secrets.py of the user there would be imported.
 _BOOT = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
@@ -43,9 +44,19 @@ sys.modules["edgenet"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["edgenet"])
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
-# What libraries print at every start, which explains nothing.
+# Lines that libraries print at every start, which explain no error.
 _ROUTINE = ("INFO: ", "WARNING: All log messages before absl", "I0000", "W0000")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory", "out of memory")
+# Exit codes of a crash on Windows are NTSTATUS values of severity "error" (learn.microsoft.com: NTSTATUS values).
+_NTSTATUS_ERROR = 0xC0000000
+_NTSTATUS = {
+    0xC0000005: "access violation",
+    0xC0000017: "out of memory",
+    0xC000001D: "illegal instruction",
+    0xC0000094: "integer division by zero",
+    0xC00000FD: "stack overflow",
+    0xC0000409: "abort",
+}
 
 
 def command(module: str) -> list[str]:
@@ -59,16 +70,18 @@ def environment() -> dict[str, str]:
 
 
 class Child:
-    """A child process that runs `module`, given `request`.
+    """A child process that runs a module of edgenet.
 
-    name: what it works on, for messages. timeout: seconds for one answer.
-
-    Raises EdgenetError when the process ends early or does not answer: why it ended, and the last lines that it wrote.
+    Args:
+        module: The module to run, which calls `serve`.
+        request: Its first message.
+        name: What it works on, for error messages.
+        timeout: Seconds for one answer.
     """
 
     def __init__(self, module: str, request: Mapping[str, Any], name: str, timeout: float = TIMEOUT_SECONDS):
         self._name, self._timeout = name, timeout
-        # A file, not a pipe: however much a library prints, this process does not have to read it meanwhile.
+        # A file, not a pipe: a library may print any amount while nothing reads it.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  it stays open with the process
         self._timed_out = False
         self._process = subprocess.Popen(
@@ -78,35 +91,48 @@ class Child:
             stderr=self._stderr,
             env=environment(),
         )
+        assert self._process.stdin and self._process.stdout  # since both are pipes
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self.send(request)
 
     @property
-    def process(self) -> int:
-        """Its process number."""
+    def pid(self) -> int:
+        """The process number."""
         return self._process.pid
 
-    def ask(self, message: Any, array: "np.ndarray | None" = None) -> Any:
-        """The answer to a message: a JSON value, or an array.
+    def call(self, message: Any, array: "np.ndarray | None" = None) -> Any:
+        """Send a message and wait for its answer.
 
-        Raises EdgenetError with the line that the child answers where it cannot do what it is asked.
+        Args:
+            message: Any JSON value.
+            array: An array to send with it, of any shape and dtype.
+
+        Returns:
+            A JSON value or an array.
+
+        Raises:
+            EdgenetError: The child answered with an error, did not answer in time, or ended. In that case the message
+                explains how it ended, with the last lines that it printed.
         """
         self.send(message, array)
         return self.receive()
 
     def send(self, message: Any, array: "np.ndarray | None" = None) -> None:
         """Send a message without waiting for its answer."""
-        with self._deadline(), suppress(OSError):  # that the answer does not come tells more
-            _write(self._process.stdin, {"message": message}, array)
+        with self._deadline(), suppress(OSError):  # a broken pipe is explained by `receive`
+            _write(self._stdin, {"message": message}, array)
 
     def receive(self) -> Any:
-        """Wait for the next answer; the first one is that to the request. Raises EdgenetError as `ask` does."""
+        """Wait for the next answer; the first one is that to the request. Raises EdgenetError as `call` does."""
         try:
             with self._deadline():
-                answer, array = _read(self._process.stdout)
+                answer, array = _read(self._stdout)
         except (EOFError, ValueError, KeyError, TypeError, OSError) as error:
-            raise self._ended() from error
+            raise self._failure() from error
         if "error" in answer:
-            raise EdgenetError(answer["error"])
+            raised = EdgenetError(answer["error"])
+            raised.parameter = answer["parameter"]
+            raise raised
         if "fault" in answer:
             raise EdgenetError(f"{self._name}: {answer['fault']}")
         return answer.get("message") if array is None else array
@@ -115,15 +141,15 @@ class Child:
         """End the process."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # what could not be written any more
+        for stream in (self._stdin, self._stdout):
+            with suppress(OSError):  # unsent bytes
                 stream.close()
         self._stderr.close()
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
-        """Kill the process if the block takes too long: what waits for it then comes to its end."""
-        timer = threading.Timer(self._timeout, self._give_up)
+        """Kill the process if the block takes too long; reads and writes in the block then end."""
+        timer = threading.Timer(self._timeout, self._time_out)
         timer.daemon = True
         timer.start()
         try:
@@ -131,38 +157,45 @@ class Child:
         finally:
             timer.cancel()
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         self._timed_out = True
         self._process.kill()
 
-    def _ended(self) -> EdgenetError:
+    def _failure(self) -> EdgenetError:
         if self._timed_out:
             return EdgenetError(
-                f"{self._name}: no answer within {self._timeout:g} s; the file is damaged, or far too large for this "
+                f"{self._name}: no answer within {self._timeout:g} s; the file is damaged, or much too large for this "
                 "machine"
             )
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         self._stderr.seek(0)
         text = self._stderr.read().decode(errors="replace")
-        return EdgenetError(f"{self._name}: {death(self._process.returncode, text)}")
+        return EdgenetError(f"{self._name}: {explain_exit(self._process.returncode, text)}")
 
 
-def death(code: int | None, text: str) -> str:
-    """Why a process ended that should not have, in a sentence.
+def is_crash(code: int) -> bool:
+    """Whether an exit code is that of a process that a signal ended, or on Windows a crash."""
+    return code < 0 or code >= _NTSTATUS_ERROR
 
-    code: its exit code, negative for a signal, None if it has not ended. text: what it wrote on stderr.
+
+def explain_exit(code: int | None, stderr: str) -> str:
+    """Why a process ended early, in a sentence.
+
+    Args:
+        code: Its exit code, as of `subprocess.Popen`; None if it has not ended.
+        stderr: What it printed.
     """
-    lines = [line.strip() for line in text.strip().splitlines()]
+    lines = [line.strip() for line in stderr.strip().splitlines()]
     lines = [line for line in lines if line and not line.startswith(_ROUTINE)]
     last = f": {' / '.join(lines[-2:])[-400:]}" if lines else ""
-    if any(sign in text for sign in _OUT_OF_MEMORY):
+    if any(sign in stderr for sign in _OUT_OF_MEMORY):
         return f"more memory was needed than is available{last}"
     if code is None:
         return f"its process closed the connection{last}"
-    if code >= 0:
+    if not is_crash(code):
         return f"its process ended with exit code {code}{last}"
-    name = _signal_name(-code)
+    name = _signal_name(-code) if code < 0 else _NTSTATUS.get(code, f"exit code 0x{code:08X}")
     if name == "SIGKILL":
         return f"its process was killed (SIGKILL), most likely because the machine ran out of memory{last}"
     return f"its process crashed ({name}){last}; the file is damaged, or this machine cannot run it"
@@ -175,18 +208,19 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-# Answers a message, with the array that came with it, by a JSON value or an array.
+# From a message and its array, or None, to the answer: a JSON value or an array.
 Handler = Callable[[Any, Any], Any]
 
 
 def serve(start: Callable[[dict], tuple[Any, Handler | None]]) -> None:
-    """Be a child process: what a module does that is run as a program.
+    """Answer messages until standard input is closed: what a module does when it is run as a child process.
 
-    start: takes the request, and returns the answer to it and what answers each message that follows, None if there is
-    no more to answer. An error is the answer where one is raised.
+    Args:
+        start: From the request to its answer and the function that answers the messages after it, None if there are
+            none. An exception becomes an answer that raises EdgenetError in the parent process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
-    # Libraries print to stdout too; the answers go where only they go.
+    # Libraries also print to stdout: answers get a descriptor of their own, and stdout becomes stderr.
     answers, messages = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb")
     os.dup2(2, 1)
     with suppress(EOFError):
@@ -194,43 +228,49 @@ def serve(start: Callable[[dict], tuple[Any, Handler | None]]) -> None:
         handler = _answer(answers, lambda: start(request))
         while handler:
             head, array = _read(messages)
-            _answer(answers, lambda head=head, array=array: (handler(head["message"], array), None))
+            _answer(answers, partial(_call, handler, head["message"], array))
 
 
-def _answer(answers: BinaryIO, make: Callable[[], tuple[Any, Handler | None]]) -> Handler | None:
+def _answer(answers: IO[bytes], make: Callable[[], tuple[Any, Handler | None]]) -> Handler | None:
     """Write the first part of what `make` returns, or the error that it raises. Returns the second part."""
     try:
-        made, handler = make()
+        answer, handler = make()
     except EdgenetError as error:
-        _write(answers, {"error": str(error)})
+        _write(answers, {"error": str(error), "parameter": error.parameter})
         return None
     except Exception as error:  # each library has exceptions of its own
         memory = isinstance(error, MemoryError)
         _write(answers, {"fault": "more memory was needed than is available" if memory else first_line(error)})
         return None
-    if hasattr(made, "dtype"):
-        _write(answers, {}, made)
+    if hasattr(answer, "dtype"):
+        _write(answers, {}, answer)
     else:
-        _write(answers, {"message": made})
+        _write(answers, {"message": answer})
     return handler
 
 
-def limit_memory(more: int) -> None:
-    """Let this process take at most so many bytes of address space more than it has now, where the system can do that.
+def _call(handler: Handler, message: Any, array: "np.ndarray | None") -> tuple[Any, None]:
+    return handler(message, array), None
 
-    A damaged file may ask for any amount: the process then ends with an error instead of filling the machine's memory.
+
+def limit_memory(extra_bytes: int) -> None:
+    """Limit the address space of this process to `extra_bytes` more than it has now. Works on Linux only.
+
+    A damaged file may request any amount of memory: the process then fails instead of filling the machine's memory.
     """
+    if sys.platform == "win32":
+        return
     try:
         import resource
 
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        for limit, value in ((resource.RLIMIT_AS, held + more), (resource.RLIMIT_CORE, 0)):
+        held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        for limit, value in ((resource.RLIMIT_AS, held + extra_bytes), (resource.RLIMIT_CORE, 0)):
             resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
-    except (ImportError, OSError, ValueError):  # not Linux, or there is a lower limit already
+    except (ImportError, OSError, ValueError):  # not Linux, or a lower limit is set
         return
 
 
-def _write(stream: BinaryIO, head: dict, array: "np.ndarray | None" = None) -> None:
+def _write(stream: IO[bytes], head: dict, array: "np.ndarray | None" = None) -> None:
     if array is not None:
         head = {**head, "array": {"dtype": array.dtype.str, "shape": array.shape}}
     stream.write(json.dumps(head).encode() + b"\n")
@@ -239,15 +279,15 @@ def _write(stream: BinaryIO, head: dict, array: "np.ndarray | None" = None) -> N
     stream.flush()
 
 
-def _read(stream: BinaryIO) -> "tuple[dict, np.ndarray | None]":
-    """Raises EOFError at the end, or in the middle, of a stream."""
+def _read(stream: IO[bytes]) -> "tuple[dict, np.ndarray | None]":
+    """Read a message. Raises EOFError if the stream ends before it is complete."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError
     head = json.loads(line)
     if "array" not in head:
         return head, None
-    import numpy as np  # here, since not all who start a child need it
+    import numpy as np  # here, since not all messages have an array
 
     dtype, shape = np.dtype(head["array"]["dtype"]), tuple(head["array"]["shape"])
     data = stream.read(dtype.itemsize * int(np.prod(shape)))

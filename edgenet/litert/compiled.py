@@ -1,4 +1,4 @@
-"""LiteRT's CompiledModel, the interface that its own benchmark and new mobile apps use, as something to time."""
+"""LiteRT's CompiledModel: the API that its own benchmark tool and new mobile apps use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,25 @@ from edgenet.quiet import quiet
 
 
 def inference(path: Path, image: np.ndarray, threads: int) -> Callable[[], None]:
-    """Load a .tflite file for the CPU, set its input, and return what runs one inference.
+    """Load a `.tflite` file for the CPU and set its input.
 
-    image: the input tensor, in the dtype and shape that the file takes. Raises EdgenetError when it cannot be run.
+    Args:
+        path: The file.
+        image: The input tensor, in the dtype and shape of the file's input.
+        threads: CPU threads.
+
+    Returns:
+        A function that runs one inference.
+
+    Raises:
+        EdgenetError: LiteRT cannot run the file.
     """
-    with quiet():  # the runtime announces each accelerator on stderr
+    with quiet():  # LiteRT prints each accelerator on stderr
         try:
             options = Options(HardwareAccelerator.CPU, cpu_options=CpuOptions(num_threads=threads))
             model = CompiledModel.from_file(str(path), options=options)
             inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
             inputs[0].write(np.ascontiguousarray(image).ravel())
         except (ValueError, RuntimeError) as error:
-            raise EdgenetError(
-                f"{path}: expected a model for LiteRT's CompiledModel, found: {first_line(error)}"
-            ) from error
+            raise EdgenetError(f"{path}: LiteRT's CompiledModel cannot run this file: {first_line(error)}") from error
     return lambda: model.run_by_index(0, inputs, outputs)

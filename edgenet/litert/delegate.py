@@ -1,96 +1,126 @@
-"""What XNNPACK, LiteRT's delegate for CPUs, takes of a .tflite file."""
+"""Which operators of a .tflite file XNNPACK, LiteRT's delegate for CPUs, runs."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgenet.errors import EdgenetError, first_line
 from edgenet.litert import child
 from edgenet.quiet import quiet
+from edgenet.records.enums import Variant
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
 MODULE = "edgenet.litert.delegate"
-# XNNPACK has no kernels for these between 8-bit tensors, in any file: finding them elsewhere proves nothing.
+# XNNPACK has no kernels for these between 8-bit tensors, in any file.
 NEVER_DELEGATED = ("QUANTIZE", "SOFTMAX")
 
 
-def ready(model: Path | bytes, shape: tuple[int, int, int] | None = None, delegate: bool = True):
-    """An interpreter of a .tflite file, or of its bytes, with its tensors allocated.
+def load_interpreter(
+    model: Path | bytes, shape: tuple[int, int, int] | None = None, delegate: bool = True
+) -> "Interpreter":
+    """Load a `.tflite` file and allocate its tensors.
 
-    shape: height, width and channels where the file leaves them free.
+    Args:
+        model: The file, or its bytes.
+        shape: Height, width and channels of the input, for a file that leaves them free.
+        delegate: Whether to use XNNPACK.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    without = {} if delegate else {"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
-    with quiet():  # the runtime announces each delegate on stderr
-        content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-        interpreter = Interpreter(**content, **without)
+    options: dict[str, Any] = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+    if not delegate:
+        options["experimental_op_resolver_type"] = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    with quiet():  # LiteRT prints each delegate on stderr
+        interpreter = Interpreter(**options)
         for details in interpreter.get_input_details() if shape else ():
             signature = details["shape_signature"].tolist()
-            if -1 in signature:
-                sides = [there if there > 0 else here for there, here in zip(signature, (1, *shape), strict=True)]
+            if shape and -1 in signature:
+                sides = [fixed if fixed > 0 else side for fixed, side in zip(signature, (1, *shape), strict=True)]
                 interpreter.resize_tensor_input(details["index"], sides)
         interpreter.allocate_tensors()
     return interpreter
 
 
-def operators(model: Path | bytes, shape: tuple[int, int, int] | None = None) -> tuple[int, list[str]]:
-    """How many operators a .tflite file has, and the names of those that XNNPACK leaves to LiteRT's own kernels."""
-    nodes = ready(model, shape)._get_ops_details()  # there is no public way
-    own, taken = [node for node in nodes if node["op_name"] != "DELEGATE"], set()
-    # Operators stay listed, in the order of the data; a delegate stands for those between its inputs and its outputs.
+def inspect_delegation(model: Path | bytes, shape: tuple[int, int, int] | None = None) -> tuple[int, list[str]]:
+    """Find the operators that XNNPACK does not run.
+
+    Args:
+        model: A `.tflite` file, or its bytes.
+        shape: Height, width and channels of the input, for a file that leaves them free.
+
+    Returns:
+        The number of operators in the file, and the names of those that LiteRT's own kernels run.
+    """
+    nodes = load_interpreter(model, shape)._get_ops_details()  # there is no public function for this
+    operators, delegated = [node for node in nodes if node["op_name"] != "DELEGATE"], set()
+    # Delegated operators stay listed, in the order of execution; a delegate node replaces those between its inputs and
+    # its outputs.
     for delegate in (node for node in nodes if node["op_name"] == "DELEGATE"):
-        wanted = set(delegate["outputs"])
-        for node in reversed(own):
-            if wanted & set(node["outputs"]):
-                taken.add(node["index"])
-                wanted |= set(node["inputs"]) - set(delegate["inputs"])
-    return len(own), [node["op_name"] for node in own if node["index"] not in taken]
+        tensors = set(delegate["outputs"])
+        for node in reversed(operators):
+            if tensors & set(node["outputs"]):
+                delegated.add(node["index"])
+                tensors |= set(node["inputs"]) - set(delegate["inputs"])
+    return len(operators), [node["op_name"] for node in operators if node["index"] not in delegated]
 
 
-def operators_apart(files: Mapping[str, Path]) -> dict[str, tuple[int, list[str]]]:
-    """As `operators`, of some files by their names, in a process of its own: a damaged file may crash it.
+def inspect_files(files: Mapping[str, Path]) -> dict[str, tuple[int, list[str]]]:
+    """Run `inspect_delegation` on several files in a child process, which a corrupt file may crash.
 
-    Without files, it shows that LiteRT can be loaded. Raises EdgenetError when it cannot, or when a file cannot.
+    Args:
+        files: `.tflite` files by name. Without any, the call checks that LiteRT can be loaded.
+
+    Returns:
+        The result of `inspect_delegation`, by name.
+
+    Raises:
+        EdgenetError: LiteRT, or one of the files, cannot be loaded.
     """
     request = {"files": {name: str(path) for name, path in files.items()}}
     with closing(child.Child(MODULE, request, ", ".join(request["files"].values()) or "LiteRT")) as process:
-        return {name: (count, left) for name, (count, left) in process.receive().items()}
+        return {name: (count, undelegated) for name, (count, undelegated) in process.receive().items()}
 
 
 def check_delegation(variant: str, data: bytes, stock: Callable[[], bytes]) -> None:
-    """Check that XNNPACK, LiteRT's delegate for CPUs, runs at least what it runs of the stock converter's file.
+    """Check that XNNPACK runs at least the operators that it runs of the stock converter's file.
 
-    data: the .tflite file of `variant`. stock: makes the stock converter's file of the same model; it is called only
-    where an operator of `data`, of a kind that XNNPACK has kernels for, is not run by XNNPACK.
+    Args:
+        variant: The name of the variant.
+        data: Its `.tflite` file.
+        stock: Makes the stock converter's file of the same model. It is called only if XNNPACK does not run an operator
+            of `data` for which it has a kernel.
 
-    Raises EdgenetError with the kinds of operators that XNNPACK runs there and not here, or when LiteRT does not load
-    the file.
+    Raises:
+        EdgenetError: XNNPACK runs more of the stock file, or LiteRT cannot load the file.
     """
-    ours = _not_delegated(variant, data)
-    if variant == "int8":
+    undelegated = _undelegated(variant, data)
+    if variant == Variant.INT8:
         for kind in NEVER_DELEGATED:
-            ours.pop(kind, None)
-    slower = ours - _not_delegated(variant, stock()) if ours else ours
+            undelegated.pop(kind, None)
+    slower = undelegated - _undelegated(variant, stock()) if undelegated else undelegated
     if slower:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(slower.items()))
         raise EdgenetError(
             f"{variant}: XNNPACK does not run {kinds} of this file, but does in the stock converter's, which is "
-            "therefore faster; please report this model, and use the stock quantizer until it is fixed"
+            'therefore faster. Please report this model; quantizer="stock" exports it until this is fixed'
         )
 
 
-def _not_delegated(variant: str, data: bytes) -> Counter:
+def _undelegated(variant: str, data: bytes) -> Counter[str]:
     try:
-        return Counter(operators(data)[1])
+        return Counter(inspect_delegation(data)[1])
     except (ValueError, RuntimeError) as error:
         raise EdgenetError(f"{variant}: LiteRT cannot load the exported file: {first_line(error)}") from error
 
 
-def _answer(request: dict) -> tuple[dict, None]:
-    import ai_edge_litert.interpreter  # noqa: F401  whether it can be loaded is the first question
+def _answer(request: dict[str, Any]) -> tuple[dict[str, tuple[int, list[str]]], None]:
+    import ai_edge_litert.interpreter  # noqa: F401  checks that it can be loaded, even without files
 
-    return {name: operators(Path(path)) for name, path in request["files"].items()}, None
+    return {name: inspect_delegation(Path(path)) for name, path in request["files"].items()}, None
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Other people's .tflite files, run in processes of their own.
+"""Runs .tflite files of any origin in child processes.
 
-LiteRT trusts a file: a damaged one can crash the process that loads it, keep it busy for ever, or ask it for any amount
-of memory.
+LiteRT trusts a file: a corrupt one can crash the process that loads it, keep it busy forever, or make it allocate any
+amount of memory.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,60 +18,74 @@ from edgenet.litert import child
 from edgenet.litert.child import Child
 from edgenet.records import Preprocessing
 
+if TYPE_CHECKING:
+    from edgenet.litert.runner import Runner
+
 MODULE = "edgenet.litert.remote"
-# Seconds for loading a file and its first inference, and for a chunk of images.
+# For loading a file and its first inference, and for each batch of images after that.
 TIMEOUT_SECONDS = 60
-# Address space that running a file may take: so much, and so many times its size, and the stack of each thread.
+# The address space that running a file may need: a fixed amount, a multiple of its size, and a stack for each thread.
 MEMORY_BYTES, MEMORY_FACTOR, STACK_BYTES = 1_500_000_000, 10, 16_000_000
 
 
 @dataclass(frozen=True)
-class About:
-    """What a file says of itself. recipe: from an image to its input, as its metadata or its integers tell it. labels:
-    the class names in its metadata, if any. assumed: whether nothing told the recipe's range, which is [-1, 1] then.
+class ModelInfo:
+    """The properties of a `.tflite` image classifier."""
 
-    output_scale, output_zero_point: of the output's quantization; the scale is 0 for a float output. table: what the
-    input tensor holds for each level of a pixel, as `Runner.table`."""
-
+    # From the file's metadata, or from the scale and zero point of an integer input.
     recipe: Preprocessing
     batch: int
     classes: int
     input_dtype: str
+    # The class names in the file's metadata.
     labels: list[str] | None
-    assumed: bool
+    # Whether the file does not state its input range, so that the recipe's is the default, [-1, 1].
+    range_assumed: bool
     output_dtype: str
+    # The scale is 0 for a float output.
     output_scale: float
     output_zero_point: int
-    table: list[list[float]]
+    # The input values of pixels 0 to 255, as `Runner.pixel_values`.
+    pixel_values: list[list[float]]
 
 
 class Remote:
-    """A file in a process of its own. size: height and width where the file leaves them free.
+    """A `.tflite` file in a child process.
 
-    recipe: what `scores` makes of images; as the file says it, until it is set. Raises EdgenetError when the file
-    cannot be run.
+    Args:
+        path: The file.
+        size: Height and width of the input, for a file that leaves them free.
+        timeout: Seconds for one answer.
+        threads: CPU threads.
+
+    Attributes:
+        info: The properties of the file.
+        recipe: The preprocessing that `scores` uses; by default the file's own. It may be set.
+
+    Raises:
+        EdgenetError: The file cannot be run.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int] | None = None, timeout: float = TIMEOUT_SECONDS):
-        if not path.is_file():
-            raise EdgenetError(
-                f"{path}: expected a .tflite file, found {'a folder' if path.is_dir() else 'nothing'}; name another"
-            )
+    def __init__(
+        self, path: Path, size: tuple[int, int] | None = None, timeout: float = TIMEOUT_SECONDS, threads: int = 1
+    ):
+        check_is_file(path)
         self.name = path.name
-        self._process = Child(MODULE, {"files": {self.name: str(path)}, "size": size}, str(path), timeout)
+        request = {"files": {self.name: str(path)}, "size": size, "threads": threads}
+        self._process = Child(MODULE, request, str(path), timeout)
         try:
-            self.about = _about(self._process.receive()[self.name])
-            self.recipe = self.about.recipe
+            self.info = _info(self._process.receive()[self.name])
+            self.recipe = self.info.recipe
         except BaseException:
             self.close()
             raise
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """As `Runner.scores`."""
-        return self._process.ask({"file": self.name, "recipe": asdict(self.recipe)}, pixels)
+        """Classify images, as `Runner.scores`."""
+        return cast(np.ndarray, self._process.call({"file": self.name, "recipe": asdict(self.recipe)}, pixels))
 
     def scores_with(self, pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
-        """The same with another recipe, for this time and from now on."""
+        """Set another recipe, and classify images with it."""
         self.recipe = recipe
         return self.scores(pixels)
 
@@ -81,31 +95,41 @@ class Remote:
 
 
 class Pool:
-    """Several files with one recipe in each of `count` processes, so that as many threads can have them scored.
+    """Several `.tflite` files in each of `count` processes, so that as many threads can use them at the same time.
 
-    about: what each file says of itself, by name. Raises EdgenetError when a file cannot be run.
+    Args:
+        files: The files by name.
+        recipe: The preprocessing, for all files.
+        count: The number of processes.
+        timeout: Seconds for one answer.
+
+    Attributes:
+        info: The properties of each file, by name.
+
+    Raises:
+        EdgenetError: A file cannot be run.
     """
 
     def __init__(self, files: Mapping[str, Path], recipe: Preprocessing, count: int, timeout: float = TIMEOUT_SECONDS):
         request = {"files": {name: str(path) for name, path in files.items()}, "recipe": asdict(recipe)}
-        where = ", ".join(request["files"].values())
-        self._processes = []
+        names = ", ".join(str(path) for path in files.values())
+        self._processes: list[Child] = []
         self._free: SimpleQueue[Child] = SimpleQueue()
         try:
             for _ in range(count):
-                self._processes.append(Child(MODULE, request, where, timeout))
+                self._processes.append(Child(MODULE, request, names, timeout))
             for process in self._processes:  # they load at the same time
-                self.about = {name: _about(said) for name, said in process.receive().items()}
+                self.info = {name: _info(fields) for name, fields in process.receive().items()}
                 self._free.put(process)
         except BaseException:
             self.close()
             raise
 
     def scores(self, name: str, pixels: np.ndarray) -> np.ndarray:
-        """The scores of one of the files, as `Runner.scores` gives them, by a process that is free."""
+        """Classify images with one of the files, as `Runner.scores`, in a process that is free."""
         process = self._free.get()
         try:
-            return process.ask({"file": name}, pixels)
+            return cast(np.ndarray, process.call({"file": name}, pixels))
         finally:
             self._free.put(process)
 
@@ -115,79 +139,134 @@ class Pool:
             process.close()
 
 
-def limit_memory(path: Path, threads: int = 1) -> None:
-    """Limit what this process may take from now on to what running a .tflite file may need."""
+class Local:
+    """A `.tflite` file in this process, with the methods of a `Remote`: for a process that does nothing else.
+
+    Args:
+        path: The file.
+        size: Height and width of the input, for a file that leaves them free.
+        threads: CPU threads.
+
+    Raises:
+        EdgenetError: The file cannot be run.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 1):
+        check_is_file(path)
+        self.name, self._path = path.name, path
+        with _errors_of(path):
+            self._runner, self.info = _load(path, None, size, threads)
+
+    def scores_with(self, pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
+        """Set another recipe, and classify images with it."""
+        self._runner.recipe = recipe
+        with _errors_of(self._path):
+            return self._runner.scores(pixels)
+
+    def close(self) -> None:
+        """Do nothing: the process ends by itself."""
+
+
+def check_is_file(path: Path) -> None:
+    """Raise EdgenetError unless a path leads to a file."""
+    if not path.is_file():
+        raise EdgenetError(f"{path}: {'a folder, not a .tflite file' if path.is_dir() else 'no such file'}")
+
+
+def limit_memory(path: Path, threads: int = 1, extra_bytes: int = 0) -> None:
+    """Limit the memory of this process to what running a `.tflite` file may need.
+
+    Args:
+        path: The file.
+        threads: CPU threads.
+        extra_bytes: What this process needs for other things.
+    """
     size = path.stat().st_size if path.is_file() else 0
-    child.limit_memory(MEMORY_BYTES + MEMORY_FACTOR * size + STACK_BYTES * threads)
+    child.limit_memory(MEMORY_BYTES + MEMORY_FACTOR * size + STACK_BYTES * threads + extra_bytes)
 
 
-def _about(said: dict[str, Any]) -> About:
-    return About(**{**said, "recipe": _recipe(said["recipe"])})
+def _info(fields: dict[str, Any]) -> ModelInfo:
+    return ModelInfo(**{**fields, "recipe": _recipe(fields["recipe"])})
 
 
-def _recipe(said: dict[str, Any]) -> Preprocessing:
-    return Preprocessing(**{**said, "mean": tuple(said["mean"]), "std": tuple(said["std"])})
+def _recipe(fields: dict[str, Any]) -> Preprocessing:
+    return Preprocessing(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
 
 
-def _start(request: dict) -> tuple[dict, child.Handler]:
-    from edgenet.litert.runner import Runner
-
+def _start(request: dict[str, Any]) -> tuple[dict[str, Any], child.Handler]:
     paths = {name: Path(path) for name, path in request["files"].items()}
-    limit_memory(max(paths.values(), key=lambda path: path.stat().st_size))
+    threads = request.get("threads", 1)
+    limit_memory(max(paths.values(), key=lambda path: path.stat().st_size), threads)
     recipe = _recipe(request["recipe"]) if "recipe" in request else None
-    size = tuple(request["size"]) if request.get("size") else None
+    size = (request["size"][0], request["size"][1]) if request.get("size") else None
     runners: dict[str, Runner] = {}
-    found = {}
+    infos = {}
     for name, path in paths.items():
-        with _reading(path):
-            runners[name], found[name] = _load(path, recipe, size)
+        with _errors_of(path):
+            runners[name], info = _load(path, recipe, size, threads)
+        infos[name] = asdict(info)
 
-    def scores(message: dict, pixels: np.ndarray | None) -> np.ndarray:
+    def scores(message: dict[str, Any], pixels: np.ndarray) -> np.ndarray:
         runner = runners[message["file"]]
         if "recipe" in message:
             runner.recipe = _recipe(message["recipe"])
-        with _reading(paths[message["file"]]):
+        with _errors_of(paths[message["file"]]):
             return runner.scores(pixels)
 
-    return found, scores
+    return infos, scores
 
 
-def _load(path: Path, recipe: Preprocessing | None, size: tuple[int, int] | None):
-    """A runner that has run once, and what there is to say of its file."""
+def _load(
+    path: Path, recipe: Preprocessing | None, size: tuple[int, int] | None, threads: int
+) -> "tuple[Runner, ModelInfo]":
+    """A runner that has run once, and the properties of its file."""
     from edgenet.litert.runner import Runner
-    from edgenet.tflite.metadata import said
+    from edgenet.tflite.metadata import read_metadata, read_provenance
 
-    mean_std, labels = said(path)
-    runner = Runner(path, recipe, size=size)
-    floats = runner.input_dtype == np.float32
-    if floats and mean_std and not recipe:
-        runner.recipe = mean_std.recipe(*runner.shape)
+    input_range, labels = read_metadata(path)
+    runner = Runner(path, recipe, threads, size)
+    is_float = runner.input_dtype == np.float32
+    if is_float and input_range and not recipe:
+        runner.recipe = input_range.recipe(*runner.shape)
+    if not recipe:
+        runner.recipe = replace(runner.recipe, crop=_crop(read_provenance(path)))
     runner.scores(np.zeros((1, *runner.shape), np.uint8))
-    about = About(
+    scale, zero_point = runner.output_quantization
+    info = ModelInfo(
         recipe=runner.recipe,
         batch=runner.batch,
         classes=runner.classes,
         input_dtype=runner.input_dtype.name,
         labels=labels,
-        assumed=floats and not mean_std,
+        range_assumed=is_float and not input_range,
         output_dtype=runner.output_dtype.name,
-        output_scale=float(runner.output_quantization[0]),
-        output_zero_point=int(runner.output_quantization[1]),
-        table=runner.table.tolist(),
+        output_scale=scale,
+        output_zero_point=zero_point,
+        pixel_values=runner.pixel_values.tolist(),
     )
-    return runner, asdict(about)
+    return runner, info
+
+
+def _crop(provenance: Mapping[str, str] | None) -> float:
+    """The crop that edgenet's export stored in a file; 1 if there is none."""
+    try:
+        crop = float((provenance or {}).get("crop", "1"))
+    except ValueError:
+        return 1.0
+    return crop if 0.1 <= crop <= 1 else 1.0
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns whatever a damaged file leads to into an error that names it."""
+def _errors_of(path: Path) -> Iterator[None]:
+    """Turn any exception that a corrupt file may cause into an error that names it."""
     try:
         yield
     except EdgenetError:
         raise
     except Exception as error:
-        reason = "it needs more memory than is available" if isinstance(error, MemoryError) else first_line(error)
-        raise EdgenetError(f"{path}: expected a model for LiteRT, found: {reason}; the file is damaged") from error
+        memory = isinstance(error, MemoryError)
+        reason = "it needs more memory than is available" if memory else first_line(error)
+        raise EdgenetError(f"{path}: LiteRT cannot run this file: {reason}; it is corrupt") from error
 
 
 if __name__ == "__main__":

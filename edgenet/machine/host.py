@@ -1,4 +1,4 @@
-"""The machine that numbers come from."""
+"""The machine that edgenet runs on."""
 
 import os
 import platform
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import edgenet
 from edgenet.cores import available
-from edgenet.machine.sensors import Sensors, output
+from edgenet.machine.sensors import Sensors, command_output
 from edgenet.records import Machine
 
 
 def describe() -> Machine:
-    """What this machine is and has, as far as it tells."""
+    """This machine. What the system does not provide is None."""
     return Machine(
         cpu=_cpu(),
         architecture=platform.machine(),
@@ -32,12 +32,12 @@ def cores() -> int:
 
 
 def identity() -> tuple[str, str]:
-    """What tells this machine from others in results: its processor, and the architecture of that."""
+    """The processor and its architecture, by which results of this machine are recognized."""
     return _cpu(), platform.machine()
 
 
 def versions() -> dict[str, str]:
-    """The versions of what numbers depend on, as far as it is installed."""
+    """The installed versions of what measurements depend on, by package."""
     found = {"edgenet": edgenet.__version__, "python": platform.python_version()}
     for package in ("ai-edge-litert", "numpy", "pillow", "tensorflow", "keras"):
         with suppress(metadata.PackageNotFoundError):
@@ -47,21 +47,22 @@ def versions() -> dict[str, str]:
 
 def _cpu() -> str:
     if sys.platform == "darwin":
-        named = output("sysctl", "-n", "machdep.cpu.brand_string")
-        return named or platform.processor() or platform.machine()
-    # A board says its name in the device tree ("Raspberry Pi 4 Model B Rev 1.4"), a PC in cpuinfo.
+        name = command_output("sysctl", "-n", "machdep.cpu.brand_string")
+        return name or platform.processor() or platform.machine()
+    # A board has its name in the device tree ("Raspberry Pi 4 Model B Rev 1.4"), a PC in cpuinfo.
     if board := Sensors().text("proc/device-tree/model"):
         return board
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 
 def _memory() -> int | None:
-    with suppress(OSError, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if hasattr(os, "sysconf"):  # not on Windows
+        with suppress(OSError, ValueError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None
 
 

@@ -1,7 +1,7 @@
-"""How far a latency can be trusted: intervals for what was measured, and a grade for the conditions.
+"""The quality of a latency measurement: confidence intervals, and a grade for the conditions it was made in.
 
-Each rule names what it found, so that a user can mend it. The limits are in percent of what they would do to a ratio
-between two variants: below the first, nothing that matters; above the second, the ratio may be another tomorrow.
+Each rule gives a reason that a user can act on. The limits are relative effects on the ratio between two variants:
+below the first, the effect does not matter; above the second, the ratio may differ in the next run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,138 +10,169 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenet.machine.sensors import Reading
-from edgenet.records import KERAS, Condition, Interval
+from edgenet.records import KERAS, Grade, Interval, Quality
 
-GOOD, FAIR, POOR = GRADES = ("good", "fair", "poor")
+GRADES = tuple(Grade)  # from the best
 
-# Draws of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993), and what an interval covers.
-DRAWS, COVERED = 1_000, 0.95
-# With fewer rounds there is no interval to speak of.
-FEWEST_ROUNDS = 5
+# Of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
+RESAMPLES, CONFIDENCE = 1_000, 0.95
+# Fewer rounds give no meaningful interval.
+MIN_ROUNDS = 5
 
-# (fair, poor): the smallest amounts at which a finding makes a result no better than that.
-OTHERS = (0.1, 0.5)  # cores that other processes used
-STOLEN = (0.02, 0.1)  # of the time that the cores had
-CLOCK = (0.05, 0.2)  # fall of the highest clock
-SPREAD = (0.05, 0.2)  # of the medians of the rounds, from the 10th to the 90th percentile
-TREND = (0.03, 0.1)  # of the last third of the rounds against the first
-HOT, RISE = (75.0, 80.0), 10.0  # degrees Celsius; a Raspberry Pi slows down from 80
-# Two humps: both hold so much of the samples, and are so far apart, in their own widths and of the faster one.
-HUMP_SHARE, HUMP_WIDTHS, HUMP_GAP = 0.15, 4.0, 0.1
+# The amounts from which the quality is no better than (fair, poor).
+OTHER_LOAD_LIMITS = (0.1, 0.5)  # cores that other processes kept busy
+STOLEN_LIMITS = (0.02, 0.1)  # fraction of the CPU time that the host of a virtual machine took
+CLOCK_LIMITS = (0.05, 0.2)  # relative fall of the highest CPU frequency
+SPREAD_LIMITS = (0.05, 0.2)  # of the medians of the rounds: from the 10th to the 90th percentile, relative
+TREND_LIMITS = (0.03, 0.1)  # of the last third of the rounds relative to the first
+HOT_CELSIUS, MAX_RISE_CELSIUS = (75.0, 80.0), 10.0  # a Raspberry Pi slows down from 80
+# Two clusters: each has at least this fraction of the samples, and the gap between their medians is at least so many of
+# their widths, and at least this fraction of the faster one.
+CLUSTER_FRACTION, CLUSTER_WIDTHS, CLUSTER_GAP = 0.15, 4.0, 0.1
 
 # Samples of a variant, in seconds, a sequence for each round.
 Rounds = Sequence[Sequence[float]]
 
 
 def median_interval(rounds: Rounds) -> Interval | None:
-    """Where the median of all samples lies: a percentile bootstrap over the rounds.
+    """The median of all samples, with its 95% confidence interval.
 
-    Samples of one round share their moment, so rounds are drawn and not samples. None for too few rounds.
+    A percentile bootstrap that resamples rounds, not samples, since the samples of one round share its conditions.
+
+    Args:
+        rounds: Samples in seconds, (rounds, samples).
+
+    Returns:
+        The interval; None for fewer than MIN_ROUNDS rounds.
     """
-    if len(rounds) < FEWEST_ROUNDS:
+    if len(rounds) < MIN_ROUNDS:
         return None
     samples = np.asarray(rounds)
-    drawn = _draws(len(rounds))
-    return _interval(np.array([np.median(samples[chosen]) for chosen in drawn]), float(np.median(samples)))
+    resamples = _resamples(len(rounds))
+    return _interval(np.array([np.median(samples[chosen]) for chosen in resamples]), float(np.median(samples)))
 
 
 def ratio_interval(base: Rounds, other: Rounds) -> Interval | None:
-    """How many times as fast `other` is as `base`: the median over the rounds of the ratio of their medians there.
+    """The speedup of `other` relative to `base`, measured in the same rounds, with its 95% confidence interval.
 
-    Both met the same conditions in a round, which the ratio drops. A percentile bootstrap over the rounds.
+    The value is the median over the rounds of the ratio of both medians: what both variants of a round have in common
+    cancels out. A percentile bootstrap over the rounds.
+
+    Args:
+        base: Samples in seconds, (rounds, samples).
+        other: As many rounds.
+
+    Returns:
+        The interval; None for fewer than MIN_ROUNDS rounds, or different numbers of rounds.
     """
-    if len(base) < FEWEST_ROUNDS or len(base) != len(other):
+    if len(base) < MIN_ROUNDS or len(base) != len(other):
         return None
     ratios = np.array([np.median(slow) / np.median(fast) for slow, fast in zip(base, other, strict=True)])
-    return _interval(np.median(ratios[_draws(len(ratios))], axis=1), float(np.median(ratios)))
+    return _interval(np.median(ratios[_resamples(len(ratios))], axis=1), float(np.median(ratios)))
 
 
 def quotient_interval(base: Rounds, other: Rounds) -> Interval | None:
-    """How many times as fast `other` is as `base`, which was measured at another time: the ratio of their medians.
+    """The speedup of `other` relative to `base`, measured in another run: the ratio of the medians of all samples.
 
-    A percentile bootstrap over the rounds of each. What differs between two runs, and not between the rounds of one, is
-    not in it.
+    A percentile bootstrap over the rounds of each. It does not include the variation from run to run.
+
+    Args:
+        base: Samples in seconds, (rounds, samples).
+        other: The same; the number of rounds may differ.
+
+    Returns:
+        The value and its 95% confidence interval; None for fewer than MIN_ROUNDS rounds.
     """
-    if min(len(base), len(other)) < FEWEST_ROUNDS:
+    if min(len(base), len(other)) < MIN_ROUNDS:
         return None
     random = np.random.default_rng(0)
     medians = [
-        np.array([np.median(samples[chosen]) for chosen in random.integers(0, len(samples), (DRAWS, len(samples)))])
+        np.array([np.median(samples[chosen]) for chosen in random.integers(0, len(samples), (RESAMPLES, len(samples)))])
         for samples in map(np.asarray, (base, other))
     ]
     return _interval(medians[0] / medians[1], float(np.median(base) / np.median(other)))
 
 
-def _draws(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, count, (DRAWS, count))
+def _resamples(count: int) -> np.ndarray:
+    """The indices of `count` rounds in each resample, (RESAMPLES, count)."""
+    return np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
 
 
-def _interval(drawn: np.ndarray, value: float) -> Interval:
-    low, high = np.quantile(drawn, ((1 - COVERED) / 2, (1 + COVERED) / 2)).tolist()
+def _interval(estimates: np.ndarray, value: float) -> Interval:
+    low, high = np.quantile(estimates, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)).tolist()
     return Interval(value, low, high)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of measuring. readings: before, during and after. own: core-seconds that this program's processes had
-    used at each of them. rounds: the samples of each variant. cores: how many the machine has."""
+    """One part of a benchmark: the rounds with one number of threads."""
 
     threads: int
+    # Before, during and after the rounds.
     readings: Sequence[Reading]
-    own: Sequence[float | None]
+    # Core-seconds that this program's processes had used at each reading.
+    own_cpu_seconds: Sequence[float | None]
+    # The samples of each variant.
     rounds: dict[str, Rounds]
+    # Of the machine.
     cores: int
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Something that makes a result no better than `grade`."""
+    """Why the quality is no better than `grade`."""
 
-    grade: str
+    grade: Grade
     text: str
 
 
-def condition(phases: Sequence[Phase], known: Sequence[Reason] = ()) -> Condition:
-    """The grade of what was measured in some phases, with the reasons, and what the machine told.
+def assess(phases: Sequence[Phase], known: Sequence[Reason] = ()) -> Quality:
+    """Grade a latency measurement.
 
-    known: reasons that are none of the readings' and rounds'.
-    Keras' own rounds, which vary on the quietest machine, lower no grade beside those of files.
+    The rounds of Keras vary even on an idle machine, so they do not lower the grade if files were measured as well.
+
+    Args:
+        phases: What was measured.
+        known: Further reasons, from elsewhere.
+
+    Returns:
+        The grade, its reasons (the worst first), and the machine's condition.
     """
     readings = [reading for phase in phases for reading in phase.readings]
-    others = _others(phases)
-    reasons, of_keras = [*known, *_machine(readings), *_load(phases, others)], []
+    other_load = _other_load(phases)
+    reasons = [*known, *_machine_reasons(readings), *_load_reasons(phases, other_load)]
+    keras_reasons: list[Reason] = []
     for phase in phases:
         for name, rounds in phase.rounds.items():
-            spared = name == KERAS and len(phase.rounds) > 1
-            (of_keras if spared else reasons).extend(
+            ignored = name == KERAS and len(phase.rounds) > 1
+            (keras_reasons if ignored else reasons).extend(
                 Reason(reason.grade, f"{name} on {threads(phase.threads)}: {reason.text}")
-                for reason in _samples(rounds)
+                for reason in _sample_reasons(rounds)
             )
-    grade = max((reason.grade for reason in reasons), key=GRADES.index, default=GOOD)
-    return Condition(
-        grade=grade,
+    return Quality(
+        grade=max((reason.grade for reason in reasons), key=GRADES.index, default=Grade.GOOD),
         reasons=tuple(
             reason.text
-            for part in (reasons, of_keras)
+            for part in (reasons, keras_reasons)
             for reason in sorted(part, key=lambda reason: -GRADES.index(reason.grade))
         ),
-        unseen=tuple(_unseen(readings, others)),
-        others=others,
-        megahertz=_ends([max(reading.megahertz) for reading in readings if reading.megahertz]),
-        celsius=_ends([reading.celsius for reading in readings if reading.celsius is not None]),
+        unavailable=tuple(_unavailable(readings, other_load)),
+        other_load=other_load,
+        frequency_mhz=_ends([max(reading.megahertz) for reading in readings if reading.megahertz]),
+        temperature_celsius=_ends([reading.celsius for reading in readings if reading.celsius is not None]),
         governor=next((reading.governor for reading in readings if reading.governor), None),
     )
 
 
-def doubt(condition: Condition) -> str | None:
-    """The worst reason why latencies measured in such a condition prove nothing about speed; None where they can.
+def poor_reason(quality: Quality) -> str | None:
+    """The main reason for a poor quality; None if it is fair or good.
 
-    The one rule for every verdict, comparison, report and recommendation: poor latencies prove neither that a variant
-    is fast enough nor that it is not.
+    Poor latencies prove neither that a variant is fast enough nor that it is not: verdicts, comparisons, reports and
+    recommendations all use this rule.
     """
-    if condition.grade != POOR:
+    if quality.grade != Grade.POOR:
         return None
-    return next(iter(condition.reasons), "the results do not say why")
+    return next(iter(quality.reasons), "the results do not give a reason")
 
 
 def threads(count: int) -> str:
@@ -153,84 +184,87 @@ def _ends(values: list[float]) -> tuple[float, ...] | None:
     return (min(values), max(values)) if values else None
 
 
-def _others(phases: Sequence[Phase]) -> float | None:
-    """Cores that other processes used while this program measured, on average."""
+def _other_load(phases: Sequence[Phase]) -> float | None:
+    """Cores that other processes used during the measurement, on average; None if not available."""
     used = elapsed = 0.0
     for phase in phases:
         first, last = phase.readings[0], phase.readings[-1]
-        if None in (first.busy, last.busy, phase.own[0], phase.own[-1]):
+        own_first, own_last = phase.own_cpu_seconds[0], phase.own_cpu_seconds[-1]
+        if first.busy is None or last.busy is None or own_first is None or own_last is None:
             return None
-        used += (last.busy - first.busy) - (phase.own[-1] - phase.own[0])
+        used += (last.busy - first.busy) - (own_last - own_first)
         elapsed += last.seconds - first.seconds
     return max(0.0, used / elapsed) if elapsed else None
 
 
-def _level(amount: float, limits: tuple[float, float]) -> str | None:
-    return POOR if amount >= limits[1] else FAIR if amount >= limits[0] else None
+def _grade(amount: float, limits: tuple[float, float]) -> Grade | None:
+    return Grade.POOR if amount >= limits[1] else Grade.FAIR if amount >= limits[0] else None
 
 
-def _load(phases: Sequence[Phase], others: float | None) -> Iterator[Reason]:
-    if others is not None and (grade := _level(others, OTHERS)):
-        yield Reason(grade, f"other processes kept {others:.1f} cores busy; stop them")
+def _load_reasons(phases: Sequence[Phase], other_load: float | None) -> Iterator[Reason]:
+    if other_load is not None and (grade := _grade(other_load, OTHER_LOAD_LIMITS)):
+        yield Reason(grade, f"other processes kept {other_load:.1f} cores busy; close other programs")
     stolen = available = 0.0
     for phase in phases:
         first, last = phase.readings[0], phase.readings[-1]
         if first.stolen is not None and last.stolen is not None:
             stolen += last.stolen - first.stolen
             available += (last.seconds - first.seconds) * phase.cores
-    if available and (grade := _level(stolen / available, STOLEN)):
-        yield Reason(grade, f"the host of this virtual machine took {stolen / available:.0%} of its time for others")
+    if available and (grade := _grade(stolen / available, STOLEN_LIMITS)):
+        yield Reason(grade, f"the host of this virtual machine took {stolen / available:.0%} of its CPU time")
 
 
-def _machine(readings: Sequence[Reading]) -> Iterator[Reason]:
-    """What the readings tell by themselves."""
+def _machine_reasons(readings: Sequence[Reading]) -> Iterator[Reason]:
     limits = sorted({limit for reading in readings for limit in reading.throttled or ()})
     if limits:
-        mend = "use a stronger power supply" if "under-voltage" in limits else "cool it: a fan, a heat sink, --cooldown"
-        yield Reason(POOR, f"the firmware held the clock back ({', '.join(limits)}); {mend}")
+        remedy = "use a stronger power supply" if "under-voltage" in limits else "cool it with a fan or a heat sink"
+        yield Reason(Grade.POOR, f"the firmware limited the CPU frequency ({', '.join(limits)}); {remedy}")
     clocks = _ends([max(reading.megahertz) for reading in readings if reading.megahertz])
-    if clocks and (grade := _level(1 - clocks[0] / clocks[1], CLOCK)):
-        yield Reason(
-            grade, f"the clock went from {clocks[1]:,.0f} down to {clocks[0]:,.0f} MHz; fix it: governor performance"
-        )
+    if clocks and (grade := _grade(1 - clocks[0] / clocks[1], CLOCK_LIMITS)):
+        text = f"the CPU frequency fell from {clocks[1]:,.0f} to {clocks[0]:,.0f} MHz"
+        yield Reason(grade, f"{text}; set the governor to performance")
     governors = {reading.governor for reading in readings}
     if "powersave" in governors:
-        yield Reason(FAIR, "governor powersave may hold the clock down; set it to performance")
+        yield Reason(Grade.FAIR, "the governor powersave may limit the CPU frequency; set it to performance")
     heat = _ends([reading.celsius for reading in readings if reading.celsius is not None])
-    if heat and (grade := _level(heat[1], HOT)):
-        yield Reason(grade, f"it was {heat[1]:.0f} degrees hot; cool it, or wait with --cooldown")
-    elif heat and heat[1] - heat[0] >= RISE:
-        yield Reason(FAIR, f"it warmed up by {heat[1] - heat[0]:.0f} degrees; wait with --cooldown")
+    if heat and (grade := _grade(heat[1], HOT_CELSIUS)):
+        yield Reason(
+            grade, f"the temperature reached {heat[1]:.0f} degrees Celsius; cool it, or use the cooldown option"
+        )
+    elif heat and heat[1] - heat[0] >= MAX_RISE_CELSIUS:
+        text = f"the temperature rose by {heat[1] - heat[0]:.0f} degrees Celsius"
+        yield Reason(Grade.FAIR, f"{text}; cool it, or use the cooldown option")
     if any(reading.battery for reading in readings):
-        yield Reason(FAIR, "it ran on its battery; plug it in")
+        yield Reason(Grade.FAIR, "the machine ran on battery; plug it in")
 
 
-def _samples(rounds: Rounds) -> Iterator[Reason]:
-    """What the samples of one variant tell."""
+def _sample_reasons(rounds: Rounds) -> Iterator[Reason]:
+    """The reasons in the samples of one variant."""
     medians = np.array([np.median(samples) for samples in rounds])
-    if len(medians) < FEWEST_ROUNDS:
-        yield Reason(FAIR, f"{len(medians)} rounds are few; take {FEWEST_ROUNDS} or more")
+    if len(medians) < MIN_ROUNDS:
+        count = f"{len(medians)} round{'s' * (len(medians) > 1)}"
+        yield Reason(Grade.FAIR, f"only {count}; use {MIN_ROUNDS} or more")
         return
-    low, middle, high = np.quantile(medians, (0.1, 0.5, 0.9))
+    low, middle, high = np.quantile(medians, (0.1, 0.5, 0.9)).tolist()
     spread = (high - low) / middle
-    if grade := _level(spread, SPREAD):
-        yield Reason(grade, f"the rounds differ by {spread:.0%}")
+    if grade := _grade(spread, SPREAD_LIMITS):
+        yield Reason(grade, f"round-to-round spread {spread:.0%}; close other programs and measure again")
     third = max(1, len(medians) // 3)
     trend = float(np.median(medians[-third:]) / np.median(medians[:third]) - 1)
-    if grade := _level(abs(trend), TREND):
-        yield Reason(
-            grade, f"the last rounds were {abs(trend):.0%} {'slower' if trend > 0 else 'faster'} than the first"
-        )
-    humps = _two_humps(np.concatenate([np.asarray(samples) for samples in rounds]))
-    if humps:
-        yield Reason(FAIR, f"there are two speeds, {1_000 * humps[0]:.3g} and {1_000 * humps[1]:.3g} ms")
+    if grade := _grade(abs(trend), TREND_LIMITS):
+        direction = "slower" if trend > 0 else "faster"
+        yield Reason(grade, f"the last rounds were {abs(trend):.0%} {direction} than the first")
+    clusters = _two_clusters(np.concatenate([np.asarray(samples) for samples in rounds]))
+    if clusters:
+        fast, slow = (1_000 * seconds for seconds in clusters)
+        yield Reason(Grade.FAIR, f"latencies fall into two groups, around {fast:.3g} and {slow:.3g} ms")
 
 
-def _two_humps(samples: np.ndarray) -> tuple[float, float] | None:
-    """The medians of two clusters, where samples fall apart into two; None where they do not.
+def _two_clusters(samples: np.ndarray) -> tuple[float, float] | None:
+    """The medians of two clusters of latencies, in seconds; None where there is one.
 
-    The split is Otsu's (1979): that of the logarithms with the largest variance between the parts. The slowest
-    twentieth is left out, which is a tail and no hump.
+    The threshold is Otsu's (1979): the one with the largest variance between the two parts, of the logarithms. The
+    slowest twentieth is left out: a long tail is no cluster.
     """
     values = np.sort(np.log(samples))[: max(2, round(0.95 * len(samples)))]
     counts = np.arange(1, len(values))
@@ -240,14 +274,15 @@ def _two_humps(samples: np.ndarray) -> tuple[float, float] | None:
     fast, slow = values[:split], values[split:]
     width = np.median(np.concatenate([np.abs(fast - np.median(fast)), np.abs(slow - np.median(slow))])) * 1.4826
     gap = float(np.median(slow) - np.median(fast))
-    if min(len(fast), len(slow)) < HUMP_SHARE * len(values) or gap < max(HUMP_GAP, HUMP_WIDTHS * width):
+    if min(len(fast), len(slow)) < CLUSTER_FRACTION * len(values) or gap < max(CLUSTER_GAP, CLUSTER_WIDTHS * width):
         return None
     return float(np.exp(np.median(fast))), float(np.exp(np.median(slow)))
 
 
-def _unseen(readings: Sequence[Reading], others: float | None) -> Iterator[str]:
-    for name in ("megahertz", "celsius"):
-        if all(getattr(reading, name) is None for reading in readings):
-            yield {"megahertz": "clock", "celsius": "heat"}[name]
-    if others is None:
+def _unavailable(readings: Sequence[Reading], other_load: float | None) -> Iterator[str]:
+    if all(reading.megahertz is None for reading in readings):
+        yield "CPU frequency"
+    if all(reading.celsius is None for reading in readings):
+        yield "temperature"
+    if other_load is None:
         yield "other processes"

@@ -1,4 +1,4 @@
-"""The shape of MobileNetV1 (Howard et al., arXiv:1704.04861, table 1), as numbers that need no TensorFlow."""
+"""The layers of MobileNetV1 (Howard et al., arXiv:1704.04861, table 1) as numbers; needs no TensorFlow."""
 
 # Filters at alpha 1.0 and the stride of the depthwise convolution, block by block.
 STEM_FILTERS = 32

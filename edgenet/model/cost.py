@@ -1,4 +1,4 @@
-"""What MobileNetV1 costs: parameters and multiply-adds, layer by layer (arXiv:1704.04861, section 3)."""
+"""The cost of MobileNetV1: parameters and multiply-adds, layer by layer (arXiv:1704.04861, section 3)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,14 @@ KERNEL = 3
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer. shape: its output (height, width, channels). parameters: with those of its batch normalization."""
+    """A layer.
+
+    Attributes:
+        name: Its name in Keras.
+        shape: Of its output, (height, width, channels).
+        parameters: Number of weights, with those of its batch normalization.
+        multiply_adds: For one image.
+    """
 
     name: str
     shape: tuple[int, int, int]
@@ -20,7 +27,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Block:
-    """Multiply-adds of a depthwise-separable block, and of the standard convolution that it stands for."""
+    """A depthwise-separable block, compared with the standard convolution that it replaces.
+
+    Attributes:
+        name: For instance block01.
+        separable: Multiply-adds of the block.
+        standard: Multiply-adds of the standard convolution.
+    """
 
     name: str
     separable: int
@@ -28,29 +41,36 @@ class Block:
 
     @property
     def saving(self) -> float:
-        """How many times as much the standard convolution costs."""
+        """The cost of the standard convolution, in multiples of the block's."""
         return self.standard / self.separable
 
 
 def standard(kernel: int, inputs: int, outputs: int, size: int) -> int:
-    """Multiply-adds of a convolution: Dk*Dk*M*N*Df*Df (the paper's section 3.1). `size` is that of the output map."""
+    """Multiply-adds of a convolution: Dk*Dk*M*N*Df*Df (section 3.1 of the paper).
+
+    Args:
+        kernel: Height and width of the kernel (Dk).
+        inputs: Input channels (M).
+        outputs: Output channels (N).
+        size: Height and width of the output (Df).
+    """
     return kernel * kernel * inputs * outputs * size * size
 
 
 def depthwise(kernel: int, inputs: int, depth_multiplier: int, size: int) -> int:
-    """Multiply-adds of a depthwise convolution: Dk*Dk*M*Df*Df, for each filter of an input channel."""
+    """Multiply-adds of a depthwise convolution: Dk*Dk*M*Df*Df times the multiplier. Arguments as in `standard`."""
     return kernel * kernel * inputs * depth_multiplier * size * size
 
 
 def separable(kernel: int, inputs: int, outputs: int, size: int, depth_multiplier: int = 1) -> int:
-    """Multiply-adds of a depthwise convolution and a pointwise one: Dk*Dk*M*Df*Df + M*N*Df*Df."""
+    """Multiply-adds of depthwise and pointwise convolution: Dk*Dk*M*Df*Df + M*N*Df*Df. Arguments as in `standard`."""
     return depthwise(kernel, inputs, depth_multiplier, size) + standard(1, inputs * depth_multiplier, outputs, size)
 
 
 def layers(spec: ModelSpec) -> list[Layer]:
     """The layers that have weights, and the pooling, in order."""
     size, channels = spec.size // 2, scaled(STEM_FILTERS, spec.alpha)
-    found = [
+    rows = [
         Layer(
             "stem_convolution",
             (size, size, channels),
@@ -60,37 +80,37 @@ def layers(spec: ModelSpec) -> list[Layer]:
     ]
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
         size //= stride
-        wide, outputs = channels * spec.depth_multiplier, scaled(filters, spec.alpha)
-        found += [
+        expanded, outputs = channels * spec.depth_multiplier, scaled(filters, spec.alpha)
+        rows += [
             Layer(
                 f"block{number:02d}_depthwise",
-                (size, size, wide),
-                KERNEL**2 * wide + 4 * wide,
+                (size, size, expanded),
+                KERNEL**2 * expanded + 4 * expanded,
                 depthwise(KERNEL, channels, spec.depth_multiplier, size),
             ),
             Layer(
                 f"block{number:02d}_pointwise",
                 (size, size, outputs),
-                wide * outputs + 4 * outputs,
-                standard(1, wide, outputs, size),
+                expanded * outputs + 4 * outputs,
+                standard(1, expanded, outputs, size),
             ),
         ]
         channels = outputs
     return [
-        *found,
+        *rows,
         Layer("pool", (1, 1, channels), 0, 0),
         Layer("logits", (1, 1, spec.classes), channels * spec.classes + spec.classes, channels * spec.classes),
     ]
 
 
 def blocks(spec: ModelSpec) -> list[Block]:
-    """The 13 depthwise-separable blocks."""
+    """The 13 depthwise-separable blocks, in order."""
     size, channels = spec.size // 2, scaled(STEM_FILTERS, spec.alpha)
-    found = []
+    rows = []
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
         size //= stride
         outputs = scaled(filters, spec.alpha)
-        found.append(
+        rows.append(
             Block(
                 f"block{number:02d}",
                 separable(KERNEL, channels, outputs, size, spec.depth_multiplier),
@@ -98,4 +118,4 @@ def blocks(spec: ModelSpec) -> list[Block]:
             )
         )
         channels = outputs
-    return found
+    return rows

@@ -1,4 +1,4 @@
-"""Google's ImageNet weights of MobileNetV1, from Keras Applications' download and cache."""
+"""Google's ImageNet weights of MobileNetV1, downloaded and cached by Keras Applications."""
 
 import os
 from pathlib import Path
@@ -8,36 +8,41 @@ import keras
 from edgenet.errors import EdgenetError, first_line
 from edgenet.model import weights
 from edgenet.model.published import CLASSES, CROP, check, file_name
-from edgenet.model.weights import Wish
+from edgenet.model.weight_file import ExpectedSpec
 
-__all__ = ["CROP", "load"]  # CROP: what `load` gives is measured with it
+__all__ = ["CROP", "load"]
+
+_URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet"
 
 
 def load(alpha: float, size: int) -> keras.Model:
-    """MobileNetV1 with the published weights for this alpha and size: 1,000 classes.
+    """MobileNetV1 with the published ImageNet weights (1,000 classes).
 
-    Raises EdgenetError when there are none, or when they are neither cached nor to be downloaded.
+    Args:
+        alpha: Width multiplier.
+        size: Height and width of the input in pixels.
+
+    Raises:
+        EdgenetError: There are none for these values, or they are neither cached nor can be downloaded.
     """
     check(alpha, size)
     name = file_name(alpha, size)
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    places = [home / "models" / name, home / name]
-    if not any(place.exists() for place in places):
-        _download(alpha, size, places[0])
-    path = next(place for place in places if place.exists())
-    return weights.load(path, Wish(size, alpha, CLASSES))
+    candidates = [home / "models" / name, home / name]
+    if not any(path.exists() for path in candidates):
+        _download(alpha, size, candidates[0])
+    path = next(path for path in candidates if path.exists())
+    return weights.load(path, ExpectedSpec(size, alpha, CLASSES))
 
 
-def _download(alpha: float, size: int, place: Path) -> None:
+def _download(alpha: float, size: int, path: Path) -> None:
     try:
         keras.applications.MobileNet(input_shape=(size, size, 3), alpha=alpha, weights="imagenet")
-    except Exception as error:  # whatever networks and file systems raise
-        reason = first_line(error).rpartition(": None -- ")[
-            2
-        ]  # what stands before it is the address, which comes below
+    except Exception as error:  # of networks and file systems
+        reason = first_line(error).rpartition(": None -- ")[2]  # the address comes before it
         raise EdgenetError(
-            f"{place}: expected the ImageNet weights, found none there and no way to download them ({reason}); "
-            f"put https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/{place.name} there"
+            f"{path}: the ImageNet weights are not in this place and cannot be downloaded ({reason}); put "
+            f"{_URL}/{path.name} there"
         ) from error
-    if not place.exists():
-        raise EdgenetError(f"{place}: expected Keras to put the ImageNet weights there, found none; set KERAS_HOME")
+    if not path.exists():
+        raise EdgenetError(f"{path}: Keras did not put the ImageNet weights into this place; set KERAS_HOME")

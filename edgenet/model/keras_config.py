@@ -9,11 +9,12 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from edgenet.errors import EdgenetError
-from edgenet.model.container import shown
+from edgenet.model.container import printable
 
 EXPECTED = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder)"
 # A layer names some ten: initializers, policies, inputs.
@@ -63,9 +64,17 @@ _CODE = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "J
 
 
 def read(path: Path, text: bytes | str) -> dict:
-    """Parse a model's configuration and check what it names.
+    """Parse a model's configuration and check all names in it.
 
-    Raises EdgenetError when it is no configuration, or names anything but what a network of Keras' layers consists of.
+    Args:
+        path: The model's file, for messages.
+        text: The configuration, JSON.
+
+    Returns:
+        The configuration without that of training.
+
+    Raises:
+        EdgenetError: It is damaged, or names something that does not belong to a network of Keras' layers.
     """
     try:
         config = json.loads(text)
@@ -73,7 +82,7 @@ def read(path: Path, text: bytes | str) -> dict:
         raise EdgenetError(f"{path}: the model's configuration is damaged (no JSON); save the model again") from error
     if not isinstance(config, dict) or "class_name" not in config:
         raise EdgenetError(f"{path}: the model's configuration describes no model; save the model again")
-    # Of training, and not read: losses and metrics of the user's own are no reason to refuse a model.
+    # Only training uses it, so custom losses and metrics are no reason to refuse a model.
     config["compile_config"] = None
     allowed = _names()
     for number, node in enumerate(_nodes(path, config)):
@@ -84,7 +93,7 @@ def read(path: Path, text: bytes | str) -> dict:
 
 
 def _names() -> frozenset[str]:
-    """The classes beside layers, all of which only compute."""
+    """The allowed classes other than layers. All of them only compute."""
     namespaces = (
         keras.initializers,
         keras.regularizers,
@@ -104,33 +113,33 @@ def _names() -> frozenset[str]:
     )
 
 
-def _nodes(path: Path, config) -> Iterator[dict]:
-    """All that names a class, wherever it is in the configuration."""
-    left = [(config, 0)]
-    while left:
-        value, depth = left.pop()
+def _nodes(path: Path, config: object) -> Iterator[dict]:
+    """All dictionaries in the configuration that name a class, at any depth."""
+    pending: list[tuple[Any, int]] = [(config, 0)]
+    while pending:
+        value, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise EdgenetError(f"{path}: the model's configuration is nested more than {MAX_DEPTH} deep; it is damaged")
         if isinstance(value, dict):
             if "class_name" in value:
                 yield value
-            left += [(inner, depth + 1) for inner in value.values()]
+            pending += [(inner, depth + 1) for inner in value.values()]
         elif isinstance(value, list):
-            left += [(inner, depth + 1) for inner in value]
+            pending += [(inner, depth + 1) for inner in value]
 
 
 def _check(path: Path, node: dict, allowed: frozenset[str]) -> None:
     name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     if isinstance(name, str) and name in _CODE:
         kind = "a Lambda layer" if name in ("Lambda", "__lambda__") else f"a {name}"
-        raise EdgenetError(f"{path}: {EXPECTED}, found: {kind}; edgenet runs no code out of a model file")
-    # What the calling program registered itself, it trusts.
+        raise EdgenetError(f"{path}: {EXPECTED}, got: {kind}; edgenet runs no code from model files")
+    # Classes that the calling program registered are trusted.
     own = registered if isinstance(registered, str) else name
     if isinstance(own, str) and keras.saving.get_registered_object(own) is not None:
         return
     if not isinstance(name, str) or not isinstance(module, str | None) or not _allowed(node, name, module, allowed):
         raise EdgenetError(
-            f"{path}: the model needs {_shown(node, name, module)}, which is not one of Keras' layers for images; "
+            f"{path}: the model needs {_full_name(node, name, module)}, which is not one of Keras' layers for images; "
             "edgenet loads only models of these. Replace it, or export the model with model.export"
         )
 
@@ -145,8 +154,8 @@ def _allowed(node: dict, name: str, module: str | None, allowed: frozenset[str])
     return name in _ALLOWED or name in allowed
 
 
-def _is_function(name, module: str | None) -> bool:
-    """Whether it is an activation of Keras', or one of its operations used as such."""
+def _is_function(name: object, module: str | None) -> bool:
+    """Whether this is one of Keras' activations, or of its operations used as an activation."""
     if not isinstance(name, str) or name in _WITH_FUNCTIONS:
         return False
     if module in (None, "builtins", "keras.activations") or module.startswith("keras.src.activations."):
@@ -154,22 +163,32 @@ def _is_function(name, module: str | None) -> bool:
     return module in ("keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image")
 
 
-def _shown(node: dict, name, module) -> str:
+def _full_name(node: dict, name: object, module: object) -> str:
     named = node.get("config") if name == "function" else name
-    return shown(f"{module}.{named}" if isinstance(module, str) else named)
+    return printable(f"{module}.{named}" if isinstance(module, str) else named)
 
 
 def check_widths(path: Path, config: dict, stored: int) -> None:
-    """Raise EdgenetError for a layer with more outputs than the file's arrays have bytes: each needs a weight or more.
+    """Check that no layer has more outputs than the file has bytes of weights: each output needs at least one weight.
 
-    Keras builds the whole network before it reads a weight, so a damaged number would cost all memory.
+    Keras builds the whole network before it reads weights, so a damaged number could take all memory.
+
+    Args:
+        path: The model's file, for messages.
+        config: Its configuration.
+        stored: The bytes of its arrays in memory.
+
+    Raises:
+        EdgenetError: A layer has more.
     """
     for node in _nodes(path, config):
         inner = node.get("config")
-        for key in _WIDTHS if isinstance(inner, dict) else ():
+        if not isinstance(inner, dict):
+            continue
+        for key in _WIDTHS:
             if isinstance(inner.get(key), int) and inner[key] > stored:
                 raise EdgenetError(
-                    f"{path}: layer {shown(inner.get('name'))} has {key} {inner[key]:,}, but the file holds only "
+                    f"{path}: layer {printable(inner.get('name'))} has {key} {inner[key]:,}, but the file holds only "
                     f"{stored:,} bytes of weights; it is damaged: save the model again"
                 )
 
@@ -177,28 +196,32 @@ def check_widths(path: Path, config: dict, stored: int) -> None:
 # Precision
 
 
-def in_float32(config) -> set[str]:
-    """Replace, in place, policies of a lower precision by float32; return their names.
+def in_float32(config: dict[str, Any]) -> set[str]:
+    """Replace dtype policies of lower precision by float32, in place.
 
-    The weights of mixed policies are stored as float32, so the result is the same network computed more exactly.
+    The weights of mixed policies are stored as float32, so the result is the same network with a higher precision.
+
+    Returns:
+        The names of the replaced policies.
     """
-    found, left = set(), [config]
-    while left:
-        value = left.pop()
+    replaced: set[str] = set()
+    pending: list[Any] = [config]
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
             if value.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
                 inner = value.get("config")
                 if isinstance(inner, dict) and _is_lower(inner.get("name")):
-                    found.add(inner["name"])
+                    replaced.add(inner["name"])
                     inner["name"] = "float32"
             if _is_lower(value.get("dtype")):
-                found.add(value["dtype"])
+                replaced.add(value["dtype"])
                 value["dtype"] = "float32"
-            left += value.values()
+            pending += value.values()
         elif isinstance(value, list):
-            left += value
-    return found
+            pending += value
+    return replaced
 
 
-def _is_lower(dtype) -> bool:
+def _is_lower(dtype: object) -> bool:
     return dtype in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")

@@ -1,4 +1,7 @@
-"""Keras models in files: .keras, .h5 and SavedModel folders. Only networks of known layers and operators are loaded."""
+"""Loads Keras classifiers from .keras and .h5 files, SavedModel folders and memory.
+
+Of files, only networks of known layers and operators are loaded: a model file cannot run code.
+"""
 
 import json
 import re
@@ -13,88 +16,108 @@ import keras
 
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
-from edgenet.model import keras_file, memory, range_detection, saved_model
-from edgenet.model.classifier import Classifier
+from edgenet.model import keras_file, memory, saved_model
+from edgenet.model.classifier import KerasClassifier
 from edgenet.model.keras_config import EXPECTED
+from edgenet.model.range_detection import detect_input_range
 from edgenet.model.saved_model import counted
 from edgenet.records import Preprocessing
 
 KERAS_FILE, SAVED_MODEL = "model.keras", saved_model.FOLDER
 
+Shape = tuple[int | None, ...]
+
 
 def load(
     path: Path,
     *,
-    declared: InputRange | None = None,
-    order: str | None = None,
+    input_range: InputRange | None = None,
+    channel_order: str | None = None,
     size: tuple[int, int] | None = None,
     crop: float = 1.0,
-) -> Classifier:
-    """Read an image classifier: one image in, one row of scores out.
+) -> KerasClassifier:
+    """Load an image classifier: one image in, one row of scores out.
 
-    declared: what its inputs are; found in the model, or [-1, 1], without. order: that of the channels, if another.
-    size: height and width where the model leaves them free. crop: of `Preprocessing`.
+    Args:
+        path: A .keras or .h5 file, or a SavedModel folder.
+        input_range: What the model expects; by default detected from its first layers, else -1 to 1.
+        channel_order: RGB or BGR, if other than in `input_range`.
+        size: Height and width, for a model that leaves them free.
+        crop: As in `Preprocessing`.
 
-    Raises EdgenetError when it is not such a model.
+    Raises:
+        EdgenetError: The file is damaged, contains more than such a model, or a model of another kind.
     """
     if not path.exists():
-        raise EdgenetError(f"{path}: {EXPECTED}, found: nothing")
+        raise EdgenetError(f"{path}: no such file or folder; give a Keras image classifier")
     if path.is_dir():
-        return _of_saved_model(path, declared, order, size, crop)
+        return _from_saved_model(path, input_range, channel_order, size, crop)
     model, notes = keras_file.read(path)
     with memory.limited(path.stat().st_size):
-        return _of_keras(model, str(path), declared, order, size, crop, notes)
+        return _from_keras(model, str(path), input_range, channel_order, size, crop, notes)
 
 
-def of_keras(
+def from_keras(
     model: keras.Model,
     name: str,
     *,
-    declared: InputRange | None = None,
-    order: str | None = None,
+    input_range: InputRange | None = None,
+    channel_order: str | None = None,
     size: tuple[int, int] | None = None,
     crop: float = 1.0,
-) -> Classifier:
-    """A Keras model in memory as a classifier. Raises EdgenetError as `load` does."""
+) -> KerasClassifier:
+    """A classifier from a Keras model in memory.
+
+    Args:
+        model: One image in, one row of scores out.
+        name: For messages.
+        input_range: As in `load`, like the following.
+        channel_order: As in `load`.
+        size: As in `load`.
+        crop: As in `load`.
+
+    Raises:
+        EdgenetError: The model is of another kind.
+    """
     model, notes = keras_file.in_float32(model)
-    return _of_keras(model, name, declared, order, size, crop, notes)
+    return _from_keras(model, name, input_range, channel_order, size, crop, notes)
 
 
-def _of_keras(
+def _from_keras(
     model: keras.Model,
     name: str,
-    declared: InputRange | None,
-    order: str | None,
+    input_range: InputRange | None,
+    channel_order: str | None,
     size: tuple[int, int] | None,
     crop: float,
     notes: tuple[str, ...],
-) -> Classifier:
+) -> KerasClassifier:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise EdgenetError(
-            f"{name}: expected a model of one image input and one output of scores, "
-            f"found {counted(len(model.inputs), 'input')} and {counted(len(model.outputs), 'output')}"
+            f"{name}: expected a model with one image input and one output of scores, "
+            f"got {counted(len(model.inputs), 'input')} and {counted(len(model.outputs), 'output')}"
         )
-    shape = _checked(name, tuple(model.inputs[0].shape), tuple(model.outputs[0].shape), size)
-    taken = _ordered(declared or range_detection.of(model, shape) or InputRange(), order)
-    return Classifier(
+    shape = _image_shape(name, tuple(model.inputs[0].shape), tuple(model.outputs[0].shape), size)
+    expected = _in_order(input_range or detect_input_range(model, shape) or InputRange(), channel_order)
+    return KerasClassifier(
         name,
         partial(model, training=False),
-        taken.recipe(*shape, crop=crop),
+        expected.recipe(*shape, crop=crop),
         partial(_write_keras, model),
         notes,
     )
 
 
-def reload(path: Path, recipe: Preprocessing) -> Classifier:
-    """The classifier that `Classifier.save` wrote to `path`."""
-    declared = InputRange(recipe.mean, recipe.std, recipe.order)
-    return load(path, declared=declared, size=(recipe.height, recipe.width), crop=recipe.crop)
+def reload(path: Path, recipe: Preprocessing) -> KerasClassifier:
+    """The classifier that `KerasClassifier.save` wrote to `path`, with the same recipe."""
+    input_range = InputRange(recipe.mean, recipe.std, recipe.order)
+    return load(path, input_range=input_range, size=(recipe.height, recipe.width), crop=recipe.crop)
 
 
 def to_bytes(model: keras.Model) -> bytes:
-    """The model as the bytes of a .keras file, the same for the same model.
+    """The model as the bytes of a .keras file, always the same bytes for the same model.
 
-    Keras writes the date into it, and objects' addresses as their identities.
+    Keras writes the date into the file, and the addresses of objects as their identities; these are replaced.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -104,10 +127,10 @@ def to_bytes(model: keras.Model) -> bytes:
     metadata = json.loads(members["metadata.json"])
     metadata.pop("date_saved", None)
     members["metadata.json"] = json.dumps(metadata).encode()
-    numbers = {}
+    numbers: dict[bytes, int] = {}
     members["config.json"] = re.sub(
         rb'(?<="shared_object_id": )\d+',
-        lambda found: b"%d" % numbers.setdefault(found.group(), len(numbers)),
+        lambda match: b"%d" % numbers.setdefault(match.group(), len(numbers)),
         members["config.json"],
     )
     buffer = BytesIO()
@@ -117,8 +140,8 @@ def to_bytes(model: keras.Model) -> bytes:
     return buffer.getvalue()
 
 
-def _ordered(taken: InputRange, order: str | None) -> InputRange:
-    return replace(taken, order=order) if order else taken
+def _in_order(input_range: InputRange, channel_order: str | None) -> InputRange:
+    return replace(input_range, order=channel_order) if channel_order else input_range
 
 
 def _write_keras(model: keras.Model, folder: Path) -> str:
@@ -126,36 +149,45 @@ def _write_keras(model: keras.Model, folder: Path) -> str:
     return KERAS_FILE
 
 
-def _of_saved_model(
-    path: Path, declared: InputRange | None, order: str | None, size: tuple[int, int] | None, crop: float
-) -> Classifier:
+def _from_saved_model(
+    path: Path, input_range: InputRange | None, channel_order: str | None, size: tuple[int, int] | None, crop: float
+) -> KerasClassifier:
     signature = saved_model.load(path, f"{path}: {EXPECTED}", keras_file.reason)
-    shape = _checked(str(path), signature.input_shape, signature.output_shape, size)
-    return Classifier(
+    shape = _image_shape(str(path), signature.input_shape, signature.output_shape, size)
+    return KerasClassifier(
         str(path),
         signature.call,
-        _ordered(declared or InputRange(), order).recipe(*shape, crop=crop),
+        _in_order(input_range or InputRange(), channel_order).recipe(*shape, crop=crop),
         partial(saved_model.copy, path),
     )
 
 
-def _checked(name: str, taken: tuple, given: tuple, size: tuple[int, int] | None) -> tuple[int, int, int]:
-    """Height, width and channels of a model from (batch, height, width, channels) to (batch, classes)."""
-    if len(taken) != 4 or taken[3] not in (1, 3):
+def _image_shape(
+    name: str, input_shape: Shape, output_shape: Shape, size: tuple[int, int] | None
+) -> tuple[int, int, int]:
+    """Height, width and channels of a model from (batch, height, width, channels) to (batch, classes).
+
+    Raises EdgenetError if it is another kind of model, or `size` does not fit.
+    """
+    if len(input_shape) != 4 or input_shape[3] not in (1, 3):
         raise EdgenetError(
-            f"{name}: expected an input of (batch, height, width, 3), or 1 for grey pictures, found {taken}"
+            f"{name}: expected an input of (batch, height, width, 3), or 1 for grey images, got {input_shape}"
         )
-    if len(given) != 2 or given[1] is None or given[1] < 2:
-        kind = "; a detector or a segmenter is none" if len(given) > 2 else ""
-        raise EdgenetError(f"{name}: expected a classifier with an output of (batch, classes), found {given}{kind}")
-    if taken[0] is not None:
-        raise EdgenetError(f"{name}: expected an input with a free batch, found {taken}; save it with batch None")
-    if size is None and None in taken[1:3]:
-        raise EdgenetError(f"{name}: expected an input of a certain height and width, found {taken}; name it: --size")
-    sides = tuple(fixed or wanted for fixed, wanted in zip(taken[1:3], size or taken[1:3], strict=True))
-    if size not in (None, sides):
+    if len(output_shape) != 2 or output_shape[1] is None or output_shape[1] < 2:
+        kind = "; detectors and segmentation models are not classifiers" if len(output_shape) > 2 else ""
         raise EdgenetError(
-            f"{name}: expected an input of {size[0]} x {size[1]} pixels, found {sides[0]} x {sides[1]}; "
-            "leave --size out"
+            f"{name}: expected a classifier with an output of (batch, classes), got {output_shape}{kind}"
         )
-    return *sides, taken[3]
+    if input_shape[0] is not None:
+        raise EdgenetError(
+            f"{name}: the batch size of the input is fixed, got {input_shape}; save the model with batch size None"
+        )
+    height, width = (fixed or given for fixed, given in zip(input_shape[1:3], size or (None, None), strict=True))
+    if height is None or width is None:
+        raise EdgenetError(
+            f"{name}: the height and width of the input are free, got {input_shape}; set them, for instance size=224"
+        )
+    if size not in (None, (height, width)):
+        given = f"{size[0]} x {size[1]}" if size else ""
+        raise EdgenetError(f"{name}: the model's input is {height} x {width} pixels, not {given}; leave size= out")
+    return height, width, input_shape[3]

@@ -1,5 +1,6 @@
-"""A limit on the memory that reading a foreign model file may take: a damaged file can ask for any amount."""
+"""Limits the memory that loading a model file may take: a damaged file can request any amount."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,31 +8,34 @@ from pathlib import Path
 from edgenet import cores
 
 _MIB = 1 << 20
-# What a model may take that stores next to nothing. With TensorFlow's own 0.6 GB, a small file stays below 2 GB.
+# For a model that stores next to nothing. With TensorFlow's own 0.6 GB, a small file stays below 2 GB.
 _BASE = 1024 * _MIB
 # Keras builds a model with initial values, reads the weights, and TensorFlow traces it: a few copies of each weight,
 # which may be compressed in the file.
 _COPIES = 20
-# TensorFlow starts a few threads for each core, and the system counts their stacks, of 8 MiB each.
+# TensorFlow starts a few threads for each core, and their stacks of 8 MiB each count.
 _PER_CORE = 32 * _MIB
 
 
 @contextmanager
 def limited(size: int) -> Iterator[None]:
-    """Limit the memory that the block may add to the process, for a model of `size` bytes: 1 GiB and 20 times the size.
+    """Limit the memory that the block may add to the process: 1 GiB plus 20 times the size of the model's file.
 
-    Beyond it, numpy raises MemoryError and TensorFlow ResourceExhaustedError. The limit is lifted afterwards. Works on
-    Linux; elsewhere the block runs without a limit.
+    Beyond the limit, numpy raises MemoryError and TensorFlow ResourceExhaustedError. Works on Linux; on other systems
+    the block runs without a limit.
+
+    Args:
+        size: The size of the model's file in bytes.
     """
     used = _used()
-    if used is None:
+    if used is None or sys.platform == "win32":
         yield
         return
-    import resource  # Windows has none
+    import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = used + _BASE + _COPIES * size + _PER_CORE * cores.available()
-    limits = [value for value in (wanted, soft, hard) if value != resource.RLIM_INFINITY]
+    limit = used + _BASE + _COPIES * size + _PER_CORE * cores.available()
+    limits = [value for value in (limit, soft, hard) if value != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
     try:
         yield
@@ -40,7 +44,7 @@ def limited(size: int) -> Iterator[None]:
 
 
 def _used() -> int | None:
-    """The bytes that count towards the limit now; None where the system does not say (all but Linux)."""
+    """The bytes that count towards the limit now; None if not available (on all systems but Linux)."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,9 +1,9 @@
 """The TensorFlow operators that a SavedModel may contain.
 
-A list of allowed operators, not of forbidden ones: TensorFlow has 1,500, and new ones that read files, start servers or
-run Python code come with its versions. What is listed computes tensors from tensors and holds variables; none of it
-opens a file, a connection or a process, or runs code that is not in the graph. Collected from the SavedModels of Keras
-Applications and of Keras' layers, with close relatives and with what Keras 2 and TensorFlow 1 wrote.
+The list has the allowed operators, not the forbidden ones: TensorFlow has 1,500, and new versions add some that read
+files, start servers or run Python code. The allowed ones compute tensors from tensors or hold variables; none of them
+opens a file, a connection or a process, or runs code that is not in the graph. They were collected from the SavedModels
+of Keras Applications and of Keras' layers, with similar operators and those of Keras 2 and TensorFlow 1.
 """
 
 _ARITHMETIC = """
@@ -48,7 +48,7 @@ _IMAGES = """
     ExtractImagePatches HSVToRGB ImageProjectiveTransformV2 ImageProjectiveTransformV3 RGBToHSV ResizeArea
     ResizeBicubic ResizeBilinear ResizeNearestNeighbor ScaleAndTranslate
 """
-# Of dropout and of augmentation, which a model may have been saved with.
+# Of dropout and augmentation, which saved models may contain.
 _RANDOM = """
     Multinomial RandomGamma RandomPoissonV2 RandomShuffle RandomStandardNormal RandomUniform RandomUniformInt
     RngReadAndSkip RngSkip StatefulStandardNormalV2 StatefulTruncatedNormal StatefulUniform StatefulUniformFullInt
@@ -69,7 +69,7 @@ _VARIABLES = """
     IsVariableInitialized ReadVariableOp ResourceGather ResourceGatherNd VarHandleOp VarIsInitializedOp Variable
     VariableShape VariableV2
 """
-# Branches end; loops may not, so they are apart.
+# Branches always end; loops may not, so they are in a list of their own.
 _GRAPH = """
     Assert Case CheckNumerics Const If Identity IdentityN Merge NoOp PartitionedCall Placeholder PlaceholderV2
     PlaceholderWithDefault PreventGradient RefIdentity RefSwitch Snapshot StatefulPartitionedCall StatelessCase
@@ -94,21 +94,21 @@ ALLOWED = frozenset(
     ).split()
 )
 
-# Keras 2 stores a model's training branch as functions of their own, and its augmentation loops over the images.
+# Keras 2 stores the training branch of a model as separate functions, and its augmentation loops over the images.
 _LOOPS = """
     EmptyTensorList For StatelessWhile TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGather
     TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListResize
     TensorListSetItem TensorListSplit TensorListStack While
 """
-# Allowed where nothing runs them.
+# Allowed in functions that nothing runs.
 LOOPS = frozenset(_LOOPS.split())
 
-# What every SavedModel has for saving and restoring itself.
+# Every SavedModel has these to save and restore itself.
 _SAVER = """
     MergeV2Checkpoints Restore RestoreSlice RestoreV2 Save SaveSlices SaveV2 ShardedFilename StaticRegexFullMatch
     StringJoin
 """
-# Allowed where nothing runs them: TensorFlow's loader restores the variables by operators of its own.
+# Allowed in functions that nothing runs: TensorFlow's loader restores the variables with its own operators.
 SAVER = frozenset(_SAVER.split())
-# Those of them that read, which a SavedModel of TensorFlow 1 does by operators of its own.
+# Those that read variables, which a SavedModel of TensorFlow 1 does with its own operators.
 RESTORE = frozenset({"Restore", "RestoreSlice", "RestoreV2", "StringJoin", "ShardedFilename"})

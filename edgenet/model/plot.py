@@ -1,4 +1,4 @@
-"""A drawing of the network: its layers from top to bottom, with what each of them costs."""
+"""Draws the network: its layers from top to bottom, with the cost of each."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,24 +12,32 @@ _COLOURS = {"stem": "#7b6fb0", "depthwise": "#4c9f9a", "pointwise": "#e0a13c", "
 
 
 def plot(spec: ModelSpec, path: Path) -> bytes:
-    """The drawing as the bytes of a .png or .svg, by the ending of `path`.
+    """Draw a MobileNetV1.
 
-    Raises EdgenetError for another ending, or without Matplotlib.
+    Args:
+        spec: The network.
+        path: Its suffix decides the format, .png or .svg. Nothing is written.
+
+    Returns:
+        The bytes of the image file, always the same for the same network.
+
+    Raises:
+        EdgenetError: The suffix is another, or Matplotlib is not installed.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise EdgenetError(f"--plot: expected a file that ends in {' or '.join(FORMATS)}, found {path.name!r}")
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise EdgenetError(f"must end in {' or '.join(FORMATS)}, got {path.name!r}", parameter="plot")
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError as error:
         raise EdgenetError(
-            "--plot: expected Matplotlib, found none; install it with pip install 'edgenet[export]'"
+            "needs Matplotlib; install it with pip install 'edgenet[export]'", parameter="plot"
         ) from error
 
     layers = cost.layers(spec)
-    most = max(layer.multiply_adds for layer in layers)
-    largest = max(layer.parameters for layer in layers)
+    max_multiply_adds = max(layer.multiply_adds for layer in layers)
+    max_parameters = max(layer.parameters for layer in layers)
     figure = Figure(figsize=(9, 0.3 * len(layers) + 1.2), layout="constrained")
     net, adds, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(3, 2, 2))
     for row, layer in enumerate(layers):
@@ -37,7 +45,10 @@ def plot(spec: ModelSpec, path: Path) -> bytes:
         net.barh(row, 1, height=0.8, color=colour)
         net.text(0.03, row, layer.name, va="center", color="white", fontsize=9)
         net.text(0.97, row, " x ".join(map(str, layer.shape)), va="center", ha="right", color="white", fontsize=9)
-        for axes, value, limit in ((adds, layer.multiply_adds, most), (parameters, layer.parameters, largest)):
+        for axes, value, limit in (
+            (adds, layer.multiply_adds, max_multiply_adds),
+            (parameters, layer.parameters, max_parameters),
+        ):
             axes.barh(row, value, height=0.8, color=colour)
             axes.text(value + 0.02 * limit, row, f"{value:,}", va="center", fontsize=8)
             axes.set_xlim(0, 1.35 * limit)
@@ -49,6 +60,6 @@ def plot(spec: ModelSpec, path: Path) -> bytes:
     figure.suptitle(f"{spec.name}, input {spec.size} x {spec.size} x 3, {spec.classes} classes", fontsize=12)
 
     buffer = BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "edgenet"}):  # the same drawing gives the same bytes
-        figure.savefig(buffer, format=ending[1:], dpi=150, metadata={"Date": None} if ending == ".svg" else None)
+    with matplotlib.rc_context({"svg.hashsalt": "edgenet"}):  # the same bytes each time
+        figure.savefig(buffer, format=suffix[1:], dpi=150, metadata={"Date": None} if suffix == ".svg" else None)
     return buffer.getvalue()

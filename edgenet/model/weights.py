@@ -1,4 +1,4 @@
-"""Weight files of MobileNetV1: this project's own (.npz), and those of Keras and Keras Applications (.h5)."""
+"""Reads and writes weights of MobileNetV1: edgenet's own files (.npz), and those of Keras (.h5)."""
 
 import io
 from pathlib import Path
@@ -9,16 +9,16 @@ import numpy as np
 from edgenet.errors import EdgenetError
 from edgenet.images.bundled import SPEC, WEIGHTS
 from edgenet.model import keras_file, memory, mobilenet, weight_file
-from edgenet.model.weight_file import Wish
+from edgenet.model.weight_file import ANY_SPEC, ExpectedSpec
 
-__all__ = ["Wish", "assign", "bundled", "load", "to_bytes"]
+__all__ = ["ExpectedSpec", "assign", "bundled", "load", "to_bytes"]
 
 
 def to_bytes(model: keras.Model) -> bytes:
-    """The weights as the bytes of an .npz file, by `layer/variable`.
+    """The weights as the bytes of an .npz file, with arrays named `layer/variable`.
 
-    Kernels, nearly all of the bytes, are stored as float16; the rest, where a small variance may lie below float16's
-    range, as float32.
+    Kernels, nearly all of the bytes, are stored as float16. The rest is stored as float32, since a small variance may
+    be below the range of float16.
     """
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -32,18 +32,19 @@ def to_bytes(model: keras.Model) -> bytes:
 
 
 def assign(model: keras.Model, path: Path) -> None:
-    """Set the weights of `model`, in place, from a file that `to_bytes` made.
+    """Set the weights of `model`, in place, from a file in the format of `to_bytes`.
 
-    Raises EdgenetError when the file is not such a file or belongs to another architecture.
+    Raises:
+        EdgenetError: The file is damaged, or of another architecture.
     """
-    arrays, variables = weight_file.arrays(path), _variables(model)
+    arrays, variables = weight_file.read_arrays(path), _variables(model)
     if arrays.keys() != variables.keys():
         name = sorted(arrays.keys() ^ variables.keys())[0]
-        raise EdgenetError(f"{path}: expected the weights of {model.name}, found another model's ({name} differs)")
+        raise EdgenetError(f"{path}: expected the weights of {model.name}, got those of another model ({name} differs)")
     for name, variable in variables.items():
         if arrays[name].shape != tuple(variable.shape):
             raise EdgenetError(
-                f"{path}: expected {name} of shape {tuple(variable.shape)} for {model.name}, found {arrays[name].shape}"
+                f"{path}: expected {name} of shape {tuple(variable.shape)} for {model.name}, got {arrays[name].shape}"
             )
     for name, variable in variables.items():
         variable.assign(arrays[name].astype(np.float32))
@@ -56,30 +57,33 @@ def bundled() -> keras.Model:
     return model
 
 
-def load(path: Path, wish: Wish = weight_file.ANY) -> keras.Model:
-    """Build the MobileNetV1 that a weight file is of, and give it the weights.
+def load(path: Path, expected: ExpectedSpec = ANY_SPEC) -> keras.Model:
+    """Build the MobileNetV1 of a weight file and load the weights.
 
-    Alpha and classes are found in the file; the size, which no weight depends on, in a name that ends like those of
-    published weights (..._224_tf.h5, ..._96.npz), or it is what was wished for.
+    Args:
+        path: An .npz, .h5 or .weights.h5 file. Alpha and classes are read from it, the size from its name if that ends
+            like those of published weights (..._224_tf.h5, ..._96.npz).
+        expected: What the model must be, and its size without such a name.
 
-    Raises EdgenetError when the file is no such file, or not what was wished for.
+    Raises:
+        EdgenetError: The file is damaged, or not as expected.
     """
-    spec, headless = weight_file.spec(path, wish)
+    spec, headless = weight_file.read_spec(path, expected)
     with memory.limited(path.stat().st_size):
         keras.utils.set_random_seed(0)
         model = mobilenet.build(spec)
-        filled = keras.Model(model.input, model.get_layer("pool").output) if headless else model
+        target = keras.Model(model.input, model.get_layer("pool").output) if headless else model
         if path.suffix == ".npz":
-            assign(filled, path)
+            assign(target, path)
             return model
         try:
-            filled.load_weights(path)
+            target.load_weights(path)
         except Exception as error:  # Keras and HDF5 have many
             raise EdgenetError(
-                f"{path}: expected the weights of {spec.name}, found others ({keras_file.reason(error)})"
+                f"{path}: expected the weights of {spec.name}, got others ({keras_file.reason(error)})"
             ) from error
     return model
 
 
-def _variables(model: keras.Model) -> dict:
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     return {f"{layer.name}/{variable.name}": variable for layer in model.layers for variable in layer.weights}

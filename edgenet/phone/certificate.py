@@ -1,6 +1,7 @@
-"""A certificate for https in a local network, made for one run: browsers give camera and threads to nobody else.
+"""A certificate for https in a local network: browsers allow the camera and threads only on secure pages.
 
-No authority signs it, so each phone warns once. Its key never leaves this process, and is gone with it.
+It is made for one run and signed by no authority, so each phone shows a warning once. The private key never leaves this
+process.
 """
 
 import datetime
@@ -13,22 +14,31 @@ from pathlib import Path
 from edgenet.errors import EdgenetError
 
 
-def context(address: str) -> tuple[ssl.SSLContext, str]:
-    """For a server at an IP address. Returns the SHA-256 of the certificate, too, as browsers show it.
+def make_context(address: str) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate for a server.
 
-    Raises EdgenetError where the package that makes certificates is not installed.
+    Args:
+        address: The server's IP address.
+
+    Returns:
+        The server's TLS context, and the SHA-256 of the certificate as browsers show it.
+
+    Raises:
+        EdgenetError: The package cryptography is not installed.
     """
     if not find_spec("cryptography"):
         raise EdgenetError(
-            "--lan: expected the package cryptography for https, found none; run pip install 'edgenet[serve]', or add "
-            "--http, which gives phones no camera and one thread"
+            "https needs the package cryptography: pip install 'edgenet[serve]'. With http=True, phones offer no "
+            "camera and only one thread",
+            parameter="lan",
         )
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edgenet serve")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "edgenet serve")])
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
@@ -39,13 +49,13 @@ def context(address: str) -> tuple[ssl.SSLContext, str]:
         .not_valid_before(now - datetime.timedelta(days=1))  # phones' clocks differ
         .not_valid_after(now + datetime.timedelta(days=7))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    with tempfile.TemporaryDirectory() as folder:  # Python's ssl reads files only; this folder is its owner's alone
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with tempfile.TemporaryDirectory() as folder:  # ssl reads files only; only this user can read this folder
         path = Path(folder, "both.pem")
         path.write_bytes(
             key.private_bytes(
@@ -53,5 +63,5 @@ def context(address: str) -> tuple[ssl.SSLContext, str]:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        made.load_cert_chain(path)
-    return made, certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+        context.load_cert_chain(path)
+    return context, certificate.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -1,7 +1,7 @@
-"""The web server: what is asked and answered over HTTP, and what is refused.
+"""The web server: requests and responses over HTTP.
 
-Python's own server, a thread for each connection, and a limit to those. Every path is one of a fixed list, every
-request has a size and a time that it may take, and one that stops in the middle leaves nothing behind.
+Python's own server, with a limited number of connections and a thread for each. Every path is one of a fixed list, the
+size and the duration of every request are limited, and a request that ends early has no effect.
 """
 
 import io
@@ -17,38 +17,41 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
+from typing import Any
 
 from edgenet.errors import EdgenetError
 from edgenet.phone.access import COOKIE
-from edgenet.phone.files import Sent
-from edgenet.phone.service import RefusalError, Service
+from edgenet.phone.files import Payload
+from edgenet.phone.service import RequestError, Service
 
-# Seconds of silence after which a connection is closed; and those in which a request's head, silence before it
-# included, and its body must have come, so that a byte now and then holds no connection.
-PATIENCE, HEAD_SECONDS, BODY_SECONDS = 30, 60, 60
-# Connections that are served at a time, and those that wait to be accepted.
+# A connection is closed after this long without a byte.
+TIMEOUT_SECONDS = 30
+# The longest time for a request's head, including the wait for it, and for its body.
+HEAD_SECONDS, BODY_SECONDS = 60, 60
+# Connections that are served at the same time, and those that wait to be accepted.
 MAX_CONNECTIONS, BACKLOG = 256, 256
-# Reports that are read at a time, each of up to LARGEST_BODY.
+# Reports that are read at the same time.
 MAX_REPORTS = 16
 # Bytes of a request's head; a browser's has about 1,000. Python limits the request line to half as many.
 MAX_HEAD_BYTES = 131_072
-# Bytes that are sent at a time; each such piece has PATIENCE seconds.
+# Bytes that are sent at a time; each such piece may take TIMEOUT_SECONDS.
 PIECE_BYTES = 65_536
-# The largest body that is no scores: a phone's report.
-LARGEST_BODY = 8_000_000
+# A phone's report, the largest body beside scores; and the others.
+MAX_REPORT_BYTES, MAX_SMALL_BYTES = 8_000_000, 1_000
 
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-NO_SESSION = "this link was used before or is wrong; scan the code that is shown now"
+NO_SESSION = "this link was already used or is wrong; scan the code that the terminal shows now"
+NOT_FOUND = "there is no such page"
 
 SCORES = re.compile(r"/runs/([\w-]{1,64})/scores/([\w.-]{1,64})/([0-9]{1,9})")
 FINISH = re.compile(r"/runs/([\w-]{1,64})/finish")
-PICTURES = re.compile(r"/pictures/([0-9]{1,9})")
+IMAGES = re.compile(r"/images/([0-9]{1,9})")
 
-# This machine by a number, or by the one name that nobody else can give it; with or without a port.
+# This machine by its address, or by the name that always means this machine; with or without a port.
 _HOST = re.compile(r"(localhost|[0-9.]{7,15}|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 HEADERS = {
-    # Threads of WebAssembly are for pages that are isolated from all others.
+    # WebAssembly has threads only on pages that are isolated from all others.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -64,10 +67,25 @@ HEADERS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one bundle at an address. tls: for https. Raises EdgenetError when the port is taken."""
+    """Serves one bundle.
+
+    Args:
+        address: An IP address of this machine.
+        port: The port; 0 for any that is free.
+        service: Answers the requests.
+        tls: For https.
+
+    Attributes:
+        address: The URL of the page.
+
+    Raises:
+        EdgenetError: The port is not available.
+    """
 
     daemon_threads = True
     request_queue_size = BACKLOG
+    # On Windows, this option would let two servers use one port.
+    allow_reuse_address = sys.platform != "win32"
 
     def __init__(self, address: str, port: int, service: Service, tls: ssl.SSLContext | None = None):
         self.service, self.tls = service, tls
@@ -77,13 +95,13 @@ class Server(ThreadingHTTPServer):
             super().__init__((address, port), _Handler)
         except OSError as error:
             raise EdgenetError(
-                f"serve: expected a free port at {address}, found {port}: {error.strerror}; name another with --port"
+                f"port {port} at {address} is not available ({error.strerror}); choose another", parameter="port"
             ) from error
         self.address = f"{'https' if tls else 'http'}://{address}:{self.server_port}/"
 
-    def process_request(self, request: socket.socket, client_address) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):
-            self._turn_away(request)
+            self._reject(request)
             return
         try:
             super().process_request(request, client_address)
@@ -91,17 +109,17 @@ class Server(ThreadingHTTPServer):
             self._free.release()
             raise
 
-    def process_request_thread(self, request: socket.socket, client_address) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
-    def _turn_away(self, request: socket.socket) -> None:
-        """Refuse one connection too many, without waiting for it."""
+    def _reject(self, request: socket.socket) -> None:
+        """Refuse a connection, without waiting for it."""
         with suppress(OSError):
             request.setblocking(False)
-            if not self.tls:  # a client that expects a handshake understands no answer
+            if not self.tls:  # before the TLS handshake, there can be no response
                 request.send(BUSY)
         self.shutdown_request(request)
 
@@ -109,42 +127,42 @@ class Server(ThreadingHTTPServer):
         super().server_close()
         self.service.close()
 
-    def finish_request(self, request: socket.socket, client_address) -> None:
-        request.settimeout(PATIENCE)
-        if self.tls:  # here, in the connection's own thread: whoever does not shake hands keeps nobody waiting
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(TIMEOUT_SECONDS)
+        if self.tls:  # in the thread of this connection, so that a slow handshake delays no other
             request = self.tls.wrap_socket(request, server_side=True)
         with request:
             super().finish_request(request, client_address)
 
-    def handle_error(self, request, client_address) -> None:
-        """A connection that broke is the client's affair; anything else is a fault of ours, told in one line."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log an unexpected exception in one line; broken connections are not logged."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            self.service.tell(f"fault: {type(error).__name__}: {error}")
+            self.service.log(f"internal error: {type(error).__name__}: {error}")
 
 
 class _Reader(io.RawIOBase):
-    """What a connection sends, until so many seconds or bytes are over."""
+    """Reads from a connection, with a limit of time and bytes."""
 
     def __init__(self, connection: socket.socket):
         self._connection = connection
         self.allow(0, 0)
 
     def allow(self, seconds: float, count: int) -> None:
-        """From now on, give what comes within `seconds`, and about `count` bytes of it."""
+        """From now on, read for at most `seconds`, and about `count` bytes."""
         self._deadline, self._left = time.monotonic() + seconds, count
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
-        """Raises TimeoutError, and ConnectionError after too many bytes."""
+    def readinto(self, buffer: Any) -> int:
+        """Raises TimeoutError after too long, and ConnectionError after too many bytes."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the request took too long")
         if self._left <= 0:
             raise ConnectionError("the request was too large")
-        self._connection.settimeout(min(PATIENCE, left))
+        self._connection.settimeout(min(TIMEOUT_SECONDS, left))
         count = self._connection.recv_into(buffer)
         self._left -= count
         return count
@@ -167,127 +185,126 @@ class _Handler(BaseHTTPRequestHandler):
         super().handle_one_request()
 
     def do_GET(self) -> None:
-        self._answer(self._get)
+        self._respond(self._get)
 
     def do_POST(self) -> None:
-        self._answer(self._post)
+        self._respond(self._post)
 
-    def _answer(self, made: Callable[[str], Sent]) -> None:
+    def _respond(self, handle: Callable[[str], Payload]) -> None:
         try:
             self._check_host()
-            self._send(HTTPStatus.OK, made(self.path.split("?")[0]))
-        except RefusalError as refusal:
-            self._refuse(refusal.status, str(refusal))
+            self._send(HTTPStatus.OK, handle(self.path.split("?")[0]))
+        except RequestError as error:
+            self._refuse(error.status, str(error))
         except EdgenetError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
 
-    def _get(self, path: str) -> Sent:
+    def _get(self, path: str) -> Payload:
         service = self.server.service
-        if path not in service.files.open:
+        if path not in service.files.public:
             self._check_session()
         if path == "/bundle.json":
-            return Sent.of(service.description, "application/json")
-        if found := PICTURES.fullmatch(path):
-            return Sent.of(service.pictures(int(found[1])), "application/octet-stream")
-        if sent := service.files.get(path):
-            return sent
-        raise RefusalError(HTTPStatus.NOT_FOUND, "there is nothing here")
+            return Payload.from_bytes(service.description, "application/json")
+        if match := IMAGES.fullmatch(path):
+            return Payload.from_bytes(service.images(int(match[1])), "application/octet-stream")
+        if file := service.files.get(path):
+            return file
+        raise RequestError(HTTPStatus.NOT_FOUND, NOT_FOUND)
 
-    def _post(self, path: str) -> Sent:
+    def _post(self, path: str) -> Payload:
         service = self.server.service
         if path == "/session":
-            return self._enter(self._body(1_000))
+            return self._open_session(self._body(MAX_SMALL_BYTES))
         self._check_session()
         if path == "/runs":
-            self._body(1_000)
-            answer = service.begin()
-        elif found := SCORES.fullmatch(path):
-            run, variant, number = found[1], found[2], int(found[3])
-            answer = service.scores(run, variant, number, self._body(service.bytes_of(run, variant, number)))
-        elif found := FINISH.fullmatch(path):
-            service.check_begun(found[1])
+            self._body(MAX_SMALL_BYTES)
+            response: dict[str, Any] = service.begin()
+        elif match := SCORES.fullmatch(path):
+            run, variant, number = match[1], match[2], int(match[3])
+            data = self._body(service.output_bytes(run, variant, number))
+            response = service.scores(run, variant, number, data)
+        elif match := FINISH.fullmatch(path):
+            service.check_run(match[1])
             with self.server.reports:
-                answer = service.finish(found[1], self._body(LARGEST_BODY))
+                response = service.finish(match[1], self._body(MAX_REPORT_BYTES))
         else:
-            raise RefusalError(HTTPStatus.NOT_FOUND, "there is nothing here")
-        return Sent.of(json.dumps(answer).encode(), "application/json")
+            raise RequestError(HTTPStatus.NOT_FOUND, NOT_FOUND)
+        return Payload.from_bytes(json.dumps(response).encode(), "application/json")
 
-    def _enter(self, body: bytes) -> Sent:
+    def _open_session(self, body: bytes) -> Payload:
         try:
             token = json.loads(body)["token"]
         except (ValueError, KeyError, TypeError, RecursionError):
             token = None
-        session = self.server.service.doors.enter(token) if isinstance(token, str) else None
+        session = self.server.service.sessions.open(token) if isinstance(token, str) else None
         if session is None:
-            raise RefusalError(HTTPStatus.FORBIDDEN, NO_SESSION)
+            raise RequestError(HTTPStatus.FORBIDDEN, NO_SESSION)
         secure = "; Secure" if self.server.tls else ""
         self._cookie = f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
-        return Sent.of(b"{}", "application/json")
+        return Payload.from_bytes(b"{}", "application/json")
 
     def _check_session(self) -> None:
-        try:
-            cookies = SimpleCookie(self.headers.get("Cookie", ""))
-        except CookieError:
-            cookies = {}
-        if not self.server.service.doors.knows(cookies[COOKIE].value if COOKIE in cookies else None):
-            raise RefusalError(HTTPStatus.FORBIDDEN, NO_SESSION)
+        cookies: SimpleCookie = SimpleCookie()
+        with suppress(CookieError):
+            cookies.load(self.headers.get("Cookie", ""))
+        if not self.server.service.sessions.is_allowed(cookies[COOKIE].value if COOKIE in cookies else None):
+            raise RequestError(HTTPStatus.FORBIDDEN, NO_SESSION)
 
     def _check_host(self) -> None:
-        """Only requests by an address: a name may be an attacker's that points here (DNS rebinding). And a page of
-        another origin has nothing to ask."""
+        """Allow only requests to an IP address or localhost, since an attacker's name may resolve to this machine (DNS
+        rebinding), and only from the page itself."""
         host = self.headers.get("Host", "")
         if not _HOST.fullmatch(host):
-            raise RefusalError(HTTPStatus.MISDIRECTED_REQUEST, "open this page by the address that the terminal shows")
+            raise RequestError(HTTPStatus.MISDIRECTED_REQUEST, "open this page by the address in the terminal")
         origin = self.headers.get("Origin")
         if origin is not None and origin.partition("//")[2] != host:
-            raise RefusalError(HTTPStatus.FORBIDDEN, "another page may not ask this server")
+            raise RequestError(HTTPStatus.FORBIDDEN, "requests from other pages are not allowed")
 
     def _body(self, largest: int) -> bytes:
-        """The body, read to its end. Refuses one without a size, or of more bytes than `largest`."""
+        """The whole body. Refuses one of unknown size, or of more bytes than `largest`."""
         length = self.headers.get("Content-Length", "")
         if not re.fullmatch("[0-9]{1,18}", length) or "Transfer-Encoding" in self.headers:
-            raise RefusalError(HTTPStatus.LENGTH_REQUIRED, "expected a body whose size is said")
+            raise RequestError(HTTPStatus.LENGTH_REQUIRED, "expected a body with a Content-Length")
         if int(length) > largest:
-            raise RefusalError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {largest:,} bytes, found {int(length):,}"
+            raise RequestError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {largest:,} bytes, got {int(length):,}"
             )
         self._reader.allow(BODY_SECONDS, int(length) + io.DEFAULT_BUFFER_SIZE)
         data = self.rfile.read(int(length))
         if len(data) < int(length):
-            raise ConnectionError("the client left in the middle")
+            raise ConnectionError("the client disconnected")
         return data
 
     def _refuse(self, status: HTTPStatus, line: str) -> None:
-        # What is left of the body would be taken for the next request.
+        # The rest of the body would be read as the next request.
         self.close_connection = True
-        self._send(status, Sent.of(json.dumps({"error": line}).encode(), "application/json"))
+        self._send(status, Payload.from_bytes(json.dumps({"error": line}).encode(), "application/json"))
 
-    def send_error(self, code, message=None, explain=None) -> None:
-        """What http.server itself refuses, in the same form."""
-        self.headers = getattr(self, "headers", {})
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Send the errors of http.server itself in the same form."""
         self._refuse(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
-    def _send(self, status: HTTPStatus, sent: Sent) -> None:
-        self.connection.settimeout(PATIENCE)
+    def _send(self, status: HTTPStatus, payload: Payload) -> None:
+        self.connection.settimeout(TIMEOUT_SECONDS)
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", sent.type)
-        self.send_header("Content-Length", str(sent.size))
+        self.send_header("Content-Type", payload.media_type)
+        self.send_header("Content-Length", str(payload.size))
         if self.close_connection:
             self.send_header("Connection", "close")
         if self._cookie:
             self.send_header("Set-Cookie", self._cookie)
             self._cookie = None
         self.end_headers()
-        with sent.stream:
-            left = 0 if self.command == "HEAD" else sent.size
+        with payload.stream:
+            left = 0 if self.command == "HEAD" else payload.size
             while left:
-                piece = sent.stream.read(min(PIECE_BYTES, left))
+                piece = payload.stream.read(min(PIECE_BYTES, left))
                 if not piece:
                     raise ConnectionError("a file became shorter while it was sent")
                 self.wfile.write(piece)
                 left -= len(piece)
 
-    def log_message(self, *_) -> None:
-        """The terminal is for what a person wants to know."""
+    def log_message(self, *_: Any) -> None:
+        """Print nothing for each request."""

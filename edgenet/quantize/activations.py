@@ -1,76 +1,110 @@
-"""The calibration pictures on their way through the layers that are already quantized."""
+"""The activations of the calibration images, passed through the layers in order while these are quantized."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from ai_edge_litert.schema_py_generated import OperatorT
 
-from edgenet.quantize.ranges import Statistics, channel_mean
-from edgenet.tflite.graph import Graph, Layer, Operator
+from edgenet.quantize.ranges import TensorStatistics, channel_mean
+from edgenet.tflite.graph import Graph, Layer
+from edgenet.tflite.operator_runner import OperatorRunner
+
+# The smallest width of a range, which the converter uses for a tensor that is always zero.
+MIN_RANGE = 1e-6
+# Rounds values up that are half-way between two integers except for rounding errors.
+HALF_WAY_EPSILON = 1e-4
 
 
 @dataclass(frozen=True)
-class Grid:
-    """An 8-bit tensor: value = scale * (q - zero_point), q from 0 to 255."""
+class QuantizationParameters:
+    """Scale and zero point of an 8-bit tensor: value = scale * (q - zero_point), with q from 0 to 255."""
 
     scale: float
     zero_point: int
 
     @classmethod
-    def of(cls, low: float, high: float) -> "Grid":
-        """The grid that the converter makes of a range: zero lies on it (TFLite's quantization specification)."""
+    def from_range(cls, low: float, high: float) -> "QuantizationParameters":
+        """Return the parameters that the converter derives from a range.
+
+        The range is widened to include zero, and zero is represented exactly (TFLite's 8-bit quantization
+        specification, ai.google.dev/edge/litert/models/quantization_spec).
+
+        Args:
+            low: The smallest value.
+            high: The largest value.
+        """
         low, high = min(low, 0.0), max(high, 0.0)
-        scale = max(high - low, 1e-6) / 255
-        # Rounded half away from zero, on int8, as C++ does it: pixels of [-1, 1] get the zero point 127.
+        scale = max(high - low, MIN_RANGE) / 255
+        # The converter rounds the int8 zero point half away from zero, as C++ does: pixels in [-1, 1] get 127 here.
         return cls(scale, 128 - int(np.floor(128 + low / scale + 0.5)))
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
-        # Pixels lie half-way between two steps: all of them go up, as an app that feeds pixels gives them.
-        steps = np.floor(values / np.float32(self.scale) + np.float32(self.zero_point + 0.5 + 1e-4))
-        return np.clip(steps, 0, 255).astype(np.uint8)
+        """Return float32 values as uint8, saturated at 0 and 255.
+
+        Values half-way between two integers, where the pixels of an input range symmetric about zero are, are rounded
+        up. The result is then the raw pixel, which is what an app puts into a uint8 input.
+        """
+        integers = np.floor(values / np.float32(self.scale) + np.float32(self.zero_point + 0.5 + HALF_WAY_EPSILON))
+        return np.clip(integers, 0, 255).astype(np.uint8)
 
     def dequantize(self, quantized: np.ndarray) -> np.ndarray:
+        """Return uint8 values as float32."""
         return (quantized.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
 class Activations:
-    """The values of every tensor that is still needed, for each batch of pictures.
+    """The values of every tensor that a later operator needs, for each batch of images.
 
-    In 8 bits where the model will have 8 bits, which is also what lets hundreds of pictures wait in memory; in float32
-    where `statistics` is None, for a model whose activations stay so.
+    They are stored in 8 bits where the quantized model has 8 bits. This also keeps hundreds of images small enough for
+    memory.
+
+    Args:
+        graph: The float32 model, whose weights are replaced while `advance` passes from operator to operator.
+        statistics: The ranges of the tensors. None for a model whose activations stay float32.
+        batches: Normalized images, float32 (batch, height, width, channels).
     """
 
-    def __init__(self, graph: Graph, statistics: Statistics | None, batches: Iterable[np.ndarray]):
+    def __init__(self, graph: Graph, statistics: TensorStatistics | None, batches: Iterable[np.ndarray]) -> None:
         self._graph = graph
         ranges = {n: (statistics.low[n], statistics.high[n]) for n in statistics.low} if statistics else {}
-        self._grids = {number: Grid.of(*both) for number, both in ranges.items()}
-        self._last_use = {number: step for step, op in enumerate(graph.operators) for number in graph.takes(op)}
-        self._step = 0
-        self._values = {graph.input: [self._stored(graph.input, batch) for batch in batches]}
+        self._parameters = {index: QuantizationParameters.from_range(*limits) for index, limits in ranges.items()}
+        self._last_use = {
+            index: position for position, op in enumerate(graph.operators) for index in graph.computed_inputs(op)
+        }
+        self._position = 0
+        self._values = {graph.input: [self._compress(graph.input, batch) for batch in batches]}
 
-    def inputs(self, op) -> Iterator[list[np.ndarray]]:
-        """What the next operator `op` takes, batch by batch."""
-        taken = self._graph.takes(op)
-        for values in zip(*(self._values[number] for number in taken), strict=True):
-            yield [self._loaded(number, value) for number, value in zip(taken, values, strict=True)]
+    def inputs(self, op: OperatorT) -> Iterator[list[np.ndarray]]:
+        """Yield the computed inputs of the next operator, float32, for each batch."""
+        indices = self._graph.computed_inputs(op)
+        for values in zip(*(self._values[index] for index in indices), strict=True):
+            yield [self._decompress(index, value) for index, value in zip(indices, values, strict=True)]
 
-    def mean_output(self, op) -> np.ndarray:
-        """The mean of a layer's output before its activation, float64 (channels,), with the weights that it has now."""
-        program = Operator(self._graph, op, linear=True)
-        return np.mean([channel_mean(*program(*inputs)) for inputs in self.inputs(op)], axis=0)
+    def mean_output(self, op: OperatorT) -> np.ndarray:
+        """Return the mean of a layer's output before its activation, with its current weights, float64 (channels,)."""
+        runner = OperatorRunner(self._graph, op, linear=True)
+        means = [channel_mean(*runner(*inputs)) for inputs in self.inputs(op)]
+        return np.asarray(np.mean(means, axis=0))
 
-    def advance(self, op, layer: Layer | None) -> None:
-        """Run the next operator with the weights it has now, keep what it gives, and drop what nobody needs now."""
-        program = Operator(self._graph, op, linear=layer is not None)
-        outputs = {int(number): [] for number in op.outputs}
+    def advance(self, op: OperatorT, layer: Layer | None) -> None:
+        """Run the next operator with its current weights, store its outputs, and drop tensors without later use.
+
+        Args:
+            op: The operator.
+            layer: The operator as a layer, or None for an operator that is not a layer.
+        """
+        runner = OperatorRunner(self._graph, op, linear=layer is not None)
+        outputs: dict[int, list[np.ndarray]] = {int(index): [] for index in op.outputs}
         for inputs in self.inputs(op):
-            for number, value in zip(outputs, program(*inputs), strict=True):
-                outputs[number].append(self._stored(number, np.clip(value, *layer.bounds) if layer else value))
-        self._values = {n: v for n, v in self._values.items() if self._last_use.get(n, -1) > self._step} | outputs
-        self._step += 1
+            for index, value in zip(outputs, runner(*inputs), strict=True):
+                outputs[index].append(self._compress(index, np.clip(value, *layer.bounds) if layer else value))
+        needed = {n: v for n, v in self._values.items() if self._last_use.get(n, -1) > self._position}
+        self._values = needed | outputs
+        self._position += 1
 
-    def _stored(self, number: int, value: np.ndarray) -> np.ndarray:
-        return self._grids[number].quantize(value) if number in self._grids else value
+    def _compress(self, index: int, value: np.ndarray) -> np.ndarray:
+        return self._parameters[index].quantize(value) if index in self._parameters else value
 
-    def _loaded(self, number: int, value: np.ndarray) -> np.ndarray:
-        return self._grids[number].dequantize(value) if number in self._grids else value
+    def _decompress(self, index: int, value: np.ndarray) -> np.ndarray:
+        return self._parameters[index].dequantize(value) if index in self._parameters else value

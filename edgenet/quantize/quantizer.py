@@ -1,136 +1,193 @@
-"""The quantizer: weights and biases of a float32 model, chosen so that its 8-bit forms drift little.
+"""The quantizer: chooses the 8-bit weights and the biases of a float32 model so that its 8-bit form drifts little.
 
-Rounding weights to 8 bits shifts the mean of each channel, layer after layer, and that bias, not the 8 bits, is most
-of what the stock converter loses on MobileNet. Here each layer is rounded in the order in which they run, on what the
-quantized layers before it really give for the calibration pictures, and its bias takes up what remains. No labels, no
-training. The result is an ordinary float32 model whose weights lie on the grid that the converter uses.
+Rounding weights to 8 bits shifts the mean of each channel, layer after layer. On MobileNet, this bias, and not the
+rounding noise, causes most of the accuracy loss of TensorFlow's converter. Here, the layers are quantized in execution
+order. Each is rounded with GPTQ on the actual outputs of the quantized layers before it, for the calibration images,
+and its bias is corrected for the remaining shift. Neither labels nor training are needed. The result is an ordinary
+float32 model whose weights are exact multiples of the scales that the converter will choose.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from itertools import islice
 
 import numpy as np
+from ai_edge_litert.schema_py_generated import OperatorT
 
 from edgenet.errors import EdgenetError
 from edgenet.quantize import gptq
 from edgenet.quantize.activations import Activations
-from edgenet.quantize.ranges import Statistics, measure
-from edgenet.tflite.graph import CHANNEL_AXIS, WEIGHTED, Graph, Layer
+from edgenet.quantize.ranges import TensorStatistics, measure_statistics
+from edgenet.tflite.graph import CHANNEL_AXIS, WEIGHTED_KINDS, Graph, Layer
 
-# Pictures that weights and biases are chosen on; the ranges of activations are measured on all.
-MOST_PICTURES = 200
-# The logits' range ends this far below the smallest winning one: exp(-10) is a hundredth of an 8-bit score's step.
+# Images that weights and biases are chosen on; the ranges of activations are measured on all images.
+MAX_IMAGES = 200
+# The range of the logits begins this far below the smallest top logit: exp(-10) is a hundredth of the step between
+# two 8-bit scores.
 LOGIT_MARGIN = 10.0
 
-# Gives normalized calibration pictures, float32 (batch, height, width, channels), from the beginning at each call.
+# Returns the normalized calibration images, float32 (batch, height, width, channels), from the start at each call.
 Batches = Callable[[], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Which steps to take: all, but for an ablation.
+    """The steps that the quantizer takes: all of them, except in an ablation.
 
-    bias: bias correction. compensation: rounding that makes good its errors, instead of to the nearest. logits: a finer
-    grid for the logits.
+    Attributes:
+        bias_correction: Correct each layer's bias for the mean shift of its output.
+        gptq: Round weights with GPTQ instead of to the nearest integer.
+        narrow_logits: Narrow the range of the logits, for a smaller scale.
     """
 
-    bias: bool = True
-    compensation: bool = True
-    logits: bool = True
+    bias_correction: bool = True
+    gptq: bool = True
+    narrow_logits: bool = True
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A float32 model with chosen weights, biases and ranges, ready for the converter.
+class QuantizedWeights:
+    """A float32 model with the chosen weights, biases and ranges, ready for the converter.
 
-    weights: the integers chosen for each layer, by the name of its output and in order; None where none were chosen.
-    left: layers that are not known here, left to the converter's own rounding.
+    Attributes:
+        model: The .tflite file.
+        weights: The integers chosen for each layer, -127 to 127, by the full name of its operator and in execution
+            order; None for a layer whose weights were not chosen.
+        unquantized_layers: Layers of kinds that are not supported here, whose rounding is left to the converter.
     """
 
     model: bytes
     weights: dict[str, np.ndarray | None]
-    left: tuple[str, ...]
+    unquantized_layers: tuple[str, ...]
 
 
-def full_integer(data: bytes, batches: Batches, pixels: tuple[float, float], steps: Steps = Steps()) -> Chosen:
-    """Choose for a model whose weights and activations will be 8-bit, and set the range of each tensor.
+def quantize_full_integer(
+    data: bytes, batches: Batches, input_range: tuple[float, float], steps: Steps = Steps()
+) -> QuantizedWeights:
+    """Choose weights and biases for a model with 8-bit weights and activations, and set the range of each tensor.
 
-    pixels: what black and white become. They are the range of the input, whatever the calibration pictures happened to
-    be: with a range of their own, raw pixels, as apps feed them to a uint8 input, would be too dark or too bright.
+    Args:
+        data: The float32 .tflite file.
+        batches: Returns the normalized calibration images.
+        input_range: The values of black and white pixels. They become the range of the input, whatever the calibration
+            images contain: with the range of the images, a uint8 input would not be raw pixels.
+        steps: The steps to take.
 
-    Raises EdgenetError when a weight is not finite.
+    Returns:
+        The weights, and a model with ranges.
+
+    Raises:
+        EdgenetError: A weight or bias is NaN or infinite.
     """
     graph = Graph(data)
     _check_finite(graph)
-    statistics = measure(graph, batches())
-    statistics.low[graph.input], statistics.high[graph.input] = pixels
-    activations = Activations(graph, statistics, islice(batches(), MOST_PICTURES))
-    weights, left = _choose(graph, statistics, activations, steps, lambda layer: True)
-    if steps.logits:
+    statistics = measure_statistics(graph, batches())
+    statistics.low[graph.input], statistics.high[graph.input] = input_range
+    activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES))
+    choice = _choose(graph, statistics, activations, steps, lambda layer: True)
+    if steps.narrow_logits:
         _narrow_logits(graph, statistics)
     graph.set_ranges(statistics.low, statistics.high)
-    return Chosen(graph.to_bytes(), weights, left)
+    return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers))
 
 
-def weights_only(data: bytes, batches: Batches, rounds: Callable[[Layer], bool], steps: Steps = Steps()) -> Chosen:
-    """Choose for a model of which only the weights of some layers, those that `rounds` says, will be 8-bit.
+def quantize_weights(
+    data: bytes, batches: Batches, is_quantized: Callable[[Layer], bool], steps: Steps = Steps()
+) -> QuantizedWeights:
+    """Choose weights and biases for a model with 8-bit weights in some layers, and float32 activations.
 
-    Raises EdgenetError when a weight is not finite.
+    Args:
+        data: The float32 .tflite file.
+        batches: Returns the normalized calibration images.
+        is_quantized: Whether a layer's weights become 8-bit.
+        steps: The steps to take.
+
+    Returns:
+        The weights, and a model without ranges.
+
+    Raises:
+        EdgenetError: A weight or bias is NaN or infinite.
     """
     graph = Graph(data)
     _check_finite(graph)
-    activations = Activations(graph, None, islice(batches(), MOST_PICTURES))
-    weights, left = _choose(graph, measure(graph, batches()), activations, steps, rounds)
-    return Chosen(graph.to_bytes(), weights, left)
+    activations = Activations(graph, None, islice(batches(), MAX_IMAGES))
+    choice = _choose(graph, measure_statistics(graph, batches()), activations, steps, is_quantized)
+    return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers))
 
 
-def _choose(graph, statistics, activations, steps, rounds) -> tuple[dict[str, np.ndarray | None], tuple[str, ...]]:
-    weights, left = {}, []
+@dataclass
+class _Choice:
+    """What was chosen for the layers so far; the fields are those of QuantizedWeights."""
+
+    weights: dict[str, np.ndarray | None] = field(default_factory=dict)
+    unquantized_layers: list[str] = field(default_factory=list)
+
+
+def _choose(
+    graph: Graph,
+    statistics: TensorStatistics,
+    activations: Activations,
+    steps: Steps,
+    is_quantized: Callable[[Layer], bool],
+) -> _Choice:
+    """Replace the weights and biases of the graph's layers, in execution order."""
+    choice = _Choice()
     for op in graph.operators:
         layer = graph.layer(op)
-        if layer and rounds(layer):
-            if steps.compensation and gptq.can_compensate(layer, graph.tensor(op.inputs[0]).shape[-1]):
-                options = op.builtinOptions
-                moments = sum(gptq.second_moments(layer, options, x) for (x,) in activations.inputs(op))
-                integers = gptq.compensated(layer, moments)
-            else:
-                integers = gptq.nearest(layer)
-            weights[graph.full_name(op)] = integers
-            graph.replace(op, gptq.values(layer, integers), layer.bias)
+        if layer and is_quantized(layer):
+            integers = _round(graph, op, layer, activations, steps)
+            choice.weights[graph.full_name(op)] = integers
+            graph.set_weights(op, gptq.dequantize(layer, integers), layer.bias)
         elif graph.kind(op) in CHANNEL_AXIS:
-            weights[graph.full_name(op)] = None
-        if graph.kind(op) in WEIGHTED and not layer:
-            left.append(f"{graph.kind(op)} {graph.name(op)}")
-        if layer and steps.bias:
-            # Empirical bias correction, layer after layer (Nagel et al., arXiv:1906.04721, section 4.2).
-            shift = statistics.mean[layer.output] - activations.mean_output(op)
-            graph.replace(op, graph.layer(op).weights, layer.bias + shift)
+            choice.weights[graph.full_name(op)] = None
+        if graph.kind(op) in WEIGHTED_KINDS and not layer:
+            choice.unquantized_layers.append(f"{graph.kind(op)} {graph.name(op)}")
+        if layer and steps.bias_correction:
+            _correct_bias(graph, op, layer, activations, statistics.mean[layer.output])
         activations.advance(op, layer)
-    return weights, tuple(left)
+    return choice
 
 
-def _narrow_logits(graph: Graph, statistics: Statistics) -> None:
-    """Let the range of the logits begin LOGIT_MARGIN below the smallest winning one.
+def _round(graph: Graph, op: OperatorT, layer: Layer, activations: Activations, steps: Steps) -> np.ndarray:
+    """Return a layer's weights as integers, -127 to 127."""
+    if not steps.gptq or not gptq.supports(layer, graph.tensor(op.inputs[0]).shape[-1]):
+        return gptq.round_to_nearest(layer)
+    moments = reduce(np.add, (gptq.second_moments(layer, op.builtinOptions, x) for (x,) in activations.inputs(op)))
+    return gptq.round_with_gptq(layer, moments)
 
-    What lies further down has no share in the softmax. A finer step tells close classes apart, and fewer pictures tie
-    at the top.
+
+def _correct_bias(graph: Graph, op: OperatorT, layer: Layer, activations: Activations, float_mean: np.ndarray) -> None:
+    """Give the layer the bias with which the mean of its output, on quantized inputs, is that of the float model.
+
+    This is sequential (empirical) bias correction: Nagel et al., arXiv:1906.04721, section 4.2.
+    """
+    weights = graph.constant(op.inputs[1])
+    assert weights is not None  # `layer` has weights
+    graph.set_weights(op, weights, layer.bias + (float_mean - activations.mean_output(op)))
+
+
+def _narrow_logits(graph: Graph, statistics: TensorStatistics) -> None:
+    """Let the range of the logits begin at LOGIT_MARGIN below the smallest top logit.
+
+    Lower logits contribute nothing to the softmax. A smaller scale distinguishes similar classes better, and fewer
+    images have two top classes with equal scores.
     """
     softmax = graph.operators[-1]
     if graph.kind(softmax) != "SOFTMAX":
         return
-    (number,) = graph.takes(softmax)
-    low = statistics.winner[number] - LOGIT_MARGIN
+    (index,) = graph.computed_inputs(softmax)
+    low = statistics.min_top_value[index] - LOGIT_MARGIN
     while True:
-        statistics.low[number] = max(statistics.low[number], low)
-        reshape = next((op for op in graph.operators if number in op.outputs and graph.kind(op) == "RESHAPE"), None)
+        statistics.low[index] = max(statistics.low[index], low)
+        reshape = next((op for op in graph.operators if index in op.outputs and graph.kind(op) == "RESHAPE"), None)
         if reshape is None:
             return
-        number = graph.takes(reshape)[0]
+        index = graph.computed_inputs(reshape)[0]
 
 
 def _check_finite(graph: Graph) -> None:
     for op in graph.operators:
         layer = graph.layer(op)
         if layer and not (np.isfinite(layer.weights).all() and np.isfinite(layer.bias).all()):
-            raise EdgenetError(f"{layer.name}: expected finite weights, found NaN or infinity; mend or train the model")
+            raise EdgenetError(f"{layer.name}: the weights contain NaN or infinity; train the model again")

@@ -5,11 +5,13 @@ from typing import ClassVar
 
 from edgenet.records.apps import Conformance
 from edgenet.records.drift import Drift
+from edgenet.records.enums import Level, ScoreKind
 from edgenet.records.model import Preprocessing
+from edgenet.records.shown import Shown
 
 
 @dataclass(frozen=True)
-class Picture:
+class EvaluationImage:
     """An evaluation image: its path in the bundle, and its class where that is known."""
 
     file: str
@@ -17,19 +19,20 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One .tflite file of a bundle, the dtypes of its input and output, and its drift on the exporting machine."""
+class VariantFile:
+    """One .tflite file of a bundle."""
 
     name: str
     file: str
     input_dtype: str
     output_dtype: str
+    # On the exporting machine.
     drift: Drift | None
 
 
 @dataclass(frozen=True)
-class File:
-    """What a file of the bundle must be."""
+class FileHash:
+    """The content that a file of the bundle must have."""
 
     sha256: str
     bytes: int
@@ -37,51 +40,47 @@ class File:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found of calibration pictures, or of a machine.
+    """An observation about calibration images, or about a machine."""
 
-    level: ok, note (good to know), warning (results may be worse for it) or wrong (they would mean nothing).
-    """
-
-    level: str
+    level: Level
     text: str
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The representative dataset of the integer variants. sha256: of its pictures' SHA-256s, in order.
-
-    distances: how far the pictures are from those that the model was trained on, by the input range that they were
-    tried with (`edgenet.calibration.fit`); empty where the model does not tell.
-    """
+    """The calibration images (the representative dataset) of the integer variants."""
 
     images: int
+    # Of the images' SHA-256s, in order.
     sha256: str
     findings: tuple[Finding, ...]
+    # Distance to the training data by the input range that was tried (`edgenet.calibration`); empty where the model
+    # does not tell. Keys are input ranges as text: "-1,1", or "123.68,116.779,103.939,1,1,1 BGR".
     distances: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The contents of a bundle.
-
-    classes: length of the scores. scores: what they are: softmax (probabilities that sum to 1), sigmoid (a probability
-    for each class) or logits. model: the Keras model's file in the bundle, or the folder of a SavedModel. batch:
-    pictures in one inference. evaluation: in the order of the reference scores. apps: what mobile libraries made of
-    the variants on the exporting machine. files: every other file, by its path in the bundle.
-    """
+class Manifest(Shown):
+    """The contents of a bundle."""
 
     name: str
+    # The length of the scores, and what they are.
     classes: int
-    scores: str
+    scores: ScoreKind
+    # The Keras model's file in the bundle, or the folder of a SavedModel.
     model: str
     preprocessing: Preprocessing
+    # Images in one inference.
     batch: int
-    variants: tuple[Variant, ...]
-    evaluation: tuple[Picture, ...]
+    variants: tuple[VariantFile, ...]
+    # In the order of the reference scores.
+    evaluation: tuple[EvaluationImage, ...]
     calibration: Calibration
+    # What mobile libraries made of the variants on the exporting machine.
     apps: tuple[Conformance, ...]
     versions: dict[str, str]
-    files: dict[str, File]
+    # Every other file, by its path in the bundle.
+    files: dict[str, FileHash]
 
     KIND: ClassVar[str] = "edgenet bundle"
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5

@@ -1,62 +1,62 @@
-"""What a diagnosis found, layer by layer."""
+"""Where an int8 file loses accuracy, layer by layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgenet.records.shown import Shown
+
 
 @dataclass(frozen=True)
-class Kept:
-    """An int8 file with one layer kept in other arithmetic, measured on such a file.
+class MixedPrecision:
+    """An int8 file with one layer in other arithmetic, measured on such a file."""
 
-    arithmetic: float32 or int16, its output rounded to 8 bits as before; or float32 until here: with all layers before
-    it, what they give each other unrounded.
-
-    gain: decibels by which the logits' signal-to-quantization-noise ratio is better. agreeing: how many more images
-    keep Keras' top class. bytes: how much larger the file is. time: of one inference, in multiples of the int8 file's.
-    """
-
+    # "float32" or "int16", with the layer's output rounded to 8 bits as before; or "float32 until here": all layers up
+    # to and including this one, without rounding in between.
     arithmetic: str
-    gain: float
-    agreeing: int
-    bytes: int
-    time: float
+    # Gain of the signal-to-quantization-noise ratio at the logits, in decibels.
+    sqnr_gain: float
+    # How many more images keep the reference's top class.
+    images_recovered: int
+    # How much larger the file is.
+    bytes_added: int
+    # Latency as a multiple of the int8 file's.
+    latency_ratio: float
 
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """How well an int8 layer gives what the float layer gives, in decibels of signal to quantization noise.
-
-    share: of the noise at the logits, what there is if this layer alone is quantized, its weights and its output, and
-    its bias makes good the mean; the errors of many layers add in squares, so that shares sum to about 1. None behind
-    the logits. own: decibels, given the same input; so_far: with the noise of all layers before it; None: no difference
-    at all. kept: what it would bring, and cost, not to quantize the layer.
-    """
+    """The quantization noise of one layer. SQNR: signal-to-quantization-noise ratio, in decibels."""
 
     name: str
     kind: str
-    share: float | None
-    own: float | None
-    so_far: float | None
-    kept: tuple[Kept, ...]
+    # Fraction of the noise at the logits that remains if this layer alone is quantized: weights, output, and bias
+    # correction. The errors of many layers add in squares, so that these sum to about 1. None after the logits.
+    noise_fraction: float | None
+    # SQNR of the layer's output given the float model's input; None where there is no difference at all.
+    layer_sqnr: float | None
+    # SQNR of the layer's output with the noise of all layers before it.
+    cumulative_sqnr: float | None
+    # What not quantizing the layer would bring, and cost.
+    mixed_precision: tuple[MixedPrecision, ...]
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Which layers of an int8 file are to blame for its drift; the one with the largest share of the noise first.
-
-    images: how many it was measured on; agreeing: how many of them keep Keras' top class. logits: decibels of signal to
-    quantization noise there. `files`: the SHA-256 of the two files; `created`: UTC, ISO 8601.
-    """
+class Diagnosis(Shown):
+    """The layers of an int8 file by their noise, the noisiest first."""
 
     bundle: str
     variant: str
+    # Images that were measured on, and how many of them keep the reference's top class.
     images: int
     agreeing: int
-    logits: float | None
+    # SQNR at the logits, in decibels.
+    logits_sqnr: float | None
     layers: tuple[LayerNoise, ...]
+    # UTC, ISO 8601.
     created: str
     versions: dict[str, str]
+    # SHA-256 of the float32 and the int8 file, by their paths in the bundle.
     files: dict[str, str]
 
     KIND: ClassVar[str] = "edgenet diagnosis"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2

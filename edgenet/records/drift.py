@@ -1,11 +1,11 @@
-"""Drift: how far a variant is from the model that it was made of."""
+"""Drift: how far a variant's scores are from those of the model that it was made from."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and the ends between which it lies with 95 % (`runtime.trust` for times, `runtime.proportions`)."""
+    """A value and its 95% confidence interval."""
 
     value: float
     low: float
@@ -13,87 +13,111 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Guess:
-    """A class, and the score that a model gave it."""
+class Prediction:
+    """A class and the score that a model gave it."""
 
+    # Its index among the classes.
     label: int
     score: float
 
 
 @dataclass(frozen=True)
 class Flip:
-    """A picture for which a variant's top class is not Keras'. label: its class, where that is known.
+    """An image whose top class differs between the variant and the reference."""
 
-    reference and variant: the best three guesses of each, the best first.
-    """
-
+    # Its path in the bundle.
     file: str
+    # Its true class, where that is known.
     label: int | None
-    reference: tuple[Guess, ...]
-    variant: tuple[Guess, ...]
+    # The best three predictions of each model, the best first.
+    reference: tuple[Prediction, ...]
+    variant: tuple[Prediction, ...]
 
 
 @dataclass(frozen=True)
 class ClassDrift:
-    """The pictures of one class; that is their own one, or the one that Keras gives where theirs is not known.
-
-    agreeing: of them with Keras' top class. right, reference_right: of those whose class is known.
-    """
+    """The images of one class: their true class, or the reference's top class where that is not known."""
 
     label: int
     images: int
+    # Images whose top class is the reference's.
     agreeing: int
-    right: int
-    reference_right: int
+    # Images whose top class is the true one, in the variant and in the reference.
+    correct: int
+    reference_correct: int
 
 
 @dataclass(frozen=True)
-class Probabilities:
-    """What became of probabilities that sum to 1, on average over the pictures.
+class ProbabilityChange:
+    """The change of probabilities that sum to 1, over all images."""
 
-    winner: absolute change of the probability of Keras' top class; largest: the largest one. kl: Kullback-Leibler
-    divergence of the variant's from Keras', in nats (Annals of Mathematical Statistics 22, 1951, 79-86).
-    """
-
-    winner: float
-    largest: float
+    # Mean absolute change of the probability of the reference's top class.
+    mean: float
+    # The largest such change.
+    max: float
+    # Mean Kullback-Leibler divergence of the variant's probabilities from the reference's, in nats (Annals of
+    # Mathematical Statistics 22, 1951, 79-86).
     kl: float
 
 
 @dataclass(frozen=True)
-class Drift:
-    """How far a variant's scores are from Keras' on the evaluation images.
+class Agreement:
+    """How often a variant agrees with the reference. Fractions of the images."""
 
-    Or from those of another reference; without one, all that compares is None, empty or 0. So is all that needs labels,
-    without labels.
+    # Images with the same top class. Drift is 1 minus this.
+    top1: float
+    interval: Interval
+    # Images whose reference top class is among the variant's five best.
+    top5: float
+    # None where scores are neither probabilities that sum to 1 nor logits.
+    probabilities: ProbabilityChange | None
 
-    agreement: share of pictures with the same top class. top5: share whose Keras top class is among the variant's five
-    best. ties: share whose best score is shared by several classes (the lowest index wins). accuracy: share of the
-    `labelled` pictures whose top class is right, top5_accuracy: whose class is among the five best; reference_accuracy
-    and reference_top5_accuracy: Keras'. gained, lost: pictures that only the variant, or only Keras, has right.
-    change_interval: of accuracy_change; mcnemar: how likely so uneven a change is by chance.
-    """
 
+@dataclass(frozen=True)
+class AccuracyChange:
+    """A variant's accuracy beside the reference's, on the same labelled images."""
+
+    reference_top1: float
+    reference_top5: float
+    # Images that only the variant classifies correctly.
+    positive_flips: int
+    # Images that only the reference classifies correctly.
+    negative_flips: int
+    # Of the difference of both top-1 accuracies.
+    interval: Interval
+    # Of McNemar's exact test: how often a split this uneven would happen if both models were equally good.
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a variant is correct. Fractions of the labelled images."""
+
+    # Labelled images.
     images: int
-    agreement: float | None
-    agreement_interval: Interval | None
-    top5: float | None
-    ties: float
-    probabilities: Probabilities | None
-    labelled: int
-    accuracy: float | None
-    top5_accuracy: float | None
-    reference_accuracy: float | None
-    reference_top5_accuracy: float | None
-    gained: int
-    lost: int
-    change_interval: Interval | None
-    mcnemar: float | None
-    classes: tuple[ClassDrift, ...]
-    flips: tuple[Flip, ...]
+    top1: float
+    top5: float
+    # None without a reference.
+    change: AccuracyChange | None
+    # Of the top-1 accuracy; None in results of an older format.
+    interval: Interval | None = None
 
     @property
-    def accuracy_change(self) -> float | None:
-        if self.accuracy is None or self.reference_accuracy is None:
-            return None
-        return self.accuracy - self.reference_accuracy
+    def difference(self) -> float | None:
+        """Top-1 accuracy minus the reference's."""
+        return None if self.change is None else self.top1 - self.change.reference_top1
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far a variant's scores are from the reference's on the evaluation images."""
+
+    images: int
+    # Fraction of the images where several classes share the best score (the lowest class index wins).
+    ties: float
+    # None without a reference.
+    agreement: Agreement | None
+    # None without labels.
+    accuracy: Accuracy | None
+    classes: tuple[ClassDrift, ...]
+    flips: tuple[Flip, ...]

@@ -1,11 +1,11 @@
-"""A model: its free parameters, and the recipe from a picture to its input."""
+"""A model: its free parameters, and the preprocessing of its input."""
 
 import math
 from dataclasses import dataclass
 
 from edgenet.errors import EdgenetError
 
-# Where no labels and no weights decide it: the default of the builder that this one follows.
+# Without labels and weights: the default of the Keras code that this model follows.
 DEFAULT_CLASSES = 17
 
 # The range of each parameter of a model.
@@ -22,10 +22,15 @@ ALLOWED = {
 class ModelSpec:
     """The free parameters of MobileNetV1 (arXiv:1704.04861, section 3).
 
-    size: height and width of the input in pixels. alpha: width multiplier. depth_multiplier: depthwise filters for
-    each input channel. dropout: rate in front of the last layer. classes: number of output classes.
+    Attributes:
+        size: Height and width of the input in pixels.
+        alpha: Width multiplier.
+        depth_multiplier: Depthwise filters for each input channel.
+        dropout: Rate before the last layer.
+        classes: The number of classes.
 
-    Raises EdgenetError when a value is out of its range.
+    Raises:
+        EdgenetError: A value is out of its range.
     """
 
     size: int = 224
@@ -34,11 +39,11 @@ class ModelSpec:
     dropout: float = 1e-3
     classes: int = DEFAULT_CLASSES
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require("size", self.size, isinstance(self.size, int) and self.size >= 32 and self.size % 32 == 0)
         _require("alpha", self.alpha, math.isfinite(self.alpha) and 0.05 <= self.alpha <= 4.0)
-        whole = isinstance(self.depth_multiplier, int)
-        _require("depth_multiplier", self.depth_multiplier, whole and 1 <= self.depth_multiplier <= 8)
+        integer = isinstance(self.depth_multiplier, int)
+        _require("depth_multiplier", self.depth_multiplier, integer and 1 <= self.depth_multiplier <= 8)
         _require("dropout", self.dropout, 0.0 <= self.dropout < 1.0)
         _require("classes", self.classes, isinstance(self.classes, int) and self.classes >= 2)
 
@@ -49,19 +54,29 @@ class ModelSpec:
         return name if self.depth_multiplier == 1 else f"{name}_dm{self.depth_multiplier}"
 
 
-def _require(field: str, value, holds: bool) -> None:
-    if not holds:
-        raise EdgenetError(f"{field} must be {ALLOWED[field]}; found {value!r}")
+def _require(name: str, value: float, valid: bool) -> None:
+    if not valid:
+        raise EdgenetError(f"must be {ALLOWED[name]}, got {value!r}", parameter=name)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The recipe from a picture to a model's input; `edgenet.images.preprocess` is the code.
+    """The recipe from an image to a model's input; `edgenet.images.preprocess` is the code.
 
-    The picture, upright, as 8-bit RGB (or grey, for one channel), is resized, bilinear and antialiased, until it just
-    covers a rectangle of height / crop by width / crop (rounded), and the central height by width pixels are cut out.
-    The input is (pixel - mean) / std, with a mean and std for each channel, in RGB; with order BGR, the channels are
-    swapped afterwards. A uint8 input whose scale and zero point are those of the pixels takes the pixels themselves.
+    The image, upright, as 8-bit RGB (or grey, for one channel), is resized, bilinear and antialiased, until it just
+    covers a rectangle of height / crop by width / crop (rounded), and the central height by width pixels are kept.
+    The input is (pixel - mean) / std. A uint8 input whose scale and zero point are those of the pixels takes the pixels
+    themselves.
+
+    Attributes:
+        height: Of the input, in pixels.
+        width: Of the input, in pixels.
+        channels: 3 (colour) or 1 (grey).
+        crop: Fraction of the shorter side that is kept.
+        mean: For each channel, in the order RGB, of pixels from 0 to 255.
+        std: Likewise.
+        order: BGR: the channels are swapped after the normalization.
+        resize: The resize mode in words; there is only one.
     """
 
     height: int
@@ -79,6 +94,6 @@ class Preprocessing:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The smallest and the largest value that a pixel can become."""
-        both = list(zip(self.mean, self.std, strict=True))
-        return min((0 - mean) / std for mean, std in both), max((255 - mean) / std for mean, std in both)
+        """The smallest and the largest value of the input."""
+        channels = list(zip(self.mean, self.std, strict=True))
+        return min((0 - mean) / std for mean, std in channels), max((255 - mean) / std for mean, std in channels)

@@ -1,29 +1,28 @@
-"""What a benchmark found."""
+"""The results of a benchmark."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from edgenet.records.bundle import Finding
 from edgenet.records.drift import Drift, Interval
+from edgenet.records.enums import Api, Arithmetic, Grade
+from edgenet.records.shown import Shown
 
 # The name of the Keras model among measurements, beside those of the variants.
 KERAS = "keras"
-# The interface that browsers are measured through.
-LITERT_JS = "LiteRT.js"
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds of single inferences on `threads` threads, a tuple for each round.
-
-    interval: of the median; speed: how many times as fast as the base, on as many threads. None for too few rounds or
-    no base.
-    """
+    """Seconds of single inferences on `threads` threads."""
 
     threads: int
+    # All samples, a tuple for each round.
     rounds: tuple[tuple[float, ...], ...]
+    # Of the median; None for too few rounds.
     interval: Interval | None
-    speed: Interval | None
+    # Relative to the base on as many threads; None for too few rounds, or for the base itself.
+    speedup: Interval | None
     median: float
     p90: float
     p99: float
@@ -35,15 +34,15 @@ class Latency:
 
 @dataclass(frozen=True)
 class Start:
-    """A fresh process: seconds to load the model and for its first inference, peak memory in bytes.
+    """A fresh process: seconds to load the model and for its first inference, and memory.
 
-    baseline_bytes: what the process held before it loaded the model (Python, numpy and the runtime). Both are None
-    where the machine does not tell, as a browser.
+    Memory is None where it is not available, as in a browser.
     """
 
     load: float
     first: float
     peak_bytes: int | None
+    # What the process held before it loaded the model: Python, numpy and the runtime.
     baseline_bytes: int | None
 
 
@@ -57,36 +56,38 @@ class Delegation:
 
 @dataclass(frozen=True)
 class LayerTime:
-    """One operator on its own: its name and kind, the multiply-adds of one inference, seconds."""
+    """One operator, timed on its own."""
 
     name: str
     kind: str
+    # Of one inference.
     multiply_adds: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that was measured of one variant, or of Keras (whose drift is nothing, and whose file is model.keras).
-
-    starts: one for each fresh process. multiply_adds: of one inference. layers: empty unless asked for. None and empty
-    for Keras. arithmetic: the dtype of most multiply-adds, float32 or int8; None where it is another, or not known.
-    """
+    """What was measured of one variant, or of the Keras model."""
 
     name: str
     bytes: int
+    # One for each fresh process.
     starts: tuple[Start, ...]
     latency: tuple[Latency, ...]
+    # None for Keras, and where drift was not measured.
     drift: Drift | None
+    # Of one inference; None for Keras.
     multiply_adds: int | None
     delegation: Delegation | None
+    # Empty unless layers were timed.
     layers: tuple[LayerTime, ...]
-    arithmetic: str | None = None
+    # Of most multiply-adds; None where it is another, or not known.
+    arithmetic: Arithmetic | None = None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where the numbers come from. None: the machine does not tell."""
+    """The machine that was measured on. None: not available."""
 
     cpu: str
     architecture: str
@@ -98,64 +99,87 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Condition:
-    """How far latencies can be trusted: good, fair or poor, and why.
+class Quality:
+    """The quality of the latency measurement, and the reasons for it."""
 
-    unseen: what the machine does not tell. others: cores that other processes kept busy. megahertz, celsius: the lowest
-    and the highest of the fastest core's clock, and of the hottest part.
-    """
-
-    grade: str
+    grade: Grade
     reasons: tuple[str, ...]
-    unseen: tuple[str, ...]
-    others: float | None
-    megahertz: tuple[float, ...] | None
-    celsius: tuple[float, ...] | None
+    # What could not be read on this machine.
+    unavailable: tuple[str, ...]
+    # Cores that other processes kept busy, on average.
+    other_load: float | None
+    # The lowest and the highest frequency of the fastest core, and temperature of the hottest sensor.
+    frequency_mhz: tuple[float, ...] | None
+    temperature_celsius: tuple[float, ...] | None
     governor: str | None
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Multiply-adds a second that the machine reaches in one kind of arithmetic, float32 or int8."""
+    """The most multiply-adds per second that the machine reaches in one kind of arithmetic."""
 
-    arithmetic: str
+    arithmetic: Arithmetic
     threads: int
     multiply_adds: float
 
 
 @dataclass(frozen=True)
-class Results:
-    """One run of the benchmark.
+class MeasuredModel:
+    """The bundle, or the single file, that was measured."""
 
-    bundle: the name of what was measured. reference: what drift is measured against, None for nothing. base: what
-    `Latency.speed` is a ratio to. api: LiteRT's interface that was timed, or LiteRT.js. labels: the class names, in the
-    order of the scores; empty where there are none. evaluation: SHA-256 of the evaluation images' SHA-256s, sorted.
-    thumbnails: pictures that flipped, as the models saw them, by file: JPEG in base64. calibration: what the export
-    found. `files`: the SHA-256 of the files, by path; `created`: UTC, ISO 8601; `command`: what was typed.
-    """
-
-    bundle: str
-    reference: str | None
-    base: str | None
-    api: str
-    created: str
-    machine: Machine
+    name: str
+    # Images in one inference.
     batch: int
-    measurements: tuple[Measurement, ...]
-    condition: Condition
-    peaks: tuple[Peak, ...]
+    # The class names, in the order of the scores; empty where they are not known.
     labels: tuple[str, ...]
-    evaluation: str | None
-    thumbnails: dict[str, str]
+    # What the export found about its calibration images.
     calibration: tuple[Finding, ...]
-    command: str
+    # SHA-256 of its files, by path.
     files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The images that drift was measured on."""
+
+    # Of the images' SHA-256s, sorted: the same for the same images, wherever they are. None without images.
+    sha256: str | None
+    # Images that flipped, at the model's input size, by file: JPEG in base64.
+    thumbnails: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How and when it was measured."""
+
+    # UTC, ISO 8601.
+    created: str
+    # As it was typed; empty for a call from Python.
+    command: str
+    api: Api
     notes: tuple[str, ...]
 
+
+@dataclass(frozen=True)
+class Results(Shown):
+    """One run of the benchmark."""
+
+    model: MeasuredModel
+    # What drift is measured against: KERAS, or the name of a file. None for nothing.
+    reference: str | None
+    # The variant that speedups are relative to.
+    base: str | None
+    measurements: tuple[Measurement, ...]
+    evaluation: Evaluation
+    machine: Machine
+    quality: Quality
+    peaks: tuple[Peak, ...]
+    run: Run
+
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 6
+    FORMAT: ClassVar[int] = 7
 
     @property
     def reference_name(self) -> str:
-        """As people read it."""
-        return "Keras" if self.reference in (KERAS, None) else self.reference
+        """For print."""
+        return "Keras" if self.reference in (KERAS, None) else str(self.reference)

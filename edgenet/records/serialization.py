@@ -1,50 +1,61 @@
-"""Records as JSON: what is written is what is read, now or by a later edgenet, and nothing else is taken for it."""
+"""Records as JSON. What is written can be read by this and later versions; anything else is rejected."""
 
 import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Sequence
+from enum import Enum
 from functools import lru_cache
 from types import UnionType
-from typing import TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from edgenet.errors import EdgenetError
+from edgenet.errors import EdgenetError, first_line
 from edgenet.records.bundle import Manifest
 from edgenet.records.diagnosis import Diagnosis
 from edgenet.records.results import Results
-from edgenet.records.upgrade import OLDEST, upgrade
+from edgenet.records.upgrade import OLDEST, Body, Kind, upgrade
 from edgenet.records.values import problems
 
 Record = TypeVar("Record", Manifest, Results, Diagnosis)
 
-# The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and reading one, whatever is
-# in it, takes less than 2 GB of memory. A file that is larger is none of ours, and need not be read to its end.
-MAX_BYTES = {Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000}
-# Objects and lists in one file: an empty one takes 2 bytes there and 64 in memory. Ours have one for 60 bytes or more.
+# The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and reading a file, whatever
+# is in it, takes less than 2 GB of memory.
+MAX_BYTES: dict[Kind, int] = {Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000}
+# Objects and lists in one file: an empty one takes 2 bytes there and 64 in memory. Real files have one for 60 bytes or
+# more.
 MAX_CONTAINERS = 1_500_000
-# Commas in one file, about as many as values: ours have one for 16 bytes or more.
+# Commas in one file, about as many as values: real files have one for 16 bytes or more.
 MAX_COMMAS = 4_000_000
-# What other languages and numpy can hold, too.
+# What other languages and numpy can represent, too.
 MAX_INTEGER = 2**63 - 1
+# Characters of a name in an error.
+MAX_SHOWN = 40
 
 
-class _MisfitError(Exception):
-    """A part of a record that cannot be: path: where, from the outside in."""
+class _InvalidError(Exception):
+    """A part of a record is invalid.
+
+    Attributes:
+        path: The names of the fields that lead to it, the outermost first.
+    """
 
     def __init__(self, problem: str):
         super().__init__(problem)
+        self.problem = problem
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        where = ".".join(self.path)[:200].encode("utf-8", "replace").decode()
-        return f"{where}: {self.args[0]}" if where else self.args[0]
+        path = ".".join(self.path)[:200].encode("utf-8", "replace").decode()
+        return f"{path}: {self.problem}" if path else self.problem
 
 
 def to_json(record: Manifest | Results | Diagnosis) -> bytes:
-    """A record as JSON: what it is, its format's version, its fields, and a digest that shows a change or a cut.
+    """A record as JSON: its kind, the version of its format, its fields, and a digest that reveals changes.
 
-    Raises EdgenetError when a manifest has a name that is not Unicode text, as file names on Linux may be; in results
-    and diagnoses, which name files for people only, ? stands for such characters.
+    Raises:
+        EdgenetError: A manifest has a file name that is not Unicode text, as names on Linux may be. In results and
+            diagnoses, which show file names to people only, such characters become "?".
     """
     body = {"kind": record.KIND, "format": record.FORMAT, **dataclasses.asdict(record)}
     try:
@@ -56,144 +67,172 @@ def to_json(record: Manifest | Results | Diagnosis) -> bytes:
         return _sealed(json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")))
 
 
-def from_json(kind: type[Record], data: bytes, where: str) -> Record:
-    """Read what `to_json` wrote, now or in an older format from `upgrade.OLDEST` on.
+def from_json(kind: type[Record], data: bytes, source: str) -> Record:
+    """Read what `to_json` wrote, in this or an older format, from `upgrade.OLDEST` on.
 
-    Raises EdgenetError, with `where`, when it is not such a record, of a newer or too old a format, larger than
-    MAX_BYTES, cut off or changed, or has values that cannot be.
+    Args:
+        kind: The kind of record.
+        data: The contents of the file.
+        source: The start of error messages.
+
+    Raises:
+        EdgenetError: It is not such a record, its format is newer or too old, it is larger than MAX_BYTES, incomplete
+            or changed, or has impossible values.
     """
-    body = _parse(kind, data, where)
-    _check_format(kind, body.get("format"), where)
+    body = _parse(kind, data, source)
+    _check_format(kind, body.get("format"), source)
     try:
-        whole = body.pop("digest", None) == _digest(body)
+        unchanged = body.pop("digest", None) == _digest(body)
     except RecursionError as error:
-        raise EdgenetError(f"{where}: expected an {kind.KIND}, found no whole JSON; make it again") from error
-    if not whole:
-        raise EdgenetError(f"{where}: expected an {kind.KIND} as it was written, found it changed; make it again")
+        raise EdgenetError(f"{source}: not an {kind.KIND} file (nested too deeply)") from error
+    if not unchanged:
+        raise EdgenetError(f"{source}: this {kind.KIND} file was changed after it was written; create it again")
     try:
-        return _build(kind, upgrade(kind, body))
-    except _MisfitError as error:
-        raise EdgenetError(
-            f"{where}: expected an {kind.KIND}, found fields that do not fit ({error}); make it again"
-        ) from error
+        return cast(Record, _build(kind, _upgraded(kind, body)))
+    except _InvalidError as error:
+        raise EdgenetError(f"{source}: not a valid {kind.KIND} file ({error}); create it again") from error
 
 
-def _parse(kind: type, data: bytes, where: str) -> dict:
-    expected = f"{where}: expected an {kind.KIND}, found"
-    if len(data) > MAX_BYTES[kind]:
-        raise EdgenetError(f"{expected} more than {MAX_BYTES[kind]:,} bytes; use another file")
-    if data.count(b"{") + data.count(b"[") > MAX_CONTAINERS:
-        raise EdgenetError(f"{expected} more than {MAX_CONTAINERS:,} objects and lists; use another file")
-    if data.count(b",") > MAX_COMMAS:
-        raise EdgenetError(f"{expected} more than {MAX_COMMAS:,} values; use another file")
+def _upgraded(kind: Kind, body: Body) -> Body:
     try:
-        body = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_object)
-    except _MisfitError as error:
-        raise EdgenetError(f"{expected} {error.args[0]}; make it again") from error
+        return upgrade(kind, body)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _InvalidError(f"format {body['format']} without {first_line(error)[:60]}") from error
+
+
+def _parse(kind: Kind, data: bytes, source: str) -> Body:
+    limits = (
+        (len(data), MAX_BYTES[kind], "bytes"),
+        (data.count(b"{") + data.count(b"["), MAX_CONTAINERS, "objects and lists"),
+        (data.count(b","), MAX_COMMAS, "values"),
+    )
+    for count, maximum, name in limits:
+        if count > maximum:
+            raise EdgenetError(f"{source}: not an {kind.KIND} file (more than {maximum:,} {name})")
+    try:
+        body = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except _InvalidError as error:
+        raise EdgenetError(f"{source}: not a valid {kind.KIND} file ({error}); create it again") from error
     except (ValueError, RecursionError) as error:
-        raise EdgenetError(f"{expected} no whole JSON; make it again") from error
+        raise EdgenetError(f"{source}: not an {kind.KIND} file, or incomplete (not valid JSON)") from error
     if not isinstance(body, dict) or body.get("kind") != kind.KIND:
-        raise EdgenetError(f"{expected} another kind of file")
+        raise EdgenetError(f"{source}: not an {kind.KIND} file")
     return body
 
 
-def _no_number(text: str) -> float:
-    raise _MisfitError(f"{text} for a number")
+def _refuse_constant(text: str) -> NoReturn:
+    raise _InvalidError(f"{text} is not a number")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):  # which of the two counts would depend on the reader
-        raise _MisfitError("a field that occurs twice in one object")
-    return found
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):  # which of the two counts would depend on the reader
+        raise _InvalidError("an object has a field twice")
+    return fields
 
 
-def _check_format(kind: type, found: object, where: str) -> None:
+def _check_format(kind: Kind, number: object, source: str) -> None:
     oldest, newest = OLDEST[kind], kind.FORMAT
-    if type(found) is int and oldest <= found <= newest:
+    if type(number) is int and oldest <= number <= newest:
         return
-    formats = f"format {newest}" if oldest == newest else f"format {oldest} to {newest}"
+    too_old = type(number) is int and number < oldest
     raise EdgenetError(
-        f"{where}: expected {formats} of an {kind.KIND}, found {repr(found)[:40]}; "
-        + ("make it again" if type(found) is int and found < oldest else "use the edgenet that made it, or a newer one")
+        f"{source}: this {kind.KIND} file has format {repr(number)[:MAX_SHOWN]}, but formats {oldest} to {newest} can "
+        f"be read; {'create it again' if too_old else 'use the edgenet version that wrote it, or a newer one'}"
     )
 
 
-def _sealed(body: dict) -> bytes:
+def _sealed(body: Body) -> bytes:
     text = json.dumps({**body, "digest": _digest(body)}, indent=1, ensure_ascii=False)
     return (text + "\n").encode()
 
 
-def _digest(body: dict) -> str:
+def _digest(body: Body) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 @lru_cache
-def _fields(kind: type) -> list[tuple[dataclasses.Field, object]]:
+def _fields(kind: type) -> Sequence[tuple[dataclasses.Field[Any], Any]]:
     types = get_type_hints(kind)
     return [(field, types[field.name]) for field in dataclasses.fields(kind)]
 
 
-def _build(kind, value):
-    """`value`, as JSON has it, as the type that a field is annotated with."""
+def _build(kind: Any, value: Any) -> Any:
+    """Convert a JSON value to the type that a field is annotated with."""
     if dataclasses.is_dataclass(kind):
-        return _record(kind, value)
+        return _build_record(cast(type, kind), value)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:
         return None if value is None else _build(arguments[0], value)
     if origin is tuple:
         _check_type(value, list)
-        return tuple(_part(arguments[0], item, str(number)) for number, item in enumerate(value))
+        return tuple(_build_part(arguments[0], item, str(number)) for number, item in enumerate(value))
     if origin is dict:
         _check_type(value, dict)
-        return {_build(str, key): _part(arguments[1], item, key) for key, item in value.items()}
+        return {_build(str, key): _build_part(arguments[1], item, key) for key, item in value.items()}
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return _member(kind, value)
+    return _build_value(kind, value)
+
+
+def _build_value(kind: type, value: Any) -> Any:
     if kind is float and type(value) is int:
         return _finite(value)
     _check_type(value, kind)
     if kind is float:
         return _finite(value)
     if kind is int and abs(value) > MAX_INTEGER:
-        raise _MisfitError("a number that is too large")
+        raise _InvalidError("the number is too large")
     if kind is str and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise _MisfitError("text that is not Unicode") from error
+            raise _InvalidError("the text is not Unicode") from error
     return value
 
 
-def _part(kind, value, name: str):
+def _build_part(kind: Any, value: Any, name: str) -> Any:
     try:
         return _build(kind, value)
-    except _MisfitError as error:
+    except _InvalidError as error:
         error.path.insert(0, name)
         raise
 
 
-def _record(kind: type, value):
+def _build_record(kind: type, value: Any) -> Any:
     _check_type(value, dict)
-    given = {}
+    values = {}
     for field, annotation in _fields(kind):
         if field.name in value:
-            given[field.name] = _part(annotation, value[field.name], field.name)
+            values[field.name] = _build_part(annotation, value[field.name], field.name)
         elif field.default is dataclasses.MISSING:
-            raise _MisfitError(f"no {field.name}")
-    made = kind(**given)
-    for problem in problems(made):
-        raise _MisfitError(problem)
-    return made
+            raise _InvalidError(f"{field.name} is missing")
+    record = kind(**values)
+    for problem in problems(record):
+        raise _InvalidError(problem)
+    return record
 
 
-def _check_type(value, kind: type) -> None:
+def _member(kind: type[Enum], value: Any) -> Enum:
+    _check_type(value, str)
+    try:
+        return kind(value)
+    except ValueError as error:
+        choices = [str(member.value) for member in kind]
+        text = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise _InvalidError(f"{value[:MAX_SHOWN]!r} is not {text}") from error
+
+
+def _check_type(value: Any, kind: type) -> None:
     if type(value) is not kind:
-        raise _MisfitError(f"{repr(value)[:40]} is no {kind.__name__}")
+        raise _InvalidError(f"{repr(value)[:MAX_SHOWN]} is not of type {kind.__name__}")
 
 
 def _finite(value: float) -> float:
     try:
-        found = float(value)
+        number = float(value)
     except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
-        raise _MisfitError("a number that is too large")
-    return found
+        number = math.inf
+    if not math.isfinite(number):
+        raise _InvalidError("the number is too large")
+    return number

@@ -1,1 +1,1 @@
-"""From records to terminal tables, HTML, Markdown and CSV. Nothing is computed here."""
+"""Records as terminal tables, HTML, Markdown and CSV. Nothing is computed here."""

@@ -1,18 +1,37 @@
-"""The steps of the quantizer as a table for the terminal."""
+"""The steps of the quantizer, as text for the terminal."""
 
 from collections.abc import Sequence
 
 from edgenet.records import Drift
-from edgenet.reporting.columns import columns
+from edgenet.reporting.numbers import fraction
+from edgenet.reporting.table import Column, Table, as_text
 
 
 def ablation_table(rows: Sequence[tuple[str, Drift, float]]) -> str:
-    """rows: for each way to make int8 its name, its drift, and the seconds that the conversion took."""
-    lines = []
-    for name, drift, seconds in rows:
-        accuracy = "-" if drift.accuracy is None else f"{drift.accuracy:.3f}"
-        lines.append([name, f"{drift.agreement:.3f}", accuracy, f"{drift.ties:.3f}", f"{seconds:.1f}"])
-    header = [["int8 by", "top-1", "accuracy", "ties", "seconds"], ["", "agrees", "", "", ""]]
+    """A line for each way to quantize.
+
+    Args:
+        rows: For each, its name, the drift of its int8 file, and the seconds that the conversion took.
+    """
+    columns = (
+        Column("quantized by", is_text=True),
+        Column("agreement", "top-1"),
+        Column("accuracy", "top-1"),
+        Column("ties"),
+        Column("seconds"),
+    )
+    cells = tuple(
+        (
+            name,
+            fraction(drift.agreement.top1 if drift.agreement else None),
+            fraction(drift.accuracy.top1 if drift.accuracy else None),
+            fraction(drift.ties),
+            f"{seconds:.1f}",
+        )
+        for name, drift, seconds in rows
+    )
     drift = rows[0][1]
-    keras = "" if drift.reference_accuracy is None else f"; Keras' accuracy there: {drift.reference_accuracy:.3f}"
-    return f"{columns(header, lines)}\n\nagrees: same top class as Keras, of {drift.images:,} images{keras}"
+    legend = f"agreement: fraction of {drift.images:,} images with the same top class as Keras"
+    if drift.accuracy and drift.accuracy.change:
+        legend += f" (accuracy {drift.accuracy.change.reference_top1:.3f})"
+    return as_text(Table(columns, cells, (legend,)))

@@ -1,68 +1,73 @@
-"""What the libraries of apps find in a bundle's files, for the terminal."""
+"""The predictions of mobile libraries beside those of edgenet's runner, for the terminal."""
 
 from collections.abc import Sequence
 
-from edgenet.apps.conformance import Examination
-from edgenet.apps.judge import Asked
 from edgenet.records import Conformance
-from edgenet.records.apps import PASSED
-from edgenet.reporting.columns import columns
+from edgenet.records.apps import LibraryReport, VariantConformance
+from edgenet.records.enums import LibraryOutcome
+from edgenet.reporting.table import Column, Table, as_text, wrapped
 
-HEADER = [
-    ["library", "version", "variant", "loaded", "top-1", "", "", "label", "photos"],
-    ["", "", "", "", "equal", "tied", "unsettled", "equal", "agree"],
-]
+COLUMNS = (
+    Column("library", is_text=True),
+    Column("version"),
+    Column("variant", is_text=True),
+    Column("loaded"),
+    *(Column(title, "top-1") for title in ("equal", "tied", "close")),
+    Column("equal", "label"),
+    Column("agree", "photos"),
+)
 
 
-def apps_table(examined: Sequence[Examination]) -> str:
-    """A line for each variant in each library, what does not conform, and which libraries are not there."""
-    rows = [_row(one, asked) for one in examined for asked in one.asked]
-    lines = [columns(HEADER, rows), ""] if rows else []
-    tried = [asked for one in examined for asked in one.asked if asked.loaded]
-    if tried:
-        pictures = max(one.pictures for one in examined)
+def apps_table(reports: Sequence[LibraryReport]) -> str:
+    """A row for each variant in each library, what each column means, and the problems."""
+    rows = tuple(_row(report, checked) for report in reports for checked in report.variants)
+    lines = [as_text(Table(COLUMNS, rows)), ""] if rows else []
+    loaded = [checked for report in reports for checked in report.variants if checked.loaded]
+    if loaded:
+        images = max(report.images for report in reports)
+        lines.append(f"{images:,} evaluation images at the model's input size")
+        lines.append("photos: fraction that agrees on the original images, which the library resizes itself")
+    if any(checked.ties for checked in loaded):
+        lines.append("tied: another class with exactly the same score")
+    if any(checked.within_tolerance for checked in loaded):
+        gap = max(checked.score_gap for checked in loaded)
         lines.append(
-            f"{pictures:,} evaluation pictures at the model's size; photos: the same as they are, scaled by the library"
+            "close: another class with nearly the same score, within the difference of LiteRT's own kernels\n"
+            f"(lower by at most {gap:.1g})"
         )
-    if any(asked.ties for asked in tried):
-        lines.append("tied: another class, of the very score of the runner's top class")
-    if any(asked.unsettled for asked in tried):
-        behind = max(asked.behind for asked in tried)
-        lines.append(
-            "unsettled: another class, so close that LiteRT's own kernels do not tell them apart for sure: "
-            f"at most {behind:.1g} behind"
-        )
-    for one in examined:
-        if one.unavailable:
-            lines.append(f"{one.library.name}: not available: {one.unavailable}")
-        for asked in one.asked:
-            if asked.impossible:
-                lines.append(f"{asked.variant}, {one.library.name}: not possible: {asked.impossible}")
-            if asked.problem:
-                lines.append(f"{asked.variant}, {one.library.name}: fail: {asked.problem}")
+    for report in reports:
+        if report.unavailable:
+            lines.append(wrapped(f"{report.library}: not available: {report.unavailable}", indent="  "))
+        for checked in report.variants:
+            if checked.unsupported:
+                reason = f"{checked.variant}, {report.library}: not supported: {checked.unsupported}"
+                lines.append(wrapped(reason, indent="  "))
+            if checked.problem:
+                problem = f"{checked.variant}, {report.library}: failed: {checked.problem}"
+                lines.append(wrapped(problem, indent="  "))
     return "\n".join(lines)
 
 
-def apps_line(one: Conformance) -> str:
-    """What a manifest says of one library."""
-    if one.outcome != PASSED:
-        return f"{one.library}: {one.outcome}{_why_not(one)}"
-    ends = sorted({f"{share:.1%}" for share in (min(one.agreement.values()), max(one.agreement.values()))})
+def apps_line(library: Conformance) -> str:
+    """One line about the check with one library, as a manifest stores it; one more for each variant that failed."""
+    reasons = "".join(f"; {variant}: not supported: {reason}" for variant, reason in library.unsupported.items())
+    problems = "".join(f"\n  {variant}: {problem}" for variant, problem in library.problems.items())
+    if library.outcome == LibraryOutcome.FAILED:
+        return f"{library.library}: FAILED{reasons}{problems}"
+    if library.outcome != LibraryOutcome.PASSED:
+        return f"{library.library}: {library.outcome}{reasons}"
+    ends = sorted({f"{part:.1%}" for part in (min(library.agreement.values()), max(library.agreement.values()))})
     return (
-        f"{one.library}: passed, top class and label of {one.images:,} images ({', '.join(one.passed)}); "
-        f"of the same as they are, which it scales itself, {' to '.join(ends)} agree{_why_not(one)}"
+        f"{library.library}: OK, same top class and label on {library.images:,} images ({', '.join(library.passed)})\n"
+        f"  on the original, unresized images it agrees on {' to '.join(ends)}{reasons}"
     )
 
 
-def _why_not(one: Conformance) -> str:
-    return "".join(f"; {variant}: {why}" for variant, why in one.impossible.items())
-
-
-def _row(one: Examination, asked: Asked) -> list[str]:
-    cells = [one.library.name, one.version or "-", asked.variant, "yes" if asked.loaded else "no"]
-    if asked.impossible:
+def _row(report: LibraryReport, checked: VariantConformance) -> tuple[str, ...]:
+    cells = [report.library, report.version or "-", checked.variant, "yes" if checked.loaded else "no"]
+    if checked.unsupported:
         cells[-1] = "-"
-    if not asked.loaded:
-        return [*cells, *["-"] * 5]
-    counts = (asked.equal, asked.ties, asked.unsettled, asked.labelled)
-    return [*cells, *(f"{count:,}" for count in counts), f"{asked.agreeing / one.pictures:.3f}"]
+    if not checked.loaded:
+        return (*cells, *["-"] * 5)
+    counts = (checked.equal, checked.ties, checked.within_tolerance, checked.labelled)
+    return (*cells, *(f"{count:,}" for count in counts), f"{checked.photos_agreeing / report.images:.3f}")

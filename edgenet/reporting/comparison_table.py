@@ -1,50 +1,54 @@
-"""A comparison of results, for the terminal."""
+"""A comparison of results."""
 
-from edgenet.analysis.comparison import Comparison, Row, is_real
+from edgenet.analysis.comparison import Comparison, ComparisonRow
+from edgenet.analysis.significance import is_significant
+from edgenet.machine.quality import threads
 from edgenet.records import Interval
-from edgenet.reporting.columns import columns
+from edgenet.reporting.numbers import NONE, change, ends
+from edgenet.reporting.table import Column, Table, as_text, wrapped
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """A line for each variant in each of the results, against the first."""
-    header = [["variant", ""], ["", ""]]
+    """A comparison as text for the terminal: a line for each variant in each of the results but the first."""
+    return f"{wrapped(comparison_title(comparison))}\n\n{as_text(comparison_rows(comparison))}"
+
+
+def comparison_title(comparison: Comparison) -> str:
+    """What is compared with what."""
+    return f"relative to {comparison.names[0]}; same {comparison.same}"
+
+
+def comparison_rows(comparison: Comparison) -> Table:
+    """A comparison as a table."""
+    columns = [Column("variant", is_text=True), Column("results", is_text=True)]
     for count in comparison.threads:
-        header += [[f"{count} thread{'s' * (count > 1)}", "speed"], ["", "95 % interval"]]
-    header += [["size", ""], ["top-1", "agreement"], ["", "95 % interval"], ["accuracy", ""]]
-    rows = []
-    for row in comparison.rows:
-        cells = [row.variant, row.name]
-        for speed in row.speed.values():
-            cells += _cells(speed, 1.0, "{:.2f}x", "{:.2f} to {:.2f}")
-        cells += [f"{row.size:.2f}x", *_cells(row.agreement, 0.0, "{:+.3f}", "{:+.3f} to {:+.3f}")]
-        cells.append(_accuracy(row))
-        rows.append(cells)
-    lines = [
-        f"against {comparison.names[0]}; the same {comparison.same}",
-        "",
-        columns([list(line) for line in zip(*header, strict=True)], rows),
-        "",
-        "speed: times as fast; agreement, accuracy: difference of the shares; in brackets: no difference is sure",
-    ]
+        columns += [Column(title, threads(count)) for title in ("speedup", "95% CI")]
+    columns += [Column("size")]
+    columns += [Column(title, "top-1 agreement") for title in ("change", "95% CI")]
+    columns += [Column("change", "accuracy")]
+    legend = ["speedup, size: ratio; agreement, accuracy: difference; (parentheses): not significant"]
     if comparison.threads:
-        lines.append(
-            "The intervals of speed allow for what differs from run to run: 5 %, or 20 % where a grade is fair."
-        )
+        legend.append("Speedup intervals include run-to-run variation: 5%, or 20% with a fair timing quality.")
     if comparison.missing:
-        lines.append(f"Not in all of them: {', '.join(comparison.missing)}.")
-    return "\n".join(lines)
+        legend.append(f"Not in all of them: {', '.join(comparison.missing)}.")
+    return Table(tuple(columns), tuple(map(_row, comparison.rows)), tuple(legend), keys=2)
 
 
-def _accuracy(row: Row) -> str:
-    if row.accuracy is None:
-        return "-"
-    known = row.accuracy_interval is None or is_real(row.accuracy_interval, 0.0)
-    return f"{row.accuracy:+.3f}" if known else f"({row.accuracy:+.3f})"
+def _row(row: ComparisonRow) -> tuple[str, ...]:
+    cells = [row.variant, row.name]
+    for speedup in row.speedup.values():
+        cells += [_speedup(speedup), ends(speedup, ".2f")]
+    agreement = row.agreement_change
+    cells += [
+        f"{row.size_ratio:.2f}x",
+        change(agreement.value if agreement else None, agreement),
+        ends(agreement, "+.3f"),
+    ]
+    return (*cells, change(row.accuracy_change, row.accuracy_interval))
 
 
-def _cells(interval: Interval | None, nothing: float, value: str, ends: str) -> list[str]:
+def _speedup(interval: Interval | None) -> str:
     if interval is None:
-        return ["-", "-"]
-    text = value.format(interval.value)
-    text = text if is_real(interval, nothing) else f"({text})"
-    return [text, ends.format(interval.low, interval.high)]
+        return NONE
+    text = f"{interval.value:.2f}x"
+    return text if is_significant(interval, 1.0) else f"({text})"

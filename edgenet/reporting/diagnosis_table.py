@@ -1,28 +1,99 @@
-"""A diagnosis, for the terminal."""
+"""A diagnosis: the layers of an int8 file by their quantization noise."""
+
+from collections.abc import Sequence
 
 from edgenet.records import Diagnosis
-from edgenet.reporting.columns import columns
-from edgenet.reporting.rows import DIAGNOSED, diagnosed
+from edgenet.reporting.numbers import NONE
+from edgenet.reporting.table import Column, Table, as_text, wrapped
 
-MEANING = """to blame for: share of the noise at the logits, with this layer alone in 8 bits
-its own, so far: signal to quantization noise that the layer adds, and with all before it
-kept in: with this layer in that arithmetic, or all layers until here; later biases stay as they are
-gain: at the logits, a few tenths are chance; images won: more that keep their class; time: of one inference"""
-
-
-# Layers on the terminal.
-SHOWN = 6
+# Layers on the terminal, and in reports.
+MAX_LAYERS, MAX_REPORTED_LAYERS = 6, 10
 
 
 def diagnosis_table(diagnosis: Diagnosis) -> str:
-    """The layers that are most to blame, and what it would bring and cost to keep one."""
-    rows = diagnosed(diagnosis, SHOWN)
-    lines = [f"{diagnosis.bundle}, {diagnosis.variant} against float32 on {diagnosis.images:,} images"]
-    if diagnosis.logits is not None:
-        right = f"{diagnosis.agreeing:,} of {diagnosis.images:,} images keep their class"
-        lines.append(f"{diagnosis.logits:.1f} dB of signal to quantization noise at the logits; {right}")
-    lines += ["", columns([list(DIAGNOSED)], rows), "", MEANING]
-    more = len(diagnosis.layers) - SHOWN
+    """A diagnosis as text for the terminal: the noisiest layers, and what more bits for each would bring."""
+    parts = [diagnosis_title(diagnosis), *map(as_text, diagnosis_tables(diagnosis, MAX_LAYERS))]
+    more = len(diagnosis.layers) - MAX_LAYERS
     if more > 0:
-        lines.append(f"{more} more layers are in the file below, and in the next report")
-    return "\n".join(lines)
+        parts.append(f"{more} more layers are in the JSON file and in the report.")
+    return "\n\n".join(parts)
+
+
+def diagnosis_title(diagnosis: Diagnosis) -> str:
+    """What was diagnosed, and the noise at the logits."""
+    images = f"{diagnosis.images:,} images"
+    lines = [f"{diagnosis.bundle}: {diagnosis.variant} against float32 on {images}"]
+    if diagnosis.logits_sqnr is not None:
+        agreeing = f"{diagnosis.agreeing:,} of {images} keep their top class"
+        lines.append(f"SQNR at the logits: {diagnosis.logits_sqnr:.1f} dB; {agreeing}")
+    return wrapped("\n".join(lines))
+
+
+def diagnosis_tables(diagnosis: Diagnosis, max_layers: int = MAX_REPORTED_LAYERS) -> list[Table]:
+    """The noise of the noisiest layers, and the mixed-precision files that were tried."""
+    names = layer_names([layer.name for layer in diagnosis.layers])
+    layers = list(zip(names, diagnosis.layers, strict=True))[:max_layers]
+    noise = tuple(
+        (
+            name,
+            layer.kind.lower(),
+            NONE if layer.noise_fraction is None else f"{layer.noise_fraction:.1%}",
+            _decibels(layer.layer_sqnr),
+            _decibels(layer.cumulative_sqnr),
+        )
+        for name, layer in layers
+    )
+    mixed = tuple(
+        (
+            name if number == 0 else "",
+            tried.arithmetic,
+            f"{tried.sqnr_gain:+.2f}",
+            f"{tried.images_recovered:+,}",
+            f"{tried.bytes_added:+,}",
+            f"{tried.latency_ratio:.2f}x",
+        )
+        for name, layer in layers
+        for number, tried in enumerate(layer.mixed_precision)
+    )
+    tables = [Table(_NOISE, noise, _NOISE_LEGEND, title="Quantization noise")]
+    return [*tables, Table(_MIXED, mixed, _MIXED_LEGEND, title="Mixed precision")] if mixed else tables
+
+
+_NOISE = (
+    Column("layer", is_text=True),
+    Column("kind", is_text=True),
+    Column("noise"),
+    Column("layer", "SQNR, dB"),
+    Column("cumulative", "SQNR, dB"),
+)
+_NOISE_LEGEND = (
+    "noise: fraction of the noise at the logits if only this layer is in 8 bits. SQNR: signal-to-quantization-noise "
+    "ratio of this layer alone, and with all layers before it (higher is better).",
+)
+_MIXED = (
+    Column("layer", is_text=True),
+    Column("kept as", is_text=True),
+    Column("SQNR gain, dB"),
+    Column("recovered", "images"),
+    Column("added", "bytes"),
+    Column("latency"),
+)
+_MIXED_LEGEND = (
+    "Measured on an int8 file with this layer, or all layers up to it, kept in more bits. SQNR gain: at the logits; a "
+    "few tenths are chance. images recovered: more images keep their top class. latency: relative to the int8 file.",
+)
+
+
+def layer_names(names: Sequence[str]) -> list[str]:
+    """The part of each operator's name that is the layer's, without the model's before it and the operation's after it.
+
+    For instance block13_pointwise_bn of mobilenet/block13_pointwise_bn/batchnorm/sub. The names are unchanged where two
+    layers would get the same one.
+    """
+    common = len(names) > 1 and len({name.split("/")[0] for name in names if "/" in name}) == 1
+    shorter = [name.split("/")[1 if common and "/" in name else 0] for name in names]
+    return shorter if len(set(shorter)) == len(names) else list(names)
+
+
+def _decibels(value: float | None) -> str:
+    return "no noise" if value is None else f"{value:.1f}"

@@ -1,56 +1,66 @@
 """The report as Markdown, for a pull request or a wiki."""
 
-import re
 from collections.abc import Iterator, Sequence
 
-from edgenet.analysis.loading import Loaded, unloadable
+from edgenet.analysis.loading import LoadedResults, unloadable
 from edgenet.analysis.recommendation import recommend
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.records import Diagnosis
-from edgenet.reporting.rows import DIAGNOSED, cost_table, diagnosed, drift_table
+from edgenet.reporting.diagnosis_table import diagnosis_tables
+from edgenet.reporting.results_tables import detail_tables, overview
+from edgenet.reporting.table import Column, Table, as_markdown, markdown_text, parts
 
 
 def markdown(
-    loaded: Sequence[Loaded], diagnoses: Sequence[Diagnosis], limits: Limits, variants: Sequence[str] | None = None
+    loaded: Sequence[LoadedResults],
+    diagnoses: Sequence[Diagnosis],
+    limits: Limits,
+    variants: Sequence[str] | None = None,
 ) -> str:
-    """What the page says, without its pictures. limits: what variants are judged by, if there are any."""
+    """The content of the page, without its images.
+
+    Args:
+        loaded: The results, in the order of their sections.
+        diagnoses: Of the same files.
+        limits: What variants are judged by; none for no verdicts.
+        variants: The names of those to judge; all by default.
+    """
     blocks = [block for one in loaded for block in _results(one, limits, variants)]
     for diagnosis in diagnoses:
-        blocks.append(f"## Layers of {escaped(diagnosis.variant)}, {escaped(diagnosis.bundle)}")
-        blocks.append(_table(DIAGNOSED, diagnosed(diagnosis)))
+        blocks.append(f"## Layers of {markdown_text(diagnosis.variant)}, {markdown_text(diagnosis.bundle)}")
+        blocks += [block for table in diagnosis_tables(diagnosis) for block in _table(table)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _results(one: Loaded, limits: Limits, variants: Sequence[str] | None) -> Iterator[str]:
-    results = one.results
-    recommendation = recommend(results, limits, unloadable(one))
-    yield f"# {escaped(one.name)}"
-    yield f"**{escaped(recommendation.sentence)}**"
+def _results(loaded: LoadedResults, limits: Limits, variants: Sequence[str] | None) -> Iterator[str]:
+    results = loaded.results
+    recommendation = recommend(results, limits, unloadable(loaded))
+    yield f"# {markdown_text(loaded.name)}"
+    yield f"**{markdown_text(recommendation.sentence)}**"
     if recommendation.others:
-        yield "\n".join(f"- {escaped(name)}: {escaped(why)}" for name, why in recommendation.others)
-    for header, rows in (cost_table(results), drift_table(results)):
-        if rows:
-            yield _table(header, rows)
+        yield "\n".join(f"- {markdown_text(name)}: {markdown_text(why)}" for name, why in recommendation.others)
+    yield from _table(overview(results))
     if limits:
-        verdicts = judge(results, limits, variants, str(one.path))
-        rows = [[v.variant, reason.outcome, reason.text] for v in verdicts for reason in v.reasons]
-        yield _table(("variant", "verdict", ""), rows)
+        columns = Column("variant", is_text=True), Column("verdict", is_text=True), Column("", is_text=True)
+        verdicts = judge(loaded, limits, variants)
+        rows = [
+            (verdict.variant, reason.outcome.value, reason.text) for verdict in verdicts for reason in verdict.reasons
+        ]
+        yield as_markdown(Table(columns, tuple(rows)))
+    for table in detail_tables(results):
+        yield f"## {markdown_text(table.title)}"
+        yield from _table(table)
     machine = results.machine
     where = f"{machine.cpu}, {machine.architecture}, {machine.cores} cores, {machine.system}"
-    yield f"{escaped(where)}; {results.created}; latency: {results.condition.grade}"
-    found = [*results.condition.reasons, *(f"calibration: {f.level}: {f.text}" for f in results.calibration)]
+    yield f"{markdown_text(where)}; {results.run.created}; timing quality: {results.quality.grade}"
+    found = [*results.quality.reasons, *(f"calibration: {f.level}: {f.text}" for f in results.model.calibration)]
     if found:
-        yield "\n".join(f"- {escaped(text)}" for text in found)
+        yield "\n".join(f"- {markdown_text(text)}" for text in found)
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    yield f"{escaped(versions)}; {escaped(results.command)}"
+    yield "; ".join(markdown_text(text) for text in (versions, results.run.command) if text)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *([escaped(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escaped(text: str) -> str:
-    """Text that means nothing but itself in Markdown, on one line."""
-    safe = re.sub(r"([\\`*_{}\[\]()#+!|~<>&$])", r"\\\1", " ".join(text.split(" ")))
-    return "<br>".join(safe.splitlines())
+def _table(table: Table) -> Iterator[str]:
+    yield from map(as_markdown, parts(table))
+    if table.legend:
+        yield markdown_text(" ".join(table.legend))

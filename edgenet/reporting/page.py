@@ -1,143 +1,164 @@
-"""The report: results as one page that opens from the disk, on a phone too, and asks the network for nothing."""
+"""The report as a self-contained HTML page that opens offline."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from edgenet.analysis.loading import Loaded, unloadable
+from edgenet.analysis.flipped import ClassRow, FlippedImage, class_rows, flipped_images
+from edgenet.analysis.loading import LoadedResults, unloadable
 from edgenet.analysis.recommendation import recommend
+from edgenet.analysis.soundness import class_name
+from edgenet.analysis.tradeoff import AGREEMENT, Point, points
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.quiet import quiet
-from edgenet.records import Diagnosis, Flip, Measurement, Results
+from edgenet.records import Diagnosis, Prediction, Results
 from edgenet.reporting import plots
-from edgenet.reporting.classes import class_name, class_rows
-from edgenet.reporting.rows import DIAGNOSED, MEANING, cost_table, diagnosed, drift_table
+from edgenet.reporting.diagnosis_table import diagnosis_tables
+from edgenet.reporting.results_table import thread_statements
+from edgenet.reporting.results_tables import detail_tables, overview
+from edgenet.reporting.table import Column, Table, as_html, parts
 
 TEMPLATE = Path(__file__).parent / "page.html"
 # Endings of files whose hashes are shown.
 MODELS = (".tflite", ".keras", ".h5", "labels.txt", "reference.npz")
-# Pictures in the galleries of a page, all together.
-MOST_PICTURES = 120
+# Images in the galleries of a page, all together.
+MAX_IMAGES = 120
 # Classes in a table, those with the most flips first.
-MOST_CLASSES = 30
+MAX_CLASSES = 30
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The three best guesses of one model for a picture: class names and scores."""
+class TopPredictions:
+    """The best three predictions of one model for an image: class names and scores."""
 
     model: str
-    guesses: tuple[tuple[str, float], ...]
+    predictions: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """A picture that flipped. picture: a data URL, None where the results hold no more of it than its name."""
+    """A flipped image."""
 
     file: str
-    picture: str | None
-    truth: str | None
-    sureness: float
-    reference: Answer
-    variants: tuple[Answer, ...]
+    # A data URL; None where the results have only the name of the image.
+    thumbnail: str | None
+    true_class: str | None
+    models: tuple[TopPredictions, ...]
 
 
 def page(
-    loaded: Sequence[Loaded], diagnoses: Sequence[Diagnosis], limits: Limits, variants: Sequence[str] | None = None
+    loaded: Sequence[LoadedResults],
+    diagnoses: Sequence[Diagnosis],
+    limits: Limits,
+    variants: Sequence[str] | None = None,
 ) -> str:
-    """The page of one or more results. limits: what variants are judged by, if there are any."""
-    with quiet():  # the plotting library tells of its caches
+    """The page of some results.
+
+    Args:
+        loaded: The results, in the order of their sections.
+        diagnoses: Of the same files.
+        limits: What variants are judged by; none for no verdicts.
+        variants: The names of those to judge; all by default.
+    """
+    with quiet():  # Matplotlib prints about its caches
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["svg"] = lambda plot: Markup(plot.svg)  # made here, and escaped by the library
+        # Both are made here, and escape what they show.
+        environment.filters["svg"] = lambda plot: Markup(plot.svg)
+        environment.filters["table"] = lambda table: Markup(as_html(table))
         template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
         return template.render(
-            title=", ".join(dict.fromkeys(one.results.bundle for one in loaded)),
-            meaning=MEANING,
-            overview=_overview(loaded),
-            parts=[_part(place, one, len(loaded), limits, variants) for place, one in enumerate(loaded)],
+            title=", ".join(dict.fromkeys(one.results.model.name for one in loaded)),
+            overview=_all_results(loaded),
+            parts=[_part(number, one, len(loaded), limits, variants) for number, one in enumerate(loaded, 1)],
             diagnoses=[_diagnosis(f" ({n})" if len(diagnoses) > 1 else "", one) for n, one in enumerate(diagnoses, 1)],
         )
 
 
-def _diagnosis(key: str, diagnosis: Diagnosis) -> dict:
+def _diagnosis(key: str, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "diagnosis": diagnosis,
-        "plots": [plots.blame(diagnosis, key), plots.noise(diagnosis, key)],
-        "columns": DIAGNOSED,
-        "rows": diagnosed(diagnosis),
+        "plots": [plots.noise_fractions(diagnosis, key), plots.sqnr(diagnosis, key)],
+        "tables": diagnosis_tables(diagnosis),
     }
 
 
-def _overview(loaded: Sequence[Loaded]) -> list[plots.Plot]:
-    """Of more than one: all of them against what they cost."""
+def _all_results(loaded: Sequence[LoadedResults]) -> list[plots.Plot]:
+    """The plots of more than one: the agreement of all of them against what they cost."""
     if len(loaded) < 2:
         return []
-    found = [plots.points(one.results, str(place)) for place, one in enumerate(loaded, start=1)]
-    return _worth(
-        "top-1 agreement", [p for what, points in found for p in points if what == "top-1 agreement"], ", all"
-    )
+    found = [points(one.results, str(number)) for number, one in enumerate(loaded, start=1)]
+    return _tradeoffs(AGREEMENT, [point for value, some in found for point in some if value == AGREEMENT], ", all")
 
 
-def _worth(what: str, points: Sequence[plots.Point], key: str) -> list[plots.Plot]:
-    return [plots.worth(points, against, what, key) for against in ("seconds", "bytes")] if points else []
+def _tradeoffs(value: str, points: Sequence[Point], key: str) -> list[plots.Plot]:
+    return [plots.tradeoff(points, cost, value, key) for cost in ("latency", "size")] if points else []
 
 
-def _part(place: int, one: Loaded, count: int, limits: Limits, variants: Sequence[str] | None) -> dict:
-    """All that is shown of one of the results."""
-    results = one.results
-    key = "" if count == 1 else f" ({place + 1})"
-    drawn = [plots.latencies(results, key), *_worth(*plots.points(results), key)]
+def _part(
+    number: int, loaded: LoadedResults, count: int, limits: Limits, variants: Sequence[str] | None
+) -> dict[str, Any]:
+    """All that is shown of one of `count` results."""
+    results = loaded.results
+    key = "" if count == 1 else f" ({number})"
+    drawn = [plots.latencies(results, key), *_tradeoffs(*points(results), key)]
     if len(results.measurements[0].latency) > 1:
         drawn.append(plots.scaling(results, key))
-    cards, flipped = _cards(results, MOST_PICTURES // count)
-    classes = class_rows(results)
+    flipped = flipped_images(results)
+    names, classes = class_rows(results)
+    table = overview(results)
     return {
-        "number": place + 1,
-        "name": one.name,
-        "path": one.path.name,
+        "number": number,
+        "name": loaded.name,
+        "path": loaded.path.name if loaded.path else None,
         "results": results,
         "reference": results.reference_name,
-        "recommendation": recommend(results, limits, unloadable(one)),
-        "verdicts": judge(results, limits, variants, str(one.path)) if limits else [],
-        "tables": [table for table in (cost_table(results), drift_table(results)) if table[1]],
+        "recommendation": recommend(results, limits, unloadable(loaded)),
+        "verdicts": judge(loaded, limits, variants) if limits else (),
+        "overview": parts(table),
+        "legend": table.legend,
+        "details": [(table.title, parts(table), table.legend) for table in detail_tables(results)],
+        "thread_statements": thread_statements(results).splitlines(),
         "plots": drawn,
-        "cards": cards,
-        "flipped": flipped,
-        "classes": classes[:MOST_CLASSES],
-        "more_classes": len(classes[MOST_CLASSES:]),
-        "class_variants": [m.name for m in results.measurements if m.drift and m.drift.classes],
-        "models": {path: digest for path, digest in results.files.items() if path.endswith(MODELS)},
+        "cards": _cards(results, flipped, MAX_IMAGES // count),
+        "flipped": len(flipped),
+        "classes": parts(_class_table(results, names, classes[:MAX_CLASSES])) if classes else [],
+        "more_classes": len(classes[MAX_CLASSES:]),
+        "models": {path: digest for path, digest in results.model.files.items() if path.endswith(MODELS)},
     }
 
 
-def _cards(results: Results, most: int) -> tuple[list[Card], int]:
-    """Flipped pictures, that of which Keras was surest first, and how many there are."""
-    by_file: dict[str, list[tuple[Measurement, Flip]]] = {}
-    for measurement in results.measurements:
-        for flip in measurement.drift.flips if measurement.drift else ():
-            by_file.setdefault(flip.file, []).append((measurement, flip))
-    surest = sorted(by_file.items(), key=lambda item: -item[1][0][1].reference[0].score)
-    # Those with a picture, if there are pictures at all.
-    shown = [item for item in surest if item[0] in results.thumbnails] or surest
-    return [_card(results, file, flips) for file, flips in shown[:most]], len(surest)
+def _class_table(results: Results, names: Sequence[str], classes: Sequence[ClassRow]) -> Table:
+    columns = [Column("class", is_text=True), Column("images"), Column("correct", results.reference_name)]
+    columns += [Column(title, name) for name in names for title in ("flips", "correct")]
+    rows = (
+        [row.name, row.images, row.reference_correct, *(number for pair in row.variants for number in pair)]
+        for row in classes
+    )
+    return Table(tuple(columns), tuple(tuple(map(str, row)) for row in rows))
 
 
-def _card(results: Results, file: str, flips: Sequence[tuple[Measurement, Flip]]) -> Card:
-    first = flips[0][1]
-    data = results.thumbnails.get(file, "")
+def _cards(results: Results, flipped: Sequence[FlippedImage], most: int) -> list[Card]:
+    # Those with a thumbnail, if there are thumbnails at all.
+    shown = [image for image in flipped if image.file in results.evaluation.thumbnails] or flipped
+    return [_card(results, image) for image in shown[:most]]
+
+
+def _card(results: Results, image: FlippedImage) -> Card:
+    data = results.evaluation.thumbnails.get(image.file, "")
+    models = ((results.reference_name, image.reference), *image.variants)
     return Card(
-        file=file,
-        picture=f"data:image/jpeg;base64,{data}" if re.fullmatch("[A-Za-z0-9+/]+=*", data) else None,
-        truth=None if first.label is None else class_name(results, first.label),
-        sureness=first.reference[0].score,
-        reference=_answer(results, results.reference_name, first.reference),
-        variants=tuple(_answer(results, measurement.name, flip.variant) for measurement, flip in flips),
+        file=image.file,
+        thumbnail=f"data:image/jpeg;base64,{data}" if re.fullmatch("[A-Za-z0-9+/]+=*", data) else None,
+        true_class=image.true_class,
+        models=tuple(_top_predictions(results, name, predictions) for name, predictions in models),
     )
 
 
-def _answer(results: Results, model: str, guesses) -> Answer:
-    return Answer(model, tuple((class_name(results, guess.label), guess.score) for guess in guesses))
+def _top_predictions(results: Results, model: str, predictions: Sequence[Prediction]) -> TopPredictions:
+    named = tuple((class_name(results, prediction.label), prediction.score) for prediction in predictions)
+    return TopPredictions(model, named)

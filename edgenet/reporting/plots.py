@@ -1,31 +1,36 @@
-"""The report's plots, as SVG that stands in a page and takes the page's colour of text."""
+"""The report's plots, as SVG elements that take the page's text colour."""
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from edgenet.analysis import performance
+from edgenet.analysis.tradeoff import Point, pareto_front
 from edgenet.machine.quality import threads
-from edgenet.records import Diagnosis, Interval, LayerNoise, Measurement, Results
-from edgenet.reporting.rows import layer_names
-from edgenet.statistics import wilson
+from edgenet.records import Diagnosis, LayerNoise, Results
+from edgenet.reporting.diagnosis_table import layer_names
+from edgenet.reporting.table import shortened
 
 # Readable on white and on black.
 COLOURS = ("#3b82c4", "#d9822b", "#3a9d5d", "#8b6fc0", "#cc4b4b", "#1f9fa8", "#a8861f", "#c25c9e")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-# What is left out of an SVG: it says nothing of what is shown.
+# Left out of an SVG: it is not about what is shown.
 METADATA = ("Date", "Creator", "Format", "Type")
-# Stands for the page's own colour of text, until the SVG is done.
+# Replaced by the page's own text colour.
 TEXT = "#010203"
-# Layers in the plot of a diagnosis.
-MOST_LAYERS = 15
-STYLE = {
+# Layers in the plots of a diagnosis.
+MAX_LAYERS = 15
+# Characters of a name in a plot.
+MAX_NAME = 24
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text
     "text.parse_math": False,  # a name with $ is a name
     "font.family": "sans-serif",
@@ -47,30 +52,17 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Plot:
-    """title: what it shows, for who reads it and for who cannot see it. svg: an element for a page."""
+    """A plot and its title, which also describes it to those who cannot see it."""
 
     title: str
+    # An element for a page.
     svg: str
 
 
-@dataclass(frozen=True)
-class Point:
-    """A variant in a plot of its worth: seconds, bytes, and a share with its interval.
-
-    name: of the variant; group: of the results that it is from, empty where there is one only.
-    """
-
-    name: str
-    group: str
-    seconds: float
-    bytes: int
-    share: Interval
-
-
 def _draw(title: str, size: tuple[float, float], draw: Callable[[Axes], None]) -> Plot:
-    # Each plot has its own names inside, lest one in a page use another's.
+    # The salt gives each plot names of its own, so that no plot in a page uses the clip paths of another.
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that the font which measures text does not have
+        warnings.simplefilter("ignore")  # about characters that the font for measuring text lacks
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
         file = StringIO()
@@ -79,10 +71,24 @@ def _draw(title: str, size: tuple[float, float], draw: Callable[[Axes], None]) -
     return Plot(title, svg[svg.index("<svg") :].replace(TEXT, "currentColor"))
 
 
-def latencies(results: Results, key: str) -> Plot:
-    """Boxes of all samples: the middle half, with whiskers to the 5th and 95th percentile.
+def _legend_below(axes: Axes, columns: int) -> None:
+    """A legend outside of the axes, where it covers no curve."""
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    figure.legend(loc="outside lower center", ncols=columns)
 
-    key: tells this plot from others in the page.
+
+def _legend_columns(names: Sequence[str]) -> int:
+    """How many of these names and one more fit into a line."""
+    return 5 if max(map(len, names)) <= 8 else 2
+
+
+def latencies(results: Results, key: str) -> Plot:
+    """Boxes of all samples: the middle 50%, with whiskers to the 5th and 95th percentiles.
+
+    Args:
+        results: Of a benchmark.
+        key: Distinguishes this plot from others in the page.
     """
     rows = [(m, latency) for m in results.measurements for latency in m.latency]
     rows.sort(key=lambda row: (row[1].threads, row[1].median))
@@ -103,145 +109,148 @@ def latencies(results: Results, key: str) -> Plot:
         )
         for (measurement, _), box in zip(rows, boxes["boxes"], strict=True):
             box.set(facecolor=colours[measurement.name], edgecolor=TEXT, alpha=0.8)
-        axes.set_yticks(range(1, len(rows) + 1), [f"{m.name}, {threads(latency.threads)}" for m, latency in rows])
+        names = [f"{shortened(m.name, MAX_NAME)}, {threads(latency.threads)}" for m, latency in rows]
+        axes.set_yticks(range(1, len(rows) + 1), names)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        _from_zero(axes, [edge for part in samples for edge in np.quantile(part, (0.05, 0.95))])
-        axes.set_xlabel("milliseconds of one inference")
+        _from_zero(axes, [edge for part in samples for edge in np.quantile(part, (0.05, 0.95)).tolist()])
+        axes.set_xlabel("latency, ms")
 
-    return _draw(f"Latency: middle half and 5th to 95th percentile{key}", (4.6, 0.9 + 0.3 * len(rows)), draw)
+    title = f"Latency (box: middle 50%; whiskers: 5th to 95th percentile){key}"
+    return _draw(title, (4.6, 0.9 + 0.3 * len(rows)), draw)
 
 
 def _colours(results: Results) -> dict[str, str]:
-    return {m.name: COLOURS[place % len(COLOURS)] for place, m in enumerate(results.measurements)}
+    return {m.name: COLOURS[number % len(COLOURS)] for number, m in enumerate(results.measurements)}
 
 
 def _from_zero(axes: Axes, values: Sequence[float]) -> None:
-    """A horizontal axis from 0 on; a logarithmic one where that would press the small values together."""
+    """A horizontal axis from 0; a logarithmic one where small values could not be distinguished."""
     if max(values) < 20 * min(values):
         axes.set_xlim(0, 1.08 * max(values))
         return
     axes.set_xscale("log")
+    few_decades = max(values) < 1_000 * min(values)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def worth(points: Sequence[Point], against: str, what: str, key: str) -> Plot:
-    """What a variant is worth, against what it costs: latency or size. The line is the Pareto front: what no other
-    variant beats in both.
+def tradeoff(points: Sequence[Point], cost: str, value: str, key: str) -> Plot:
+    """The value of variants against their cost, with the Pareto front.
 
-    against: seconds or bytes. what: the share on the vertical axis.
+    Args:
+        points: The variants.
+        cost: "latency" or "size".
+        value: The name of the points' value.
+        key: Distinguishes this plot from others in the page.
     """
-    cost = {"seconds": lambda p: 1_000 * p.seconds, "bytes": lambda p: p.bytes / 1e6}[against]
-    label = {"seconds": "milliseconds of one inference", "bytes": "MB"}[against]
-    front = pareto([(cost(point), point.share.value) for point in points])
-    names, groups = (list(dict.fromkeys(part)) for part in ([p.name for p in points], [p.group for p in points]))
+    costs = [1_000 * point.seconds if cost == "latency" else point.bytes / 1e6 for point in points]
+    front = pareto_front([(x, point.value.value) for x, point in zip(costs, points, strict=True)])
+    names, groups = (list(dict.fromkeys(part)) for part in ([p.variant for p in points], [p.group for p in points]))
 
     def draw(axes: Axes) -> None:
         axes.step(*zip(*front, strict=True), where="post", color=TEXT, alpha=0.5, linewidth=1, label="Pareto front")
-        for point in points:
-            share = point.share
-            reach = [[max(0.0, share.value - share.low)], [max(0.0, share.high - share.value)]]
+        for x, point in zip(costs, points, strict=True):
+            y = point.value
             # Of one run, colours are the variants; of several, the runs.
-            place = names.index(point.name) if len(groups) == 1 else groups.index(point.group)
-            style = {"color": COLOURS[place % len(COLOURS)], "fmt": MARKERS[names.index(point.name) % len(MARKERS)]}
-            axes.errorbar(cost(point), share.value, yerr=reach, capsize=2, markersize=5, alpha=0.9, **style)
-        for place, name in enumerate(names):
-            colour = COLOURS[place % len(COLOURS)] if len(groups) == 1 else TEXT
-            axes.plot([], [], MARKERS[place % len(MARKERS)], color=colour, label=name)
-        for place, group in enumerate(groups if len(groups) > 1 else ()):
-            axes.plot([], [], "-", color=COLOURS[place % len(COLOURS)], label=group, linewidth=3)
+            number = names.index(point.variant) if len(groups) == 1 else groups.index(point.group)
+            axes.errorbar(
+                x,
+                y.value,
+                yerr=[[max(0.0, y.value - y.low)], [max(0.0, y.high - y.value)]],
+                color=COLOURS[number % len(COLOURS)],
+                fmt=MARKERS[names.index(point.variant) % len(MARKERS)],
+                capsize=2,
+                markersize=5,
+                alpha=0.9,
+            )
+        for number, name in enumerate(names):
+            colour = COLOURS[number % len(COLOURS)] if len(groups) == 1 else TEXT
+            label = shortened(name, MAX_NAME)
+            axes.plot([], [], MARKERS[number % len(MARKERS)], color=colour, label=label)
+        for number, group in enumerate(groups if len(groups) > 1 else ()):
+            axes.plot([], [], "-", color=COLOURS[number % len(COLOURS)], label=group, linewidth=3)
         axes.margins(y=0.1)
-        _from_zero(axes, [cost(point) for point in points])
-        axes.set_xlabel(label)
-        axes.set_ylabel(what)
-        axes.figure.legend(loc="outside lower center", ncols=4)
+        _from_zero(axes, costs)
+        axes.set_xlabel({"latency": "latency, ms", "size": "size, MB"}[cost])
+        axes.set_ylabel(value)
+        _legend_below(axes, columns=_legend_columns(names))
 
-    cheap = {"seconds": "latency", "bytes": "size"}[against]
-    return _draw(f"{what[0].upper()}{what[1:]} against {cheap}{key}", (4.6, 3.4), draw)
-
-
-def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Of (cost, worth) those that no other beats: nothing costs as little or less and is worth more, or costs less and
-    is worth as much; by cost."""
-    front: list[tuple[float, float]] = []
-    for cost, worth in sorted(set(points), key=lambda point: (point[0], -point[1])):
-        if not front or worth > front[-1][1]:
-            front.append((cost, worth))
-    return front
+    return _draw(f"{value[0].upper()}{value[1:]} against {cost}{key}", (4.6, 3.4), draw)
 
 
 def scaling(results: Results, key: str) -> Plot:
-    """How many times as fast each variant is on more threads."""
+    """The speedup of each variant on more threads.
+
+    Args:
+        results: Of a benchmark on several numbers of threads.
+        key: Distinguishes this plot from others in the page.
+    """
     colours = _colours(results)
+    counts = sorted({latency.threads for m in results.measurements for latency in m.latency})
 
     def draw(axes: Axes) -> None:
-        most = 1
         for measurement in results.measurements:
-            found = sorted(measurement.latency, key=lambda latency: latency.threads)
-            counts = [latency.threads for latency in found]
-            most = max(most, *counts)
-            ratios = [found[0].median / latency.median for latency in found]
-            axes.plot(counts, ratios, "o-", color=colours[measurement.name], label=measurement.name, markersize=4)
-        least = min(latency.threads for latency in results.measurements[0].latency)
-        axes.plot([least, most], [1, most / least], ":", color=TEXT, alpha=0.5, label="as many times as threads")
-        axes.set_xticks(sorted({latency.threads for m in results.measurements for latency in m.latency}))
+            x, y = zip(*performance.scaling(measurement), strict=True)
+            label = shortened(measurement.name, MAX_NAME)
+            axes.plot(x, y, "o-", color=colours[measurement.name], label=label, markersize=4)
+        ends = [counts[0], counts[-1]]
+        axes.plot(ends, [1, ends[1] / ends[0]], ":", color=TEXT, alpha=0.5, label="ideal scaling")
+        axes.set_xticks(counts)
         axes.set_xlabel("threads")
-        axes.set_ylabel(f"times as fast as on {least}")
-        axes.legend()
+        axes.set_ylabel(f"speedup over {threads(counts[0])}")
+        _legend_below(axes, columns=_legend_columns([m.name for m in results.measurements]))
 
-    return _draw(f"Thread scaling{key}", (4.6, 3.0), draw)
+    return _draw(f"Thread scaling{key}", (4.6, 3.4), draw)
 
 
-def blame(diagnosis: Diagnosis, key: str) -> Plot:
-    """The layers with the largest shares of the noise at the logits."""
-    names, layers = _most_to_blame(diagnosis)
+def noise_fractions(diagnosis: Diagnosis, key: str) -> Plot:
+    """The layers with the largest fractions of the noise at the logits.
+
+    Args:
+        diagnosis: Of an int8 file.
+        key: Distinguishes this plot from others in the page.
+    """
+    names, layers = _noisiest(diagnosis)
 
     def draw(axes: Axes) -> None:
-        axes.barh(range(len(layers)), [100 * (layer.share or 0) for layer in layers], color=COLOURS[0], alpha=0.85)
+        percent = [100 * (layer.noise_fraction or 0) for layer in layers]
+        axes.barh(range(len(layers)), percent, color=COLOURS[0], alpha=0.85)
         axes.set_yticks(range(len(layers)), names)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel("% of the noise at the logits")
+        axes.set_xlabel("noise at the logits, %")
 
-    return _draw(f"The layers most to blame in {diagnosis.variant}{key}", (4.6, 1.0 + 0.25 * len(layers)), draw)
+    return _draw(f"The noisiest layers of {diagnosis.variant}{key}", (4.6, 1.0 + 0.25 * len(layers)), draw)
 
 
-def noise(diagnosis: Diagnosis, key: str) -> Plot:
-    """The signal-to-quantization-noise ratio of the same layers."""
-    names, layers = _most_to_blame(diagnosis)
+def sqnr(diagnosis: Diagnosis, key: str) -> Plot:
+    """The signal-to-quantization-noise ratio of the same layers.
+
+    Args:
+        diagnosis: Of an int8 file.
+        key: Distinguishes this plot from others in the page.
+    """
+    names, layers = _noisiest(diagnosis)
+    series = (
+        ("layer alone", "o", COLOURS[0], [layer.layer_sqnr for layer in layers]),
+        ("cumulative", "D", COLOURS[1], [layer.cumulative_sqnr for layer in layers]),
+    )
 
     def draw(axes: Axes) -> None:
-        for field, label, marker, colour in (("own", "its own", "o", 0), ("so_far", "so far", "D", 1)):
-            found = [(getattr(layer, field), place) for place, layer in enumerate(layers)]
-            found = [(decibels, place) for decibels, place in found if decibels is not None]
-            x, y = zip(*found, strict=True) if found else ((), ())
-            axes.plot(x, y, marker, color=COLOURS[colour], label=label)
+        for label, marker, colour, values in series:
+            found = [(value, number) for number, value in enumerate(values) if value is not None]
+            x, y = [value for value, _ in found], [number for _, number in found]
+            axes.plot(x, y, marker, color=colour, label=label)
         axes.set_yticks(range(len(layers)), names)
         axes.invert_yaxis()
-        axes.set_xlabel("signal to quantization noise, dB; less is worse")
-        axes.figure.legend(loc="outside lower center", ncols=2)
+        axes.set_xlabel("SQNR, dB (higher is better)")
+        _legend_below(axes, columns=2)
 
-    return _draw(f"Their signal to quantization noise{key}", (4.6, 1.4 + 0.25 * len(layers)), draw)
-
-
-def _most_to_blame(diagnosis: Diagnosis) -> tuple[list[str], list[LayerNoise]]:
-    return layer_names([layer.name for layer in diagnosis.layers])[:MOST_LAYERS], list(diagnosis.layers[:MOST_LAYERS])
+    return _draw(f"Signal-to-quantization-noise ratio{key}", (4.6, 1.4 + 0.25 * len(layers)), draw)
 
 
-def fastest(measurement: Measurement) -> float:
-    """Seconds, on the number of threads on which it is fastest."""
-    return min(latency.median for latency in measurement.latency)
-
-
-def points(results: Results, group: str = "") -> tuple[str, list[Point]]:
-    """The places of variants in `worth`, and by what: by agreement, or by accuracy where there is no other."""
-    drifts = [(m, m.drift) for m in results.measurements if m.drift]
-    if any(drift.agreement_interval for _, drift in drifts):
-        shares = [(m, drift.agreement_interval) for m, drift in drifts]
-        return "top-1 agreement", [Point(m.name, group, fastest(m), m.bytes, share) for m, share in shares if share]
-    labelled = [(m, drift) for m, drift in drifts if drift.accuracy is not None]
-    return "accuracy", [
-        Point(m.name, group, fastest(m), m.bytes, wilson(round(drift.accuracy * drift.labelled), drift.labelled))
-        for m, drift in labelled
-    ]
+def _noisiest(diagnosis: Diagnosis) -> tuple[list[str], list[LayerNoise]]:
+    names = [shortened(name, MAX_NAME) for name in layer_names([layer.name for layer in diagnosis.layers])]
+    return names[:MAX_LAYERS], list(diagnosis.layers[:MAX_LAYERS])

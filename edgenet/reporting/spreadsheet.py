@@ -4,57 +4,73 @@ import csv
 import io
 from collections.abc import Sequence
 
-from edgenet.analysis.loading import Loaded
+from edgenet.analysis.loading import LoadedResults
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.records import Interval, Latency, Measurement
 
 HEADER = (
     *("results", "bundle", "machine", "created", "grade", "variant", "bytes", "threads"),
-    *("median_s", "median_low_s", "median_high_s", "p90_s", "p99_s", "speed", "speed_low", "speed_high"),
-    *("images", "flips", "agreement", "agreement_low", "agreement_high", "top5", "ties"),
-    *("labelled", "accuracy", "top5_accuracy", "accuracy_change", "change_low", "change_high", "mcnemar_p"),
-    *("winner_change_mean", "winner_change_max", "kl_nats", "verdict"),
+    *("median_s", "median_low_s", "median_high_s", "p90_s", "p99_s", "speedup", "speedup_low", "speedup_high"),
+    *("images", "flips", "agreement", "agreement_low", "agreement_high", "top5_agreement", "ties"),
+    *("labelled_images", "accuracy", "top5_accuracy", "accuracy_change", "change_low", "change_high", "p_value"),
+    *("probability_change_mean", "probability_change_max", "kl_nats", "verdict"),
 )
+Cell = str | float | None
 
 
-def spreadsheet(loaded: Sequence[Loaded], limits: Limits, variants: Sequence[str] | None = None) -> str:
-    """Shares and seconds; empty where there is nothing. limits: what variants are judged by, if there are any."""
+def spreadsheet(loaded: Sequence[LoadedResults], limits: Limits, variants: Sequence[str] | None = None) -> str:
+    """Results as CSV: fractions and seconds, empty where a value is not available.
+
+    Args:
+        loaded: The results.
+        limits: What variants are judged by; none for no verdicts.
+        variants: The names of those to judge; all by default.
+    """
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(HEADER)
     for one in loaded:
         results = one.results
-        judged = judge(results, limits, variants, str(one.path)) if limits else []
-        verdicts = {verdict.variant: verdict.outcome for verdict in judged}
-        first = [one.name, results.bundle, results.machine.cpu, results.created, results.condition.grade]
+        judged = judge(one, limits, variants) if limits else ()
+        outcomes = {verdict.variant: verdict.outcome.value for verdict in judged}
+        first = (one.name, results.model.name, results.machine.cpu, results.run.created, results.quality.grade.value)
         for measurement in results.measurements:
-            drift, verdict = _drift(measurement), verdicts.get(measurement.name)
+            last = (*_drift(measurement), outcomes.get(measurement.name))
             for latency in measurement.latency:
-                row = [*first, measurement.name, measurement.bytes, *_latency(latency), *drift, verdict]
+                row = (*first, measurement.name, measurement.bytes, *_latency(latency), *last)
                 writer.writerow([_text(cell) if isinstance(cell, str) else cell for cell in row])
     return file.getvalue()
 
 
-def _latency(latency: Latency) -> list:
-    median, speed = _ends(latency.interval), latency.speed
-    ratio = speed and speed.value
-    return [latency.threads, latency.median, *median, latency.p90, latency.p99, ratio, *_ends(speed)]
+def _latency(latency: Latency) -> tuple[Cell, ...]:
+    return (
+        latency.threads,
+        latency.median,
+        *_ends(latency.interval),
+        latency.p90,
+        latency.p99,
+        latency.speedup.value if latency.speedup else None,
+        *_ends(latency.speedup),
+    )
 
 
-def _drift(measurement: Measurement) -> list:
+def _drift(measurement: Measurement) -> tuple[Cell, ...]:
     drift = measurement.drift
     if drift is None:
-        return [None] * 17
-    compared, moved = drift.agreement is not None, drift.probabilities
-    return [
-        *(drift.images, len(drift.flips) if compared else None, drift.agreement, *_ends(drift.agreement_interval)),
-        *(drift.top5, drift.ties, drift.labelled, drift.accuracy, drift.top5_accuracy, drift.accuracy_change),
-        *(*_ends(drift.change_interval), drift.mcnemar),
-        *((moved.winner, moved.largest, moved.kl) if moved else (None,) * 3),
-    ]
+        return (None,) * 17
+    agreement, accuracy = drift.agreement, drift.accuracy
+    moved = agreement.probabilities if agreement else None
+    change = accuracy.change if accuracy else None
+    return (
+        *(drift.images, len(drift.flips) if agreement else None, agreement.top1 if agreement else None),
+        *(*_ends(agreement.interval if agreement else None), agreement.top5 if agreement else None, drift.ties),
+        *((accuracy.images, accuracy.top1, accuracy.top5, accuracy.difference) if accuracy else (0, None, None, None)),
+        *(*_ends(change.interval if change else None), change.p_value if change else None),
+        *((moved.mean, moved.max, moved.kl) if moved else (None,) * 3),
+    )
 
 
-def _ends(interval: Interval | None) -> tuple[float | None, float | None]:
+def _ends(interval: Interval | None) -> tuple[Cell, Cell]:
     return (interval.low, interval.high) if interval else (None, None)
 
 

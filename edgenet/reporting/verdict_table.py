@@ -1,21 +1,26 @@
-"""Verdicts, for the terminal."""
+"""Verdicts as text for the terminal."""
 
-from collections.abc import Sequence
+from edgenet.analysis.verdict import Verdicts
+from edgenet.reporting.table import MAX_NAME, MAX_WIDTH, shortened, wrapped
 
-from edgenet.analysis.loading import Loaded
-from edgenet.analysis.verdict import Verdict, worst
+# For a variant without a limit to keep.
+BASE = "the base of the speedups"
 
 
-def verdict_table(loaded: Loaded, verdicts: Sequence[Verdict], latency: bool = False) -> str:
-    """A line for each limit of each variant, and what they come to. latency: whether its grade is told, too."""
-    names = max(len(verdict.variant) for verdict in verdicts)
-    results = loaded.results
-    lines = [f"{loaded.path}: {results.bundle} on {results.machine.cpu}, {results.created}"]
-    if latency:
-        lines.append(f"latency: {results.condition.grade}")
-    for verdict in verdicts:
-        for reason in verdict.reasons:
-            lines.append(f"{verdict.variant.ljust(names)}  {reason.outcome}: {reason.text}")
-        if not verdict.reasons:
-            lines.append(f"{verdict.variant.ljust(names)}  pass: it is what the others are compared with")
-    return "\n".join([*lines, worst(verdict.outcome for verdict in verdicts)])
+def verdict_table(verdicts: Verdicts) -> str:
+    """A line for each limit of each variant, and the overall outcome.
+
+    The timing quality is shown where the speedup is limited.
+    """
+    results = verdicts.source.results
+    where, what = f"{verdicts.source.where}:", f"{results.model.name} on {results.machine.cpu}, {results.run.created}"
+    # A long path has a line for itself, where it is whole.
+    lines = [f"{where} {what}"] if len(where) + len(what) < MAX_WIDTH else [where, wrapped(f"  {what}", indent="  ")]
+    if verdicts.limits.min_speedup is not None:
+        lines.append(f"timing quality: {results.quality.grade}")
+    names = [shortened(verdict.variant, MAX_NAME) for verdict in verdicts]
+    width = max(map(len, names), default=0)
+    for name, verdict in zip(names, verdicts, strict=True):
+        reasons = [f"{reason.outcome}: {reason.text}" for reason in verdict.reasons] or [f"{verdict.outcome}: {BASE}"]
+        lines += [wrapped(f"{name.ljust(width)}  {reason}", indent=" " * (width + 2)) for reason in reasons]
+    return "\n".join([*lines, verdicts.outcome.value])

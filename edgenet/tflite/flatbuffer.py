@@ -1,13 +1,15 @@
-"""Read and write .tflite files: the TensorFlow Lite schema, version 3, through the classes that LiteRT brings."""
+"""Read and write .tflite files: the TensorFlow Lite schema, version 3, with the generated classes of LiteRT."""
+
+from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-# What the file says that it is, in its bytes 4 to 8.
+# The file identifier, in bytes 4 to 8 of a .tflite file.
 IDENTIFIER = b"TFL3"
 
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
     schema.TensorType.INT8: np.dtype(np.int8),
@@ -17,44 +19,48 @@ DTYPES = {
     schema.TensorType.INT64: np.dtype(np.int64),
     schema.TensorType.BOOL: np.dtype(np.bool_),
 }
-OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+# The names of the operator kinds, by their number in the schema.
+OPERATOR_KINDS: dict[int, str] = {
+    number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)
+}
 
 
 def read(data: bytes) -> schema.ModelT:
-    """The model as objects that can be changed."""
+    """Read a .tflite file into objects that can be changed."""
     return schema.ModelT.InitFromPackedBuf(data, 0)
 
 
 def write(model: schema.ModelT) -> bytes:
-    """The bytes of a model."""
+    """Return a model as the bytes of a .tflite file."""
     builder = _Builder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
 
-def operator(model: schema.ModelT, op: schema.OperatorT) -> str:
-    """The name of an operator's kind, for instance CONV_2D."""
+def operator_kind(model: schema.ModelT, op: schema.OperatorT) -> str:
+    """Return the name of an operator's kind, such as CONV_2D."""
     code = model.operatorCodes[op.opcodeIndex]
-    return OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]  # before schema 3a: the old field alone
+    # Files from before schema 3a have the deprecated field only.
+    return OPERATOR_KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
-    """The values of a constant tensor, in its own dtype and shape; None for one that is computed."""
+    """Return the values of a constant tensor in its own dtype and shape, or None for a computed tensor."""
     data = model.buffers[tensor.buffer].data
     if data is None:
         return None
     return np.frombuffer(np.asarray(data, np.uint8).tobytes(), DTYPES[tensor.type]).reshape(tensor.shape)
 
 
-def buffer(values: np.ndarray) -> schema.BufferT:
-    """A buffer that holds an array's values."""
-    made = schema.BufferT()
-    made.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
-    return made
+def make_buffer(values: np.ndarray) -> schema.BufferT:
+    """Return a buffer that holds the values of an array."""
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
+    return buffer
 
 
-def name_interface(model: schema.ModelT) -> None:
-    """Call the input `image` and the output `scores`, in the graph and in a signature that apps can ask for."""
+def name_inputs_and_outputs(model: schema.ModelT) -> None:
+    """Name the input `image` and the output `scores`, in the graph and in the signature `serving_default`."""
     graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].name = b"image"
     graph.tensors[graph.outputs[0]].name = b"scores"
@@ -72,7 +78,8 @@ def _signature_tensor(name: bytes, index: int) -> schema.TensorMapT:
 
 
 class _Builder(flatbuffers.Builder):
-    """Aligns every vector to 16 bytes, as the schema asks for weights (`force_align: 16`), which Python leaves out."""
+    """Aligns every vector to 16 bytes. The schema requires it (`force_align: 16`), and the Python builder omits it."""
 
-    def StartVector(self, elemSize, numElems, alignment):  # noqa: N802, N803  flatbuffers' own names
-        return super().StartVector(elemSize, numElems, max(alignment, 16))
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803  overrides
+        offset: int = super().StartVector(elemSize, numElems, max(alignment, 16))
+        return offset

@@ -1,16 +1,16 @@
-"""TFLite Metadata: names and numbers of what edgenet reads and writes.
+"""TFLite Metadata: the names and field numbers of the schema that edgenet reads and writes.
 
-The schema is metadata_schema.fbs of tflite-support, version 1.5.0. Its tables are known here by the numbers of their
-fields, since no package that a device needs brings the classes.
+The schema is metadata_schema.fbs of tflite-support, version 1.5.0. Tables are described by the numbers of their fields
+because no package that a device needs has the generated classes.
 """
 
-# What holds the metadata in a .tflite file, and what they say that they are, in their bytes 4 to 8.
-ENTRY = b"TFLITE_METADATA"
-IDENTIFIER = b"M001"
-# edgenet's own: where the model comes from, as JSON.
-PROVENANCE = b"EDGENET_PROVENANCE"
-# The converter's: the first TensorFlow Lite that can run the model.
-RUNTIME = b"min_runtime_version"
+# The name of the metadata's entry in a .tflite file, and the identifier in bytes 4 to 8 of the metadata.
+METADATA_ENTRY = b"TFLITE_METADATA"
+METADATA_IDENTIFIER = b"M001"
+# edgenet's own entry: where the model comes from, as JSON.
+PROVENANCE_ENTRY = b"EDGENET_PROVENANCE"
+# The converter's entry: the first TensorFlow Lite version that can run the model.
+RUNTIME_ENTRY = b"min_runtime_version"
 
 
 class ModelMetadata:

@@ -4,12 +4,12 @@ import hashlib
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from json_mutations import with_digest
 from made_results import drift, flips, results, thumbnail
+from measured import changed
 from PIL import Image
 
 from edgenet import records
@@ -114,7 +114,7 @@ def _results(folder: Path) -> None:
     text = (folder / "b" / "results" / "diagnosis_int8.json").read_bytes()
     diagnosis = records.from_json(Diagnosis, text, "diagnosis")
     made = results({"int8": drift(flips(3))}, rounds=3, samples=4, files=diagnosis.files)
-    made = replace(made, thumbnails={f"evaluation/{number}.png": thumbnail(number, 16) for number in range(3)})
+    made = changed(made, thumbnails={f"evaluation/{number}.png": thumbnail(number, 16) for number in range(3)})
     (place / "results.json").write_bytes(records.to_json(made))
     (place / "diagnosis_int8.json").write_bytes(text)
 

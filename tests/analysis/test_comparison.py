@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from measured import drift_of, measured, results_of, timed
+from measured import changed, drift_of, measured, results_of, timed
 
-from edgenet.analysis.comparison import compare, is_real
-from edgenet.analysis.loading import Loaded
+from edgenet.analysis.comparison import compare
+from edgenet.analysis.loading import LoadedResults
+from edgenet.analysis.significance import is_significant
 from edgenet.errors import EdgenetError
-from edgenet.records import Flip, Guess, Interval, Results
+from edgenet.records import Flip, Interval, Prediction, Results
 from edgenet.statistics import paired_difference
 
 MODELS = {"float32.tflite": "cd" * 32, "int8.tflite": "ef" * 32}
@@ -34,11 +35,11 @@ def run(seconds: float = 0.002, drift=None, size: int = 1_000_000, threads: int 
     )
 
 
-def loaded(*results: Results) -> list[Loaded]:
-    return [Loaded(Path(f"{number}.json"), f"run {number}", one) for number, one in enumerate(results)]
+def loaded(*results: Results) -> list[LoadedResults]:
+    return [LoadedResults(Path(f"{number}.json"), f"run {number}", one) for number, one in enumerate(results)]
 
 
-def refusal(*results: Results, latency: bool = True) -> str:
+def message(*results: Results, latency: bool = True) -> str:
     with pytest.raises(EdgenetError) as error:
         compare(loaded(*results), latency)
     return str(error.value)
@@ -57,20 +58,20 @@ def test_a_run_that_takes_twice_as_long_is_half_as_fast():
     )  # fmt: skip
     assert [(row.variant, row.name) for row in found.rows] == [(v, "run 1") for v in ("int8", "float32", "keras")]
     for row in found.rows:
-        speed = row.speed[1]
+        speed = row.speedup[1]
         assert speed.value == pytest.approx(0.5)
         # 5 % is allowed for between runs; the rounds, all within 1 % of their median, add 2 % at most to each side.
         assert 0.5 / 1.05 / 1.02 <= speed.low <= 0.5 / 1.05
         assert 0.5 * 1.05 <= speed.high <= 0.5 * 1.05 * 1.02
-        assert is_real(speed, 1)
-        assert (row.size, row.accuracy) == (1.0, None if row.variant == "keras" else 0.0)
+        assert is_significant(speed, 1)
+        assert (row.size_ratio, row.accuracy_change) == (1.0, None if row.variant == "keras" else 0.0)
 
 
 def test_a_run_that_is_repeated_shows_no_difference():
     for row in compare(loaded(run(), run())).rows:
-        assert row.speed[1].value == 1.0
-        assert not is_real(row.speed[1], 1)
-        assert row.agreement is None or not is_real(row.agreement, 0)
+        assert row.speedup[1].value == 1.0
+        assert not is_significant(row.speedup[1], 1)
+        assert row.agreement_change is None or not is_significant(row.agreement_change, 0)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_differs_between_runs_is_in_the_interval(grades, margin):
         for one in (run(grade=grades[0]), run(grade=grades[1]))
     ]
     row = compare(loaded(*steady)).rows[0]
-    assert (row.speed[1].low, row.speed[1].high) == pytest.approx((1 / margin, margin))
+    assert (row.speedup[1].low, row.speedup[1].high) == pytest.approx((1 / margin, margin))
 
 
 def _steady(latency):
@@ -92,13 +93,13 @@ def _steady(latency):
 
 def test_too_few_rounds_have_no_interval():
     few = replace(run(), measurements=tuple(replace(m, latency=(timed(0.001, rounds=3),)) for m in run().measurements))
-    assert compare(loaded(run(), few)).rows[0].speed == {1: None}
+    assert compare(loaded(run(), few)).rows[0].speedup == {1: None}
 
 
 def test_each_number_of_threads_that_all_have():
     found = compare(loaded(run(threads=3), run(threads=2), run(0.004, threads=4)))
     assert found.threads == (1, 2)
-    assert [list(row.speed) for row in found.rows] == [[1, 2]] * 6
+    assert [list(row.speedup) for row in found.rows] == [[1, 2]] * 6
     assert [row.name for row in found.rows] == ["run 1", "run 2"] * 3
 
 
@@ -110,7 +111,7 @@ def test_one_bundle_on_several_machines():
 def test_several_bundles_on_one_machine():
     found = compare(loaded(run(), run(files=OTHER_FILES, size=500_000)))
     assert found.same == "machine"
-    assert {row.size for row in found.rows} == {0.5}
+    assert {row.size_ratio for row in found.rows} == {0.5}
 
 
 def test_a_run_that_is_repeated_goes_with_either():
@@ -130,8 +131,8 @@ def test_variants_that_not_all_have_are_told():
 def test_agreement_is_compared_image_by_image():
     # 0 to 4 flipped before, 3 to 9 after: two in both, three no more, five newly.
     found = compare(loaded(run(drift=drift_of(5, 100)), run(drift=drift_of(7, 100, first=3))))
-    assert found.rows[0].agreement == paired_difference(both=90, gained=3, lost=5, neither=2)
-    assert found.rows[2].agreement is None  # Keras agrees with itself
+    assert found.rows[0].agreement_change == paired_difference(both=90, positive=3, negative=5, neither=2)
+    assert found.rows[2].agreement_change is None  # Keras agrees with itself
 
 
 def test_images_are_known_by_their_bytes_wherever_they_lie():
@@ -139,7 +140,7 @@ def test_images_are_known_by_their_bytes_wherever_they_lie():
     moved = replace(moved, flips=tuple(replace(flip, file=f"other/{flip.file}") for flip in moved.flips))
     files = {**MODELS, **{f"other/{name}": digest for name, digest in IMAGES.items()}}
     found = compare(loaded(run(drift=drift_of(5, 100)), run(drift=moved, files=files)))
-    assert found.rows[0].agreement == paired_difference(both=95, gained=0, lost=0, neither=5)
+    assert found.rows[0].agreement_change == paired_difference(both=95, positive=0, negative=0, neither=5)
 
 
 def test_images_of_files_alone_are_not_mixed_up():
@@ -148,21 +149,21 @@ def test_images_of_files_alone_are_not_mixed_up():
     moved = drift_of(60, 100)
     moved = replace(moved, flips=tuple(replace(flip, file=f"other/{flip.file}") for flip in moved.flips))
     found = compare(loaded(run(drift=drift_of(60, 100), files=MODELS), run(drift=moved, files=MODELS)))
-    agreement = found.rows[0].agreement
-    assert agreement is None or agreement == paired_difference(both=40, gained=0, lost=0, neither=60)
+    agreement = found.rows[0].agreement_change
+    assert agreement is None or agreement == paired_difference(both=40, positive=0, negative=0, neither=60)
 
 
 def test_accuracy_is_compared():
     found = compare(loaded(run(drift=drift_of(0, 100, (80, 0, 0, 20))), run(drift=drift_of(9, 100, (70, 3, 10, 17)))))
-    assert found.rows[0].accuracy == pytest.approx(0.73 - 0.80)
-    assert compare(loaded(run(), run(drift=drift_of(1, 100)))).rows[0].accuracy is None
+    assert found.rows[0].accuracy_change == pytest.approx(0.73 - 0.80)
+    assert compare(loaded(run(), run(drift=drift_of(1, 100)))).rows[0].accuracy_change is None
 
 
 SCORES = {"reference.npz": "aa" * 32}
 
 
 def flip(number: int, label: int, reference: int, variant: int) -> Flip:
-    return Flip(f"evaluation/{number}.png", label, (Guess(reference, 0.9),), (Guess(variant, 0.9),))
+    return Flip(f"evaluation/{number}.png", label, (Prediction(reference, 0.9),), (Prediction(variant, 0.9),))
 
 
 def labelled(flips: list[Flip], right: int = 80):
@@ -182,9 +183,9 @@ def test_accuracy_on_the_same_images_is_compared_image_by_image():
     files = {**MODELS, **IMAGES, **SCORES}
     row = compare(loaded(run(drift=before, files=files), run(drift=after, files=files))).rows[0]
     # Gained since then: 3, 7, 8. Lost: 4, 5, 6.
-    assert row.accuracy_interval == paired_difference(both=74, gained=3, lost=3, neither=20)
-    assert row.accuracy_interval.value == pytest.approx(row.accuracy, abs=1e-12)
-    assert before.accuracy == 0.77
+    assert row.accuracy_interval == paired_difference(both=74, positive=3, negative=3, neither=20)
+    assert row.accuracy_interval.value == pytest.approx(row.accuracy_change, abs=1e-12)
+    assert before.accuracy.top1 == 0.77
 
 
 @pytest.mark.parametrize("other", [{}, {"reference.npz": "bb" * 32}])
@@ -192,81 +193,82 @@ def test_accuracy_against_other_reference_scores_is_not_paired(other):
     drift = labelled([flip(1, 0, 0, 1)])
     runs = [run(drift=drift, files={**MODELS, **IMAGES, **scores}) for scores in (SCORES, other)]
     row = compare(loaded(*runs)).rows[0]
-    assert (row.accuracy, row.accuracy_interval) == (0.0, None)
+    assert (row.accuracy_change, row.accuracy_interval) == (0.0, None)
 
 
 def test_without_latency_anything_may_have_been_timed():
     one = run(grade="poor", api="compiled")
     found = compare(loaded(run(), one), latency=False)
     assert found.threads == ()
-    assert [row.speed for row in found.rows] == [{}] * 3
-    assert found.rows[0].agreement is not None
+    assert [row.speedup for row in found.rows] == [{}] * 3
+    assert found.rows[0].agreement_change is not None
 
 
-# What is refused
+# What cannot be compared
 
 
 def test_one_is_no_comparison():
-    assert refusal(run()) == "compare: expected two results or more, found one; name another file or bundle"
+    assert message(run()) == "compare: two or more results are needed; give another file or bundle"
 
 
 def test_other_files_on_another_machine():
-    assert refusal(run(), run(cpu="Pi 5", files=OTHER_FILES)) == (
-        "0.json, 1.json: expected the same bundle, or the same machine, found other files on another machine; measure "
-        "one of them on both, or both on one"
+    assert message(run(), run(cpu="Pi 5", files=OTHER_FILES)) == (
+        "0.json, 1.json: these are different files on different machines; measure one bundle on both, or both on one "
+        "machine"
     )
 
 
 def test_a_mix_of_bundles_and_machines():
-    assert refusal(run(), run(cpu="Pi 5"), run(files=OTHER_FILES)) == (
-        "0.json, 2.json: expected one bundle on several machines, or several bundles on one, found a mix of both"
+    assert message(run(), run(cpu="Pi 5"), run(files=OTHER_FILES)) == (
+        "0.json, 2.json: both the bundle and the machine differ; compare one bundle on several machines, or several "
+        "bundles on one machine"
     )
 
 
 def test_other_images():
-    other = run(evaluation="00" * 32, drift=drift_of(5, 2_000))
+    other = run(sha256="00" * 32, drift=drift_of(5, 2_000))
     expected = (
-        "0.json, 1.json: expected the same evaluation images, found others (100 and 2,000); export both with the same "
-        "--evaluation"
+        "0.json, 1.json: they were measured on different evaluation images (100 and 2,000); export both with the same "
+        "evaluation="
     )
-    assert refusal(run(), other) == refusal(run(), other, latency=False) == expected
-    assert "(100 and 0)" in refusal(run(), replace(other, evaluation=None, measurements=(measured("int8"),)))
+    assert message(run(), other) == message(run(), other, latency=False) == expected
+    assert "(100 and 0)" in message(run(), changed(other, sha256=None, measurements=(measured("int8"),)))
 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_poor_latencies(place):
     both = [run(), run()]
     both[place] = run(grade="poor")
-    assert refusal(*both) == (
-        f"{place}.json: expected latencies that can be trusted, found them poor (it ran on its battery; plug it in); "
-        "measure again, or compare drift and size alone: --no-latency"
+    assert message(*both) == (
+        f"{place}.json: the timing quality is poor (it ran on its battery; plug it in); measure again, or compare only "
+        "drift and size: latency=False"
     )
 
 
 def test_another_interface_or_batch():
-    assert refusal(run(), run(api="compiled")) == (
-        "0.json, 1.json: expected the same api, found interpreter and compiled"
+    assert message(run(), run(api="compiled")) == (
+        "0.json, 1.json: they were measured with different APIs (interpreter and compiled)"
     )
-    assert refusal(run(batch=4), run()) == "0.json, 1.json: expected the same batch, found 4 and 1"
+    assert message(run(batch=4), run()) == "0.json, 1.json: they have different batch sizes (4 and 1)"
 
 
 def test_no_variant_that_both_have():
     other = replace(run(), measurements=(measured("dynamic"),))
-    assert refusal(run(), other) == "0.json, 1.json: expected a variant that all have, found none"
+    assert message(run(), other) == "0.json, 1.json: they have no variant in common"
 
 
 def test_no_number_of_threads_that_both_have():
     other = replace(run(), measurements=tuple(replace(m, latency=(timed(1, threads=4),)) for m in run().measurements))
-    expected = "expected latencies on the same number of threads, found none; measure with --threads 1"
-    assert refusal(run(), other) == f"0.json, 1.json: {expected}"
+    expected = "they have no number of threads in common; measure both with threads=1"
+    assert message(run(), other) == f"0.json, 1.json: {expected}"
     assert re.fullmatch("bundle and machine", compare(loaded(run(), other), latency=False).same)
 
 
-# Real differences
+# Significance
 
 
 @pytest.mark.parametrize(
-    ("interval", "nothing", "real"),
+    ("interval", "null", "significant"),
     [
         (Interval(1.1, 1.01, 1.2), 1.0, True),
         (Interval(0.9, 0.8, 0.99), 1.0, True),
@@ -277,5 +279,5 @@ def test_no_number_of_threads_that_both_have():
         (Interval(float("inf"), 1.5, float("inf")), 1.0, False),
     ],
 )
-def test_a_difference_is_real_where_its_interval_leaves_no_difference_out(interval, nothing, real):
-    assert is_real(interval, nothing) is real
+def test_a_difference_is_significant_where_its_interval_excludes_no_difference(interval, null, significant):
+    assert is_significant(interval, null) is significant

@@ -1,4 +1,4 @@
-"""The libraries of apps, and some that answer what a test wants."""
+"""The mobile libraries, and fakes that answer what a test wants."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgenet.apps.libraries import LIBRARIES, Library
-from edgenet.apps.process import Process
+from edgenet.apps.library_process import LibraryProcess
 from edgenet.bundle.bundle import Bundle
 from edgenet.images import preprocess
 
@@ -20,8 +20,8 @@ from edgenet.images import preprocess
 @pytest.fixture(params=LIBRARIES, ids=lambda library: library.package)
 def library(request) -> Library:
     """Each library; skips where it is not installed, or lacks something of the system."""
-    if why := _unavailable(request.param):
-        pytest.skip(why)
+    if reason := _unavailable(request.param):
+        pytest.skip(reason)
     return request.param
 
 
@@ -29,10 +29,10 @@ def library(request) -> Library:
 def _unavailable(library: Library) -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder, "pixels.npy"), np.zeros((0, 32, 32, 3), np.uint8))
-        process = Process(library, {}, Path(folder, "pixels.npy"), ())
-        found = library.missing() or process.answer().unavailable
+        process = LibraryProcess(library, {}, Path(folder, "pixels.npy"), ())
+        reason = library.missing() or process.response().unavailable
         process.close()
-    return found
+    return reason
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def fake(tmp_path, monkeypatch) -> Callable[[str], Library]:
 
 
 @pytest.fixture
-def saying(fake) -> Callable[..., Library]:
-    """Makes a library that gives these top classes, (index, label, score), for pictures and photos of each variant."""
+def fake_predictions(fake) -> Callable[..., Library]:
+    """Makes a library that predicts these top classes, (index, label, score), for images and photos of each variant."""
 
     def make(**tops: Sequence) -> Library:
-        models = {name: {"pictures": list(some), "photos": list(some)} for name, some in tops.items()}
+        models = {name: {"images": list(rows), "photos": list(rows)} for name, rows in tops.items()}
         return fake(f"print({json.dumps({'message': {'version': '1.0', 'models': models}})!r})")
 
     return make
@@ -60,10 +60,10 @@ def saying(fake) -> Callable[..., Library]:
 
 @pytest.fixture(scope="session")
 def pixels_of() -> Callable[[Bundle], np.ndarray]:
-    """The evaluation pictures of a bundle, uint8 (n, height, width, channels)."""
+    """The evaluation images of a bundle, uint8 (n, height, width, channels)."""
 
     def load(bundle: Bundle) -> np.ndarray:
-        paths = [bundle.file(picture.file) for picture in bundle.manifest.evaluation]
+        paths = [bundle.file(image.file) for image in bundle.manifest.evaluation]
         return np.stack(list(preprocess.load_all(paths, bundle.manifest.preprocessing)))
 
     return load

@@ -1,4 +1,4 @@
-"""Whole models in the libraries of apps: all variants of the bundled one and of ImageNet's, and what is not taken."""
+"""Whole models in mobile libraries: all variants of the bundled one and of ImageNet's, and models that they reject."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from edgenet.apps.conformance import examine
-from edgenet.apps.process import Process
+from edgenet.apps.library_process import LibraryProcess
 from edgenet.bundle.bundle import Bundle
 from edgenet.convert.options import Options
 from edgenet.images import splits
-from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 
 ALL = ["float32", "float16", "dynamic", "int8"]
@@ -21,42 +20,47 @@ pytestmark = pytest.mark.slow
 
 def exported(keras_model, folder: Path, labels, chosen, options: Options = Options()) -> Bundle:
     with quiet():
-        from edgenet.exporter import export
+        from edgenet.exporter import Inputs, export
         from edgenet.model import keras_model as models
 
-        classifier = models.of_keras(keras_model, "model")
-        return export(classifier, folder / "plain", SILENT, name="model", labels=labels, sets=chosen, options=options)
+        classifier = models.from_keras(keras_model, "model")
+        return export(Inputs(classifier, "model", labels, chosen), folder / "plain", options)
 
 
 # Of 200 of ImageNet's photos, dynamic in the Task Library: 3, where the first two classes are within 0.004.
-UNSETTLED = {("imagenet_bundle", "dynamic"): 6}
+WITHIN_TOLERANCE = {("imagenet_bundle", "dynamic"): 6}
 
 
 @pytest.mark.parametrize("name", ["bundled_bundle", "imagenet_bundle"])
-def test_all_variants_agree_on_all_of_200_pictures(request, library, name):
-    (examined,) = examine(request.getfixturevalue(name), libraries=[library], pictures=200)
-    print(examined)
-    assert examined.pictures == 200
-    assert [asked.variant for asked in examined.asked] == ALL
-    for asked in examined.asked:
-        assert (asked.problem, asked.loaded, asked.labelled) == (None, True, 200)
-        assert asked.equal + asked.ties + asked.unsettled == 200
-        assert asked.unsettled <= UNSETTLED.get((name, asked.variant), 0)
+def test_all_variants_agree_on_all_of_200_images(request, library, name):
+    (report,) = examine(request.getfixturevalue(name), libraries=[library], images=200)
+    print(report)
+    assert report.images == 200
+    assert [checked.variant for checked in report.variants] == ALL
+    for checked in report.variants:
+        assert (checked.problem, checked.loaded, checked.labelled) == (None, True, 200)
+        assert checked.equal + checked.ties + checked.within_tolerance == 200
+        assert checked.within_tolerance <= WITHIN_TOLERANCE.get((name, checked.variant), 0)
 
 
 @pytest.fixture(scope="module")
-def refused(tiny_model, pictures, labels, tmp_path_factory) -> dict[str, tuple[Bundle, str]]:
-    """Bundles with metadata that the libraries do not take, and why."""
+def rejected(tiny_model, pictures, labels, tmp_path_factory) -> dict[str, tuple[Bundle, str]]:
+    """Bundles that the libraries reject, and why."""
     with quiet():
         import keras
 
         grey = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten(), keras.layers.Dense(4, "softmax")])
-    chosen = splits.choose(pictures / "calibration", pictures / "evaluation", labels)
+    chosen = splits.from_folders(pictures / "calibration", pictures / "evaluation", labels)
     made = {}
     for name, model, options, reason in (
-        ("batch", tiny_model, Options(batch=4), "it takes 4 pictures at once; export it with --batch 1"),
-        ("int8", tiny_model, Options(interface="int8"), "it takes int8 input; export it with --io uint8"),
-        ("grey", grey, Options(), "it takes grey pictures"),
+        ("batch", tiny_model, Options(batch=4), "its input is a batch of 4 images; export it with batch size 1"),
+        (
+            "int8",
+            tiny_model,
+            Options(interface="int8"),
+            "its input or output is int8; export it with uint8 input and output",
+        ),
+        ("grey", grey, Options(), "its input is greyscale"),
     ):
         folder = tmp_path_factory.mktemp(name)
         options = replace(options, variants=("int8",) if name == "int8" else ("float32",))
@@ -64,42 +68,44 @@ def refused(tiny_model, pictures, labels, tmp_path_factory) -> dict[str, tuple[B
     return made
 
 
-def test_classes_below_0_are_given_too(library, pictures, labels, tmp_path):
+def test_scores_below_0(library, pictures, labels, tmp_path):
     with quiet():
         import keras
 
         far_below = keras.initializers.Constant(-50.0)
         layers = [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(4, bias_initializer=far_below)]
         model = keras.Sequential(layers)
-    bundle = exported(model, tmp_path, labels, splits.choose(pictures / "calibration", pictures / "evaluation", labels))
+    bundle = exported(
+        model, tmp_path, labels, splits.from_folders(pictures / "calibration", pictures / "evaluation", labels)
+    )
     assert bundle.manifest.scores == "logits"
-    (examined,) = examine(bundle, libraries=[library])
-    assert examined.problems == {}
-    assert {"float32", "float16", "int8"} <= {*examined.passed}
+    (report,) = examine(bundle, libraries=[library])
+    assert report.problems == {}
+    assert {"float32", "float16", "int8"} <= {*report.passed}
     # The Task Library is older than the operator that the current converter makes of a dense layer.
-    why = {asked.variant: asked.impossible for asked in examined.asked if asked.impossible}
+    reasons = {checked.variant: checked.unsupported for checked in report.variants if checked.unsupported}
     assert all(
-        name == "dynamic" and "an operator that this library is too old for" in text for name, text in why.items()
+        name == "dynamic" and "an operator that this library is too old for" in text for name, text in reasons.items()
     )
 
 
-# How the problem begins, in the words of both libraries.
-REFUSALS = {
+# How the message of both libraries begins.
+REJECTIONS = {
     "batch": "The input tensor should have dimensions 1 x height x width x ",
     "int8": "Type mismatch for input tensor ",
     "grey": "Only RGB color space is supported",
 }
 
 
-@pytest.mark.parametrize("name", list(REFUSALS))
-def test_what_is_not_possible_is_what_the_library_refuses(refused, library, name, tmp_path):
-    bundle, reason = refused[name]
-    (examined,) = examine(bundle, libraries=[library], pictures=3)
+@pytest.mark.parametrize("name", list(REJECTIONS))
+def test_unsupported_models_are_those_that_the_library_rejects(rejected, library, name, tmp_path):
+    bundle, reason = rejected[name]
+    (report,) = examine(bundle, libraries=[library], images=3)
     (variant,) = bundle.manifest.variants
-    assert examined.record().outcome == "not possible"
-    assert examined.record().impossible == {variant.name: reason}
+    assert report.conformance().outcome == "not possible"
+    assert report.conformance().unsupported == {variant.name: reason}
     np.save(tmp_path / "pixels.npy", np.zeros((1, 32, 32, 3), np.uint8))
-    process = Process(library, {"it": bundle.file(variant.file)}, tmp_path / "pixels.npy", ())
-    answer = process.answer()
+    process = LibraryProcess(library, {"it": bundle.file(variant.file)}, tmp_path / "pixels.npy", ())
+    response = process.response()
     process.close()
-    assert answer.said["it"].problem.startswith(REFUSALS[name])
+    assert response.outputs["it"].problem.startswith(REJECTIONS[name])

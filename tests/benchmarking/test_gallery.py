@@ -1,4 +1,4 @@
-"""The pictures that are kept, in what order, and what they look like."""
+"""The images that are kept, in what order, and what they look like."""
 
 import base64
 import io
@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgenet.benchmarking.gallery import MOST, SIDE, Gallery
+from edgenet.benchmarking.gallery import MAX_IMAGES, MAX_PIXELS, Gallery
 
 GREY = np.full((8, 8, 3), 128, np.uint8)
 
 
-def picture(data: str) -> Image.Image:
+def decoded(data: str) -> Image.Image:
     opened = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
     assert opened.format == "JPEG"
     return opened
@@ -25,14 +25,14 @@ def gradient(height: int, width: int, channels: int) -> np.ndarray:
     return np.stack(ramps[:channels], axis=-1).astype(np.uint8)
 
 
-def test_the_surest_come_first():
+def test_the_highest_scores_come_first():
     gallery = Gallery()
-    for file, sureness in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
-        gallery.add(file, GREY, sureness)
+    for file, score in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
+        gallery.add(file, GREY, score)
     assert list(gallery.thumbnails()) == ["b", "c", "a"]
 
 
-def test_without_pictures_there_are_none():
+def test_without_images_there_are_none():
     assert Gallery().thumbnails() == {}
 
 
@@ -44,27 +44,27 @@ def test_each_is_kept_once_however_many_variants_flip_it():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_only_the_surest_are_kept_in_whatever_order_they_come(seed):
-    sureness = {f"{number}.png": number / 1_000 for number in range(5 * MOST)}
-    order = np.random.default_rng(seed).permutation(list(sureness)).tolist()
+def test_only_the_highest_scores_are_kept_in_whatever_order_they_come(seed):
+    score = {f"{number}.png": number / 1_000 for number in range(5 * MAX_IMAGES)}
+    order = np.random.default_rng(seed).permutation(list(score)).tolist()
     gallery = Gallery()
     for file in [*order, *order[::-1]]:  # and again, as another variant does
-        gallery.add(file, GREY, sureness[file])
-    assert list(gallery.thumbnails()) == sorted(sureness, key=sureness.get, reverse=True)[:MOST]
+        gallery.add(file, GREY, score[file])
+    assert list(gallery.thumbnails()) == sorted(score, key=score.get, reverse=True)[:MAX_IMAGES]
 
 
 def test_as_many_as_there_is_room_for_are_all_kept():
     gallery = Gallery()
-    for number in range(MOST):
+    for number in range(MAX_IMAGES):
         gallery.add(str(number), GREY, 0.5)
-    assert len(gallery.thumbnails()) == MOST == 48
+    assert len(gallery.thumbnails()) == MAX_IMAGES == 48
 
 
-def test_which_of_equally_sure_ones_are_kept_does_not_hang_on_their_order():
+def test_which_of_equal_scores_are_kept_does_not_depend_on_their_order():
     kept = []
     for step in (1, -1):
         gallery = Gallery()
-        for number in range(2 * MOST)[::step]:
+        for number in range(2 * MAX_IMAGES)[::step]:
             gallery.add(f"{number:03}.png", GREY, 0.5)
         kept.append(gallery.thumbnails())
     assert kept[0] == kept[1]
@@ -73,11 +73,11 @@ def test_which_of_equally_sure_ones_are_kept_does_not_hang_on_their_order():
 
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 @pytest.mark.parametrize("sides", [(64, 64), (40, 90), (90, 40)], ids=["square", "wide", "tall"])
-def test_a_small_picture_looks_as_it_did(channels, sides):
+def test_a_small_image_looks_as_it_did(channels, sides):
     pixels = gradient(*sides, channels)
     gallery = Gallery()
     gallery.add("a", pixels, 0.5)
-    found = picture(gallery.thumbnails()["a"])
+    found = decoded(gallery.thumbnails()["a"])
     assert (found.size, found.mode) == (sides[::-1], "RGB" if channels == 3 else "L")
     # JPEG at quality 80 rounds the brightness of a block of 8 x 8 to steps of 6 and of its slopes to 5, and colours,
     # of 2 x 2 pixels at a time, to 7: a few of each add up to less than 20 of 255, and to 4 on average.
@@ -89,12 +89,16 @@ def test_a_small_picture_looks_as_it_did(channels, sides):
 @pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 @pytest.mark.parametrize(
     ("sides", "expected"),
-    [((224, 224), (SIDE, SIDE)), ((200, 400), (SIDE // 2, SIDE)), ((400, 200), (SIDE, SIDE // 2))],
+    [
+        ((224, 224), (MAX_PIXELS, MAX_PIXELS)),
+        ((200, 400), (MAX_PIXELS // 2, MAX_PIXELS)),
+        ((400, 200), (MAX_PIXELS, MAX_PIXELS // 2)),
+    ],
 )
-def test_a_large_picture_is_made_small_and_keeps_its_shape(channels, sides, expected):
+def test_a_large_image_is_made_small_and_keeps_its_shape(channels, sides, expected):
     gallery = Gallery()
     gallery.add("a", gradient(*sides, channels), 0.5)
-    found = picture(gallery.thumbnails()["a"])
+    found = decoded(gallery.thumbnails()["a"])
     assert found.size == expected[::-1]
     # What was brighter to the right still is, by the same: 255 over the width, less half a pixel at each end; with the
     # rounding of a JPEG, as above.

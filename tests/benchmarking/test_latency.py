@@ -67,7 +67,7 @@ def test_rounds_are_interleaved_and_each_begins_with_another():
 def test_a_pause_comes_before_each_turn_and_not_before_the_warm_up():
     calls = []
     timers = {name: Timer(name, 0.01, calls) for name in "ab"}
-    rounds = interleave(timers, 3, 0.1, pause=lambda: calls.append(("|", [])))
+    rounds = interleave(timers, 3, 0.1, before_turn=lambda: calls.append(("|", [])))
     order = "".join(name for name, _ in calls)
     assert re.fullmatch(r"a+b+\|aa\|bb\|bb\|aa\|aa\|bb", order)
     assert [len(samples) for samples in rounds["a"] + rounds["b"]] == [10] * 6
@@ -146,29 +146,29 @@ def test_an_interval_surrounds_the_median():
 
 def test_equal_rounds_leave_no_doubt():
     found = summarize(1, rounds_of(*[0.5] * 5))
-    assert (found.interval, found.speed) == (Interval(0.5, 0.5, 0.5), None)
+    assert (found.interval, found.speedup) == (Interval(0.5, 0.5, 0.5), None)
 
 
 def test_the_speed_is_that_beside_the_base_in_the_same_rounds():
     # The machine gets eight times as slow and this one stays twice as fast.
     machine = np.array([1, 2, 4, 8, 1, 2, 4, 8])
     found = summarize(4, rounds_of(*0.25 * machine), rounds_of(*0.5 * machine))
-    assert found.speed == Interval(2, 2, 2)
+    assert found.speedup == Interval(2, 2, 2)
     assert found.interval.low < found.interval.high
     slower = summarize(4, rounds_of(*0.5 * machine), rounds_of(*0.25 * machine))
-    assert slower.speed == Interval(0.5, 0.5, 0.5)
+    assert slower.speedup == Interval(0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(("count", "there"), [(4, False), (5, True)])
 def test_few_rounds_have_neither_interval_nor_speed(count, there):
     found = summarize(1, rounds_of(*[0.5] * count), rounds_of(*[1.0] * count))
-    assert ((found.interval is not None), (found.speed is not None)) == (there, there)
+    assert ((found.interval is not None), (found.speedup is not None)) == (there, there)
     assert (found.median, found.count) == (0.5, 3 * count)
 
 
 @pytest.mark.parametrize(("batch", "shape"), [(1, (32, 32, 3)), (4, (24, 40, 1))])
-def test_what_is_shown_is_noise_of_every_level_and_always_the_same(batch, shape):
-    shown = latency.picture(batch, shape)
-    assert (shown.dtype, shown.shape) == (np.uint8, (batch, *shape))
-    assert len(np.unique(shown)) == 256
-    np.testing.assert_array_equal(shown, latency.picture(batch, shape))
+def test_the_input_is_noise_of_every_level_and_always_the_same(batch, shape):
+    image = latency.noise_image(batch, shape)
+    assert (image.dtype, image.shape) == (np.uint8, (batch, *shape))
+    assert len(np.unique(image)) == 256
+    np.testing.assert_array_equal(image, latency.noise_image(batch, shape))

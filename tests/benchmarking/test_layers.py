@@ -9,8 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from edgenet.benchmarking import layers, peak
-from edgenet.benchmarking.worker import ABOUT, Worker
+from edgenet.benchmarking.worker import DESCRIBE, Worker
 from edgenet.model import cost
+from edgenet.progress import Silent
 from edgenet.quiet import quiet
 from edgenet.records import Delegation, ModelSpec
 from edgenet.tflite.graph import Graph
@@ -75,7 +76,7 @@ def patchwork(convert) -> Path:
 
 @pytest.fixture(scope="module")
 def free_size(convert) -> Path:
-    """A classifier that takes pictures of any size."""
+    """A classifier that takes images of any size."""
     with quiet():
         import keras
 
@@ -95,7 +96,7 @@ def test_multiply_adds_are_those_of_the_network(tiny_bundle, variant):
     assert len(expected) == 28
     found = layers.multiply_adds(Graph(path.read_bytes()))
     assert [count for count in found if count] == expected  # each layer, in the order of the network
-    assert layers.total(path) == sum(expected)
+    assert layers.total_multiply_adds(path) == sum(expected)
 
 
 def test_operators_without_weights_have_none(tiny_bundle):
@@ -107,7 +108,7 @@ def test_operators_without_weights_have_none(tiny_bundle):
     assert {kind for kind, count in zip(kinds, found, strict=True) if not count} == {"RESHAPE", "SOFTMAX"}
 
 
-def test_multiply_adds_of_a_batch_are_those_of_all_its_pictures(convert):
+def test_multiply_adds_of_a_batch_are_those_of_all_its_images(convert):
     with quiet():
         import keras
 
@@ -127,7 +128,7 @@ def test_multiply_adds_of_a_grouped_convolution(convert):
 
         image = keras.Input((8, 8, 6), batch_size=1)
         path = convert(keras.Model(image, keras.layers.Conv2D(4, 3, groups=2)(image), name="grouped"))
-    assert layers.total(path) == 3 * 3 * (6 // 2) * 4 * 6 * 6  # an output sees the inputs of its group
+    assert layers.total_multiply_adds(path) == 3 * 3 * (6 // 2) * 4 * 6 * 6  # an output sees the inputs of its group
 
 
 def test_a_file_of_before_2020_is_counted_too(tiny_bundle, tmp_path):
@@ -140,14 +141,16 @@ def test_a_file_of_before_2020_is_counted_too(tiny_bundle, tmp_path):
 
     (tmp_path / "old.tflite").write_bytes(flatbuffer.write(model))
     Interpreter(str(tmp_path / "old.tflite")).allocate_tensors()  # the runtime takes it
-    assert layers.total(tmp_path / "old.tflite") == sum(layer.multiply_adds for layer in cost.layers(SPEC))
+    assert layers.total_multiply_adds(tmp_path / "old.tflite") == sum(
+        layer.multiply_adds for layer in cost.layers(SPEC)
+    )
 
 
-def test_a_file_of_any_size_is_counted_at_the_size_that_was_named(free_size):
+def test_a_file_of_any_size_is_counted_at_the_size_that_was_given(free_size):
     worker = Worker(path=str(free_size), shape=(33, 47, 3), api="interpreter", threads=1)
     try:
         # 16 x 23 places of a 3 x 3 kernel with stride 2, and the 8 x 4 weights behind them.
-        assert worker.ask(ABOUT)["multiply_adds"] == 3 * 3 * 3 * 8 * 16 * 23 + 8 * 4
+        assert worker.call(DESCRIBE)["multiply_adds"] == 3 * 3 * 3 * 8 * 16 * 23 + 8 * 4
     finally:
         worker.close()
 
@@ -209,12 +212,12 @@ def test_nothing_of_it_reaches_the_terminal(tiny_bundle, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_file_of_any_size_can_be_asked(free_size):
-    """What there is to say of a model is asked of every file that is measured."""
+def test_a_file_of_any_size_is_described(free_size):
+    """Every file that is measured is described."""
     worker = Worker(path=str(free_size), shape=(32, 32, 3), api="interpreter", threads=1)
     try:
         count = len(operators(free_size))
-        assert worker.ask(ABOUT)["delegation"]["operators"] == count
+        assert worker.call(DESCRIBE)["delegation"]["operators"] == count
     finally:
         worker.close()
 
@@ -256,10 +259,20 @@ def test_operators_outside_the_delegate_are_timed_too(patchwork):
     assert all(layer.seconds > 0 for layer in found)
 
 
-def test_rounds_are_told_as_they_are_done(tiny_bundle):
-    told = []
-    layers.time_layers(tiny_bundle.file("float32.tflite"), 1, lambda done, total: told.append((done, total)))
-    assert told == [(done, layers.ROUNDS) for done in range(1, layers.ROUNDS + 1)]
+class Counts(Silent):
+    """Collects what is counted."""
+
+    def __init__(self):
+        self.counts = []
+
+    def count(self, done, total):
+        self.counts.append((done, total))
+
+
+def test_rounds_are_reported_as_they_are_done(tiny_bundle):
+    progress = Counts()
+    layers.time_layers(tiny_bundle.file("float32.tflite"), 1, progress)
+    assert progress.counts == [(done, layers.ROUNDS) for done in range(1, layers.ROUNDS + 1)]
 
 
 def test_an_operator_alone_takes_as_long_as_a_model_of_it(tmp_path):
@@ -285,7 +298,7 @@ def test_an_operator_alone_takes_as_long_as_a_model_of_it(tmp_path):
 @pytest.mark.parametrize(
     ("variant", "expected"), [("float32", "float32"), ("float16", "float32"), ("dynamic", "int8"), ("int8", "int8")]
 )
-def test_the_arithmetic_of_a_file_is_told_by_the_file(tiny_bundle, variant, expected):
+def test_the_arithmetic_of_a_file_is_read_from_the_file(tiny_bundle, variant, expected):
     assert layers.arithmetic(Graph(tiny_bundle.file(f"{variant}.tflite").read_bytes())) == expected
 
 

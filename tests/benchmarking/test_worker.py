@@ -114,7 +114,7 @@ def test_a_closed_worker_is_gone(model):
 def test_a_model_that_does_not_load_is_one_error_with_the_last_line(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_text("no model")
-    with pytest.raises(EdgenetError, match=r"^\S*model\.tflite: expected a model for LiteRT, found: .+") as caught:
+    with pytest.raises(EdgenetError, match=r"^\S*model\.tflite: LiteRT cannot load this file: .+") as caught:
         start(str(path))
     assert "\n" not in str(caught.value)
 

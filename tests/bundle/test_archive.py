@@ -7,7 +7,6 @@ import io
 import json
 import os
 import random
-import re
 import shutil
 import stat
 import subprocess
@@ -22,19 +21,19 @@ from pathlib import Path
 import pytest
 
 from edgenet import records
-from edgenet.bundle import archive
+from edgenet.bundle import archive, results_files
 from edgenet.bundle import bundle as bundles
-from edgenet.bundle.archive import LARGEST, is_archive, pack, unpack, unpack_to_cache
+from edgenet.bundle.archive import MAX_UNPACKED_BYTES, is_archive, pack, unpack, unpack_to_cache
 from edgenet.errors import EdgenetError
-from edgenet.records import File, Manifest, Picture, Variant
+from edgenet.records import EvaluationImage, FileHash, Manifest, VariantFile
 from edgenet.records.serialization import MAX_BYTES
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process as Linux does")
 
-PICTURE = "evaluation/bee/a.png"
-FILES = {"int8.tflite": 3_000, "labels.txt": 30, "model.keras": 700, PICTURE: 1_500}
+IMAGE = "evaluation/bee/a.png"
+FILES = {"int8.tflite": 3_000, "labels.txt": 30, "model.keras": 700, IMAGE: 1_500}
 AGAIN = "do not use it; pack the bundle again"
-ANOTHER = rf"expected a packed bundle, found another or a cut file \(.+\); {AGAIN}$"
+DAMAGED = rf"not a packed bundle, or damaged \(.+\); {AGAIN}$"
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
@@ -56,7 +55,7 @@ def small(tiny_bundle, tmp_path_factory):
     manifest = replace(
         tiny_bundle.manifest,
         variants=(replace(variant, drift=None),),
-        evaluation=(Picture(PICTURE, 1),),
+        evaluation=(EvaluationImage(IMAGE, 1),),
         model="model.keras",
     )
     return bundles.seal(folder, manifest)
@@ -207,8 +206,8 @@ def test_others_may_read_what_was_packed(small, tmp_path):
 @pytest.mark.parametrize(
     ("place", "expected"),
     [
-        ("in the way/small.tar.gz", "/in the way: expected a place to write to, found: a file; free it"),
-        ("a folder", "/a folder: expected a place to write to, found: Is a directory; free it"),
+        ("in the way/small.tar.gz", r"/in the way: cannot be written to \(it is a file\); choose"),
+        ("a folder", r"/a folder: cannot be written to \(Is a directory\); choose"),
     ],
 )
 def test_packing_to_a_place_that_cannot_be_written(small, tmp_path, place, expected):
@@ -261,8 +260,10 @@ def test_names_that_old_tar_has_no_room_for_come_back(small, tmp_path):
     folder = shutil.copytree(small.folder, tmp_path / "small")
     for name in (long, other):
         (folder / name).parent.mkdir(parents=True)
-        shutil.copy(small.file(PICTURE), folder / name)
-    bundle = bundles.seal(folder, replace(small.manifest, evaluation=(Picture(long, 0), Picture(other, 1))))
+        shutil.copy(small.file(IMAGE), folder / name)
+    bundle = bundles.seal(
+        folder, replace(small.manifest, evaluation=(EvaluationImage(long, 0), EvaluationImage(other, 1)))
+    )
     assert {long, other} < set(bundle.manifest.files)
     pack(bundle, tmp_path / "small.tar.gz")
     assert bundles.verify(unpack(tmp_path / "small.tar.gz", tmp_path / "out")) == len(FILES) + 2
@@ -295,10 +296,10 @@ def test_another_compression_of_the_same_members_is_taken(small, members, tmp_pa
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("photos", "photos: expected a new folder or an earlier bundle to write to, found a folder with other files"),
-        ("a_file", "a_file: expected a folder to write to, found a file"),
-        (".", "expected a folder of its own to write to, found one in use"),
-        ("..", "expected a folder of its own to write to, found one in use"),
+        ("photos", "photos: the folder has other files and no bundle; give a new folder"),
+        ("a_file", "a_file: expected a folder, got a file"),
+        (".", "this folder is in use; give another with out="),
+        ("..", "this folder is in use; give another with out="),
     ],
 )
 def test_no_folder_with_other_files_is_unpacked_to(packed, tmp_path, monkeypatch, name, expected):
@@ -330,13 +331,13 @@ def test_what_is_an_archive(packed, tmp_path):
 def test_a_path_that_leads_out(members, refused, small, tmp_path, name, declared):
     name = f"{tmp_path}{name}" if name.startswith("/") else name
     if declared:
-        listed = {**small.manifest.files, name: File("0" * 64, 4)}
+        listed = {**small.manifest.files, name: FileHash("0" * 64, 4)}
         members = with_manifest(members, declaring(small, files=listed))
     text = refused(zipped([*members, member(name, b"evil")]))
     if declared and "manifest.json: " in text:  # refused before it is met
-        assert text.endswith(f"expected files inside the bundle, found {name!r}; do not use it")
+        assert text.endswith(f"the path {name!r} leads out of the bundle; do not use this bundle")
     else:
-        assert text.endswith(f"{name!r}: expected paths inside the bundle, found one that leads out; {AGAIN}")
+        assert text.endswith(f"{name!r}: the path leads out of the bundle; {AGAIN}")
 
 
 KINDS = {
@@ -355,32 +356,32 @@ def test_no_file_but_another_kind_of_member(members, refused, kind):
     (known,) = [number for number, (info, _) in enumerate(members) if info.name == "labels.txt"]
     changed = [*members[:known], member("labels.txt", b"", **KINDS[kind]), *members[known + 1 :]]
     text = refused(zipped(changed))
-    assert text.endswith(f"'labels.txt': expected files alone, found a link, a folder or a device; {AGAIN}")
+    assert text.endswith(f"'labels.txt': only regular files are allowed; {AGAIN}")
 
 
 def test_a_link_that_a_later_member_would_go_through(members, refused, tmp_path):
     (tmp_path / "outside").mkdir()
     link = member("evaluation", b"", type=tarfile.SYMTYPE, linkname=str(tmp_path / "outside"))
-    assert "'evaluation': expected files alone, found a link" in refused(zipped([members[0], link, *members[1:]]))
+    assert "'evaluation': only regular files are allowed" in refused(zipped([members[0], link, *members[1:]]))
 
 
 def test_a_member_that_the_manifest_does_not_name(members, refused):
     for name in ("evil.py", "results/today.json", "labels.txt ", "LABELS.TXT", ".", ""):
         text = refused(zipped([*members, member(name, b"evil")]))
-        assert text.endswith(f"{name!r}: expected the files of the manifest, found one more; {AGAIN}"), name
+        assert text.endswith(f"{name!r}: not in the manifest, or more than once in the archive; {AGAIN}"), name
 
 
 @pytest.mark.parametrize("number", range(5))
 def test_a_member_that_comes_twice(members, refused, number):
     name = members[number][0].name
     text = refused(zipped([*members, members[number]]))
-    assert text.endswith(f"{name!r}: expected the files of the manifest, found one more; {AGAIN}")
+    assert text.endswith(f"{name!r}: not in the manifest, or more than once in the archive; {AGAIN}")
 
 
 def test_a_manifest_that_comes_twice_even_where_the_first_names_it(members, refused, small):
     """Else what is read later is not what the files were checked against."""
     second = declaring(small, name="another")
-    listed = {**small.manifest.files, "manifest.json": File("0" * 64, len(second))}
+    listed = {**small.manifest.files, "manifest.json": FileHash("0" * 64, len(second))}
     first = with_manifest(members, declaring(small, files=listed))
     assert "manifest.json" in refused(zipped([*first, member("manifest.json", second)]))
 
@@ -389,7 +390,8 @@ def test_a_manifest_that_comes_twice_even_where_the_first_names_it(members, refu
 def test_members_that_are_missing(members, refused, left_out):
     text = refused(zipped(members[:-left_out]))
     name = members[-left_out][0].name
-    assert re.search(rf"made\.tar\.gz: expected '?{name}'? and {left_out - 1} more, found none; {AGAIN}$", text)
+    rest = f"and {left_out - 1} more files are" if left_out > 1 else "is"
+    assert text.endswith(f"made.tar.gz: {name!r} {rest} missing; {AGAIN}")
 
 
 @pytest.mark.parametrize("size", [0, 29, 31, 100_000])
@@ -398,16 +400,16 @@ def test_a_member_of_another_size(members, refused, size):
         member("labels.txt", bytes(size)) if info.name == "labels.txt" else (info, data) for info, data in members
     ]
     text = refused(zipped(changed))
-    assert text.endswith(f"'labels.txt': expected 30 bytes, found {size:,}; {AGAIN}")
+    assert text.endswith(f"'labels.txt': expected 30 bytes, got {size:,}; {AGAIN}")
 
 
 def test_a_manifest_that_is_not_first(members, refused):
     text = refused(zipped([*members[1:], members[0]]))
-    assert text.endswith(f"'{PICTURE}': expected manifest.json first, found another file; {AGAIN}")
+    assert text.endswith(f"'{IMAGE}': the first file must be manifest.json; {AGAIN}")
 
 
 def test_an_archive_of_nothing(refused):
-    assert refused(zipped([])).endswith(f"made.tar.gz: expected a packed bundle, found an empty archive; {AGAIN}")
+    assert refused(zipped([])).endswith(f"made.tar.gz: the archive is empty; {AGAIN}")
 
 
 # What is refused: manifests
@@ -417,8 +419,8 @@ def test_a_manifest_of_a_newer_format(members, refused):
     changed = json.dumps({**json.loads(members[0][1]), "format": records.Manifest.FORMAT + 1}).encode()
     text = refused(zipped(with_manifest(members, changed)))
     assert text.endswith(
-        "made.tar.gz: manifest.json: expected format 4 of an edgenet bundle, found 5; "
-        "use the edgenet that made it, or a newer one"
+        "made.tar.gz: manifest.json: this edgenet bundle file has format 6, but formats 4 to 5 can be read; "
+        "use the edgenet version that wrote it, or a newer one"
     )
 
 
@@ -427,15 +429,15 @@ def test_a_manifest_of_a_newer_format(members, refused):
     [
         (
             lambda data: data.replace(b'"batch": 1', b'"batch": 2'),
-            "expected an edgenet bundle as it was written, found",
+            "this edgenet bundle file was changed after it was written",
         ),
-        (lambda data: data[:-20], "expected an edgenet bundle, found no whole JSON; make it again"),
-        (lambda data: b"", "expected an edgenet bundle, found no whole JSON; make it again"),
-        (lambda data: b"[" * 200_000, "expected an edgenet bundle, found "),  # deeper than Python's stack
-        (lambda data: b"{}", "expected an edgenet bundle, found another kind of file"),
+        (lambda data: data[:-20], "not an edgenet bundle file, or incomplete (not valid JSON)"),
+        (lambda data: b"", "not an edgenet bundle file, or incomplete (not valid JSON)"),
+        (lambda data: b"[" * 200_000, "not an edgenet bundle file"),  # deeper than Python's stack
+        (lambda data: b"{}", "not an edgenet bundle file"),
         (
             lambda data: data.replace(b"edgenet bundle", b"edgenet results"),
-            "expected an edgenet bundle, found another kind",
+            "not an edgenet bundle file",
         ),
     ],
     ids=["changed", "cut off", "empty", "deep", "no fields", "of results"],
@@ -447,36 +449,36 @@ def test_a_manifest_that_is_none(members, refused, change, expected):
 
 @pytest.mark.parametrize("model", ["../secret.keras", "/etc/passwd", "gone.keras"])
 def test_a_model_without_a_hash(members, refused, small, model):
-    """Keras runs what a model says."""
+    """Keras executes a model."""
     text = refused(zipped(with_manifest(members, declaring(small, model=model))))
-    assert f"manifest.json: expected files with a hash, found {model!r} without; do not use it" in text
+    assert f"manifest.json: the file {model!r} has no hash; do not use this bundle" in text
 
 
 @pytest.mark.parametrize("file", ["../secret.tflite", "/etc/passwd", "gone.tflite"])
 def test_a_variant_or_a_picture_without_a_hash(members, refused, small, file):
-    variant = Variant("int8", file, "uint8", "uint8", None)
-    for changes in ({"variants": (variant,)}, {"evaluation": (Picture(file, None),)}):
+    variant = VariantFile("int8", file, "uint8", "uint8", None)
+    for changes in ({"variants": (variant,)}, {"evaluation": (EvaluationImage(file, None),)}):
         text = refused(zipped(with_manifest(members, declaring(small, **changes))))
-        assert f"manifest.json: expected files with a hash, found {file!r} without; do not use it" in text
+        assert f"manifest.json: the file {file!r} has no hash; do not use this bundle" in text
 
 
 def test_a_manifest_that_declares_too_much(members, refused, small):
-    listed = {**small.manifest.files, "a.bin": File("0" * 64, LARGEST), "b.bin": File("0" * 64, 5)}
-    total = sum(FILES.values()) + LARGEST + 5
+    listed = {**small.manifest.files, "a.bin": FileHash("0" * 64, MAX_UNPACKED_BYTES), "b.bin": FileHash("0" * 64, 5)}
+    total = sum(FILES.values()) + MAX_UNPACKED_BYTES + 5
     text = refused(zipped(with_manifest(members, declaring(small, files=listed))))
-    assert text.endswith(f"expected at most {LARGEST:,} bytes to unpack, found {total:,}; {AGAIN}")
+    assert text.endswith(f"expected at most {MAX_UNPACKED_BYTES:,} bytes to unpack, got {total:,}; {AGAIN}")
 
 
 def test_no_negative_size_makes_room_for_a_large_file(members, refused, small, monkeypatch):
-    monkeypatch.setattr(archive, "LARGEST", 100_000)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 100_000)
     listed = {
-        "big.bin": File("0" * 64, 1_000_000),
+        "big.bin": FileHash("0" * 64, 1_000_000),
         **small.manifest.files,
-        "minus.bin": File("0" * 64, -1_000_000),
+        "minus.bin": FileHash("0" * 64, -1_000_000),
     }
     text = refused(zipped([*with_manifest(members, declaring(small, files=listed)), member("big.bin", bytes(10**6))]))
     # Not that `minus.bin` is missing: by then a million bytes have been written.
-    assert "minus.bin and" not in text
+    assert "missing" not in text
 
 
 @pytest.mark.parametrize(
@@ -485,15 +487,15 @@ def test_no_negative_size_makes_room_for_a_large_file(members, refused, small, m
     ids=["with a zero byte", "file, then folder", "folder, then file", "too long", "empty", "the folder", "results"],
 )
 def test_names_that_no_folder_can_hold(members, refused, small, names):
-    listed = small.manifest.files | {name: File("0" * 64, 4) for name in names}
+    listed = small.manifest.files | {name: FileHash("0" * 64, 4) for name in names}
     made = [member(name.replace("\0", "?"), b"evil", pax_headers={"path": name} if name else {}) for name in names]
     text = refused(zipped([*with_manifest(members, declaring(small, files=listed)), *made]))
-    # It is the file that is wrong, not the place.
-    assert "place to write to" not in text
+    # The archive is wrong, not the folder to write to.
+    assert "cannot be written to" not in text
 
 
 def test_a_name_of_two_lines_is_no_second_line_of_an_error(members, refused, small):
-    listed = {**small.manifest.files, "a\nError: b": File("0" * 64, 4)}
+    listed = {**small.manifest.files, "a\nError: b": FileHash("0" * 64, 4)}
     assert "Error: b" in refused(zipped(with_manifest(members, declaring(small, files=listed))))
 
 
@@ -512,7 +514,7 @@ def test_no_tar_at_all(refused, packed):
         gzip.compress(packed),
     ):
         text = refused(data)
-        assert f"made.tar.gz: expected a packed bundle, found another or a cut file ({text.split('(')[1]}" in text
+        assert f"made.tar.gz: not a packed bundle, or damaged ({text.split('(')[1]}" in text
         assert text.endswith(f"); {AGAIN}")
 
 
@@ -664,19 +666,21 @@ def test_a_member_of_ten_gigabytes(members, tmp_path, name):
     before = [] if name == "manifest.json" else members[:1]
     text = frugally(tmp_path, with_zeros(unended([*before, member(name, size=HUGE)]), HUGE))
     expected = {
-        "manifest.json": "expected manifest.json",  # of a size to speak of
-        "labels.txt": f"'labels.txt': expected 30 bytes, found {HUGE:,}",
-        "evil.bin": "'evil.bin': expected the files of the manifest, found one more",
+        "manifest.json": "the first file must be manifest.json",  # of a size to speak of
+        "labels.txt": f"'labels.txt': expected 30 bytes, got {HUGE:,}",
+        "evil.bin": "'evil.bin': not in the manifest, or more than once in the archive",
     }
     assert expected[name] in text
 
 
 @linux
 def test_a_member_of_ten_gigabytes_that_the_manifest_declares(members, small, tmp_path):
-    listed = {**small.manifest.files, "big.bin": File("0" * 64, HUGE)}
+    listed = {**small.manifest.files, "big.bin": FileHash("0" * 64, HUGE)}
     declared = with_manifest(members, declaring(small, files=listed))[:1]
     text = frugally(tmp_path, with_zeros(unended([*declared, member("big.bin", size=HUGE)]), HUGE))
-    assert f"expected at most {LARGEST:,} bytes to unpack, found {HUGE + sum(FILES.values()):,}; {AGAIN}" in text
+    assert (
+        f"expected at most {MAX_UNPACKED_BYTES:,} bytes to unpack, got {HUGE + sum(FILES.values()):,}; {AGAIN}" in text
+    )
 
 
 @linux
@@ -692,7 +696,7 @@ def test_a_manifest_a_byte_too_large(tmp_path):
 def test_a_name_of_ten_gigabytes(members, tmp_path, kind):
     """tarfile reads what a member is called into memory, however much that is."""
     head = unended([*members[:1], member("extension", size=HUGE, type=kind)])
-    assert "place to write to" not in frugally(tmp_path, with_zeros(head, HUGE))
+    assert "cannot be written to" not in frugally(tmp_path, with_zeros(head, HUGE))
 
 
 @linux
@@ -736,7 +740,7 @@ def test_a_packed_bundle_is_unpacked_into_the_cache_and_nowhere_else(cached, sma
 
 def test_it_is_unpacked_once_and_its_results_stay(cached):
     folder = unpack_to_cache(cached).folder
-    bundles.write_result(folder, b"{}")
+    results_files.write(folder, b"{}")
     stamp = (folder / "labels.txt").stat().st_mtime_ns
     assert unpack_to_cache(cached).folder == folder
     assert (folder / "labels.txt").stat().st_mtime_ns == stamp
@@ -753,7 +757,7 @@ def test_many_who_unpack_it_at_once_get_it(cached, small):
 @pytest.mark.parametrize("damage", ["changed", "gone", "no manifest"])
 def test_what_was_damaged_in_the_cache_is_unpacked_again(cached, small, damage):
     folder = unpack_to_cache(cached).folder
-    bundles.write_result(folder, b"{}")
+    results_files.write(folder, b"{}")
     if damage == "changed":
         (folder / "labels.txt").write_text("other\n")
     elif damage == "gone":

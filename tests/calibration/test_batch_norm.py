@@ -1,4 +1,4 @@
-"""What batch normalizations remember of training: which are found, and how far pictures are from it."""
+"""Batch normalization statistics: which layers are found, and the distance of images from them."""
 
 import keras
 import numpy as np
@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from edgenet.calibration.batch_norm import Norms
+from edgenet.calibration.batch_norm import BatchNormStatistics
 from edgenet.images.input_range import InputRange
 from edgenet.model import keras_model, mobilenet
-from edgenet.model.classifier import Classifier
+from edgenet.model.classifier import KerasClassifier
 from edgenet.records import ModelSpec
 
 pytestmark = pytest.mark.slow  # many small networks
 
 
 def trained(model: keras.Model, seed: int = 3) -> keras.Model:
-    """Seeded statistics, as if training had left them."""
+    """The model with random statistics, as if it were trained."""
     random = np.random.default_rng(seed)
     for layer in normalizations(model):
         channels = layer.moving_mean.shape
@@ -29,14 +29,14 @@ def trained(model: keras.Model, seed: int = 3) -> keras.Model:
 
 
 def normalizations(model: keras.Model) -> list[layers.BatchNormalization]:
-    """All in a model and the models inside it, in the order of its layers."""
-    found = []
+    """All batch normalizations of a model and of nested models, in the order of the layers."""
+    layers_found = []
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            found += normalizations(layer)
+            layers_found += normalizations(layer)
         elif isinstance(layer, layers.BatchNormalization):
-            found.append(layer)
-    return found
+            layers_found.append(layer)
+    return layers_found
 
 
 def end(x):
@@ -44,7 +44,7 @@ def end(x):
 
 
 def plain(**options) -> keras.Model:
-    """Behind a convolution, behind a depthwise one, and before one."""
+    """After a convolution, after a depthwise convolution, and before a convolution."""
     image = keras.Input((32, 32, 3))
     x = layers.Conv2D(8, 3, strides=2, use_bias=False)(image)
     x = layers.ReLU(6.0)(layers.BatchNormalization(**options)(x))
@@ -79,7 +79,7 @@ def sequential() -> keras.Model:
 
 
 def branches() -> keras.Model:
-    """A residual addition, and a batch normalization behind a Dense layer, whose input is no picture."""
+    """A residual addition, and a batch normalization after a Dense layer, whose input is not an image."""
     image = keras.Input((32, 32, 3))
     x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(image))
     y = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(layers.ReLU()(x)))
@@ -107,69 +107,69 @@ def model(request) -> keras.Model:
 
 
 @pytest.fixture(scope="module", params=["in memory", ".keras", "SavedModel"])
-def classifier(request, model, tmp_path_factory) -> Classifier:
+def classifier(request, model, tmp_path_factory) -> KerasClassifier:
     if request.param == "in memory":
-        return keras_model.of_keras(model, "own")
+        return keras_model.from_keras(model, "own")
     path = tmp_path_factory.mktemp("models") / ("own.keras" if request.param == ".keras" else "own")
     model.save(path) if path.suffix else model.export(path, verbose=False)
     return keras_model.load(path)
 
 
 def inputs_of(model: keras.Model, count: int) -> tuple[keras.Model, list[layers.BatchNormalization]]:
-    """A model of the inputs of the first batch normalizations of pictures, and these."""
-    # A nested model is one layer of the outer one: what goes into its layers is computed by hand.
-    norms = [layer for layer in normalizations(model) if layer.name != "of_vectors"][:count]
+    """A model with the inputs of the first batch normalizations of images as outputs, and these layers."""
+    # A nested model is a single layer of the outer one, so the inputs of its layers are computed explicitly.
+    statistics = [layer for layer in normalizations(model) if layer.name != "of_vectors"][:count]
     if not any(isinstance(layer, keras.Model) for layer in model.layers):
-        return keras.Model(model.inputs, [layer.input for layer in norms]), norms
+        return keras.Model(model.inputs, [layer.input for layer in statistics]), statistics
     block = model.get_layer("block")
-    outer = keras.Model(model.inputs, [norms[0].input, norms[0].output])
-    inner = keras.Model(block.inputs, norms[1].input)
+    outer = keras.Model(model.inputs, [statistics[0].input, statistics[0].output])
+    inner = keras.Model(block.inputs, statistics[1].input)
     image = keras.Input((32, 32, 3))
     before, behind = outer(image)
-    return keras.Model(image, [before, inner(behind)]), norms
+    return keras.Model(image, [before, inner(behind)]), statistics
 
 
 def noise(seed: int) -> np.ndarray:
-    """Five inputs in [-1, 1], each about a colour of its own."""
+    """Five inputs in [-1, 1], each with its own mean colour."""
     random = np.random.default_rng(seed)
     return (random.uniform(-0.5, 0.5, (5, 32, 32, 3)) + random.uniform(-0.5, 0.5, (5, 1, 1, 3))).astype(np.float32)
 
 
 def test_the_statistics_are_those_of_the_layers(model, classifier):
-    found = Norms(classifier).norms
+    own_layers = BatchNormStatistics(classifier).layers
     _, expected = inputs_of(model, 7)
-    assert len(found) == len(expected) > 1
-    for norm, layer in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(norm.mean, layer.moving_mean.numpy())
-        np.testing.assert_array_equal(norm.variance, layer.moving_variance.numpy())
-        assert norm.mean.dtype == norm.variance.dtype == np.float64
+    assert len(own_layers) == len(expected) > 1
+    for own, layer in zip(own_layers, expected, strict=True):
+        np.testing.assert_array_equal(own.mean, layer.moving_mean.numpy())
+        np.testing.assert_array_equal(own.variance, layer.moving_variance.numpy())
+        assert own.mean.dtype == own.variance.dtype == np.float64
 
 
 def test_moments_are_those_of_the_inputs_of_the_layers(model, classifier):
-    pictures = noise(1)
+    images = noise(1)
     inner, _ = inputs_of(model, 7)
-    values = [part.astype(np.float64) for part in inner.predict(pictures, verbose=0)]
-    means, squares = Norms(classifier).moments(pictures)
+    values = [part.astype(np.float64) for part in inner.predict(images, verbose=0)]
+    means, squares = BatchNormStatistics(classifier).moments(images)
     # Means over positions of float32 values below 100, each a sum of up to 72 products rounded to 6e-8 of itself.
     tolerance = {"rtol": 1e-5, "atol": 1e-5}
     np.testing.assert_allclose(means, np.concatenate([v.mean(axis=(1, 2)) for v in values], axis=1), **tolerance)
     np.testing.assert_allclose(squares, np.concatenate([(v**2).mean(axis=(1, 2)) for v in values], axis=1), **tolerance)
     assert means.dtype == squares.dtype == np.float64
-    assert np.ptp(means, axis=0).max() > 0.1  # they tell pictures apart
+    assert np.ptp(means, axis=0).max() > 0.1  # they differ between images
 
 
-def test_only_the_first_seven_are_looked_at():
+def test_only_the_first_seven_are_used():
     keras.utils.set_random_seed(8)
     model = trained(mobilenet.build(ModelSpec(size=32, alpha=0.25, classes=5)))
-    found = Norms(keras_model.of_keras(model, "own")).norms
-    assert len(found) == 7
-    for norm, layer in zip(found, normalizations(model)[:7], strict=True):
-        np.testing.assert_array_equal(norm.mean, layer.moving_mean.numpy())
-        np.testing.assert_array_equal(norm.variance, layer.moving_variance.numpy())
+    own_layers = BatchNormStatistics(keras_model.from_keras(model, "own")).layers
+    assert len(own_layers) == 7
+    for own, layer in zip(own_layers, normalizations(model)[:7], strict=True):
+        np.testing.assert_array_equal(own.mean, layer.moving_mean.numpy())
+        np.testing.assert_array_equal(own.variance, layer.moving_variance.numpy())
 
 
-def test_norms_of_keras_2_in_one_operation():
-    # As TensorFlow 2's own Keras wrote SavedModels.
+def test_batch_normalizations_of_keras_2_are_found():
+    # One operation, as Keras 2 wrote it into SavedModels.
     module = tf.Module()
     random = np.random.default_rng(4)
     module.kernel = tf.Variable(random.normal(size=(3, 3, 3, 4)).astype(np.float32))
@@ -182,48 +182,48 @@ def test_norms_of_keras_2_in_one_operation():
         ).y
         return tf.reduce_mean(tf.nn.relu(x), axis=(1, 2))
 
-    norms = Norms(Classifier("own", call, InputRange().recipe(32, 32, 3), None))
-    (norm,) = norms.norms
-    np.testing.assert_array_equal(norm.mean, mean.numpy())
-    np.testing.assert_array_equal(norm.variance, variance.numpy())
-    pictures = noise(2)
-    expected = tf.nn.conv2d(pictures, module.kernel, 2, "SAME").numpy().astype(np.float64)
-    means, squares = norms.moments(pictures)
+    statistics = BatchNormStatistics(KerasClassifier("own", call, InputRange().recipe(32, 32, 3), None))
+    (own,) = statistics.layers
+    np.testing.assert_array_equal(own.mean, mean.numpy())
+    np.testing.assert_array_equal(own.variance, variance.numpy())
+    images = noise(2)
+    expected = tf.nn.conv2d(images, module.kernel, 2, "SAME").numpy().astype(np.float64)
+    means, squares = statistics.moments(images)
     # 27 products below 10, each rounded to 6e-8 of itself.
     np.testing.assert_allclose(means, expected.mean(axis=(1, 2)), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(squares, (expected**2).mean(axis=(1, 2)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [layers.LayerNormalization, layers.GroupNormalization])
-def test_other_normalizations_remember_nothing(kind):
+def test_other_normalizations_are_not_found(kind):
     image = keras.Input((32, 32, 3))
     options = {"groups": 4} if kind is layers.GroupNormalization else {}
     x = layers.ReLU()(kind(**options)(layers.Conv2D(8, 3)(image)))
-    assert Norms(keras_model.of_keras(keras.Model(image, end(x)), "own")).norms == []
+    assert BatchNormStatistics(keras_model.from_keras(keras.Model(image, end(x)), "own")).layers == []
 
 
-def test_a_normalization_of_the_input_is_none():
-    # Its statistics are what somebody wrote, and it is gone with another pre-processing.
+def test_a_normalization_of_the_input_is_not_found():
+    # Its statistics are declared, not measured in training.
     image = keras.Input((32, 32, 3))
     x = layers.Normalization(mean=[0.5] * 3, variance=[0.1] * 3)(image)
     x = layers.Conv2D(8, 3)(x)
     model = keras.Model(image, end(x))
-    assert Norms(keras_model.of_keras(model, "own", declared=InputRange())).norms == []
+    assert BatchNormStatistics(keras_model.from_keras(model, "own", input_range=InputRange())).layers == []
 
 
 # Distances
 
 
 @pytest.fixture(scope="module")
-def norms() -> Norms:
-    """Of three layers with 8 channels each. Not to be changed."""
+def statistics() -> BatchNormStatistics:
+    """The statistics of three layers with 8 channels each. Not to be changed."""
     keras.utils.set_random_seed(8)
-    return Norms(keras_model.of_keras(trained(plain()), "own"))
+    return BatchNormStatistics(keras_model.from_keras(trained(plain()), "own"))
 
 
-def concatenated(norms: Norms) -> tuple[np.ndarray, np.ndarray]:
-    """Means and variances of training, of all channels."""
-    return np.concatenate([n.mean for n in norms.norms]), np.concatenate([n.variance for n in norms.norms])
+def concatenated(statistics: BatchNormStatistics) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances in training of all channels."""
+    return np.concatenate([n.mean for n in statistics.layers]), np.concatenate([n.variance for n in statistics.layers])
 
 
 def divergence(mean: float, variance: float, other_mean: float, other_variance: float) -> float:
@@ -235,50 +235,50 @@ def divergence(mean: float, variance: float, other_mean: float, other_variance: 
     return float(np.trapezoid(np.exp(log_p) * (log_p - log_q), x))
 
 
-def test_divergences_are_those_of_the_definition(norms):
+def test_divergences_are_those_of_the_definition(statistics):
     random = np.random.default_rng(5)
-    mean, variance = concatenated(norms)
+    mean, variance = concatenated(statistics)
     means, variances = mean + random.normal(0, 1, 24), variance * 10 ** random.uniform(-1, 1, 24)
     expected = [divergence(*four) for four in zip(means, variances, mean, variance, strict=True)]
-    found = norms.divergences(means, variances + means**2)
-    assert [len(part) for part in found] == [8, 8, 8]
-    # A smooth integrand on 20,001 points, and 1e-32 of the mass left out: double precision is what remains.
-    np.testing.assert_allclose(np.concatenate(found), expected, rtol=1e-8)
+    divergences = statistics.divergences(means, variances + means**2)
+    assert [len(part) for part in divergences] == [8, 8, 8]
+    # A smooth integrand on 20,001 points, without 1e-32 of the mass: only double precision limits it.
+    np.testing.assert_allclose(np.concatenate(divergences), expected, rtol=1e-8)
     # The median channel of each layer, and their sum.
     middle = [np.median(expected[start : start + 8]) for start in (0, 8, 16)]
-    assert norms.distance(means, variances + means**2) == pytest.approx(sum(middle), rel=1e-8)
+    assert statistics.distance(means, variances + means**2) == pytest.approx(sum(middle), rel=1e-8)
 
 
-def test_pictures_like_those_of_training_are_at_distance_0(norms):
-    mean, variance = concatenated(norms)
+def test_images_with_the_statistics_of_training_are_at_distance_0(statistics):
+    mean, variance = concatenated(statistics)
     # The square of a mean of up to 2 and back again: 1e-16 of a variance that is 0.01 at least.
-    assert norms.distance(mean, variance + mean**2) == pytest.approx(0, abs=1e-12)
+    assert statistics.distance(mean, variance + mean**2) == pytest.approx(0, abs=1e-12)
 
 
-def test_pictures_farther_away_have_a_larger_distance(norms):
-    mean, variance = concatenated(norms)
+def test_images_with_other_statistics_have_a_larger_distance(statistics):
+    mean, variance = concatenated(statistics)
     deviation = np.sqrt(variance)
-    distances = [norms.distance(mean + k * deviation, variance + (mean + k * deviation) ** 2) for k in range(4)]
+    distances = [statistics.distance(mean + k * deviation, variance + (mean + k * deviation) ** 2) for k in range(4)]
     # A shift by k deviations is a divergence of k**2 / 2 in each channel, and there are three layers.
     assert distances == pytest.approx([0, 1.5, 6, 13.5], abs=1e-9)
 
 
-def test_constant_pictures_are_far_away_and_not_infinitely(norms):
-    mean, _ = concatenated(norms)
-    far = norms.distance(mean, mean**2)  # no variance at all
+def test_constant_images_have_a_large_finite_distance(statistics):
+    mean, _ = concatenated(statistics)
+    far = statistics.distance(mean, mean**2)  # no variance at all
     assert np.isfinite(far)
     assert far > 10
 
 
-def test_channels_that_were_always_the_same_do_not_count():
+def test_channels_that_were_constant_in_training_do_not_count():
     keras.utils.set_random_seed(8)
     model = trained(plain())
     norm = normalizations(model)[0]
     variance = norm.moving_variance.numpy()
     norm.moving_variance.assign(np.where(np.arange(8) == 3, 1e-9, variance))
-    norms = Norms(keras_model.of_keras(model, "own"))
-    mean, variance = concatenated(norms)
-    means = mean + (np.arange(24) == 3)  # that channel alone is somewhere else
-    found = norms.divergences(means, variance + means**2)
-    assert [len(part) for part in found] == [7, 8, 8]
-    np.testing.assert_allclose(np.concatenate(found), 0, atol=1e-9)
+    statistics = BatchNormStatistics(keras_model.from_keras(model, "own"))
+    mean, variance = concatenated(statistics)
+    means = mean + (np.arange(24) == 3)  # only that channel differs
+    divergences = statistics.divergences(means, variance + means**2)
+    assert [len(part) for part in divergences] == [7, 8, 8]
+    np.testing.assert_allclose(np.concatenate(divergences), 0, atol=1e-9)

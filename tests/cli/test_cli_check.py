@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from commands import error_of, output_of
-from measured import drift_of, measured, results_of, sealed, timed
+from measured import changed, drift_of, measured, results_of, sealed, timed
 
 import edgenet
 from edgenet import records
 from edgenet.bundle import bundle as bundles
 from edgenet.machine import host
-from edgenet.records import Results
+from edgenet.records import Grade, Results
 from edgenet.statistics import paired_difference
 
 RESULTS = results_of(
@@ -38,11 +38,16 @@ def written(path: Path, results: Results = RESULTS) -> Path:
     return path
 
 
+def outcome_of(lines: list[str]) -> str:
+    """The last line before the one about what to do next."""
+    return [line for line in lines if line and not line.startswith("Next: ")][-1]
+
+
 # check
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "outcome"),
     [
         (("--max-drift", "0.05"), PASSED, "pass"),
         (("--max-drift", "0.001"), FAILED, "fail"),
@@ -63,11 +68,11 @@ def written(path: Path, results: Results = RESULTS) -> Path:
         ),
     ],
 )
-def test_exit_codes(mine, run_here, options, code, said):
+def test_exit_codes(mine, run_here, options, code, outcome):
     done = run_here("check", "mine.json", *options)
     assert (done.returncode, done.stderr) == (code, "")
-    first, *_, last = done.stdout.splitlines()
-    assert (first, last) == (HEADLINE, said)
+    first, *lines = done.stdout.splitlines()
+    assert (first, outcome_of(lines)) == (HEADLINE, outcome)
 
 
 @pytest.mark.parametrize(("limit", "code"), [("0.05", 0), ("0.001", 1), ("0.014", 2)])
@@ -99,22 +104,22 @@ def test_a_failure_is_one_whoever_reads_of_it(mine, buffered):
 
 def test_a_line_for_each_limit_of_each_variant(mine, run_here):
     done = run_here("check", mine.name, "--max-drift", "0.05", "--min-speedup", "1.5", "--max-size", "2MB")
-    assert done.stdout.splitlines() == [
+    assert done.stdout.splitlines()[:8] == [
         HEADLINE,
-        "latency: good",
-        "float32  pass: drift 0.00% of 1,000 images, at most 5.00% wanted",
-        "float32  fail: 4.000 MB, at most 2.000 MB wanted",
-        "int8     pass: drift 1.50% of 1,000 images, at most 5.00% wanted",
-        "int8     pass: 2.00x float32 (2.00x to 2.00x) on 1 thread, at least 1.50x wanted",
-        "int8     pass: 1.200 MB, at most 2.000 MB wanted",
+        "timing quality: good",
+        "float32  pass: drift 0.00% of 1,000 images, limit 5.00%",
+        "float32  fail: 4.000 MB, limit 2.000 MB",
+        "int8     pass: drift 1.50% of 1,000 images, limit 5.00%",
+        "int8     pass: 2.00x float32 (95% CI 2.00x to 2.00x) on 1 thread, limit 1.50x",
+        "int8     pass: 1.200 MB, limit 2.000 MB",
         "fail",
     ]
 
 
 def test_the_base_passes_by_its_speed(mine, run_here):
     lines = output_of(run_here("check", mine.name, "--min-speedup", "1.5"))
-    assert lines[1] == "latency: good"
-    assert lines[2] == "float32  pass: it is what the others are compared with"
+    assert lines[1] == "timing quality: good"
+    assert lines[2] == "float32  pass: the base of the speedups"
 
 
 def test_variants_in_the_order_of_the_option(mine, run_here):
@@ -128,7 +133,7 @@ def test_all_results_are_judged_and_the_worst_counts(mine, tmp_path, run_here):
     done = run_here("check", "good.json", "mine.json", "--max-size", "2")
     assert done.returncode == FAILED
     starts = ["good.json: ", "int8 ", "pass", "mine.json: ", "float32 ", "int8 ", "fail"]
-    assert all(line.startswith(start) for line, start in zip(done.stdout.splitlines(), starts, strict=True))
+    assert all(line.startswith(start) for line, start in zip(done.stdout.splitlines(), starts, strict=False))
     assert run_here("check", "mine.json", "good.json", "--max-size", "2").returncode == FAILED
 
 
@@ -170,7 +175,7 @@ def test_a_size_that_is_none(mine, run_here, text):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ((), "check: expected a limit, found none; give --max-drift, --max-accuracy-drop, --min-speedup or --max-size"),
+        ((), "check: give at least one limit: --max-drift, --max-accuracy-drop, --min-speedup, --max-size, or --apps"),
         (("--max-drift", "2"), "argument --max-drift: 2 is not below 1; did you mean 2% or 0.02?; see"),
         (("--max-drift", "1"), "argument --max-drift: 1 is not below 1; did you mean 1% or 0.01?; see"),
         (("--max-drift", "-1"), "argument --max-drift: '-1' is not from 0 to below 1 (100%); see"),
@@ -189,10 +194,10 @@ def test_a_size_that_is_none(mine, run_here, text):
             "argument --max-drift: 'much' is not a fraction; give it as 2% or 0.02, for example; see",
         ),
         (("--max-size", "-1"), "argument --max-size: expected a size in MB, like 1.5 or 900kB, found '-1'; see"),
-        (("--max-size", "9", "--variants", ","), "--variants: expected at least one name, found none"),
+        (("--max-size", "9", "--variants", ","), "argument --variants: give at least one name; see"),
         (
             ("--max-size", "9", "--variants", "int8,int4"),
-            "--variants: expected names out of float32, int8 in mine.json, found 'int4'",
+            "--variants: 'int4' is not in mine.json; choose from float32, int8",
         ),
     ],
 )
@@ -206,18 +211,18 @@ def test_options_that_cannot_be(mine, run_here, options, error):
         (
             results_of(measured("int8")),
             ("--max-drift", "0.1"),
-            "a.json: expected a drift for --max-drift, found none; measure with --reference or --model",
+            "a.json: --max-drift needs a measured drift; run the benchmark with --reference",
         ),
         (
             results_of(measured("int8", drift=drift_of(0, 43))),
             ("--max-accuracy-drop", "0.1"),
-            "a.json: expected the accuracy of a variant and of Keras for --max-accuracy-drop, found none; measure on "
+            "a.json: --max-accuracy-drop needs the accuracy of the variant and of the reference; run the benchmark on "
             "labelled images",
         ),
         (
             results_of(measured("int8")),
             ("--min-speedup", "2"),
-            "a.json: expected a ratio to float32 for --min-speedup, found none; measure float32 with the others",
+            "a.json: --min-speedup needs a speedup relative to float32; benchmark float32 with the other variants",
         ),
     ],
 )
@@ -226,10 +231,12 @@ def test_results_that_lack_what_a_limit_is_for(tmp_path, run_here, results, opti
     assert error_of(run_here("check", "a.json", *option)) == error
 
 
-def test_an_error_says_nothing_of_results_that_were_read_before(mine, tmp_path, run_here):
+def test_an_error_prints_nothing_about_results_that_were_read_before(mine, tmp_path, run_here):
     # On stdout is a whole verdict, or nothing.
     written(tmp_path / "a.json", results_of(measured("int8")))
-    assert error_of(run_here("check", "mine.json", "a.json", "--max-drift", "0.1")).startswith("a.json: expected a ")
+    assert error_of(run_here("check", "mine.json", "a.json", "--max-drift", "0.1")).startswith(
+        "a.json: --max-drift needs "
+    )
 
 
 def test_what_is_no_file_of_results(mine, tmp_path, run_here):
@@ -242,20 +249,20 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
     (tmp_path / "foreign.json").write_text("{}")
     (tmp_path / "empty").mkdir()
     for path, error in (
-        ("cut.json", "cut.json: expected an edgenet results, found no whole JSON; make it again"),
+        ("cut.json", "cut.json: not an edgenet results file, or incomplete (not valid JSON)"),
         (
             "newer.json",
-            "newer.json: expected format 5 to 6 of an edgenet results, found 99; use the edgenet that made it, or a "
-            "newer one",
+            "newer.json: this edgenet results file has format 99, but formats 5 to 7 can be read; use the "
+            "edgenet version that wrote it, or a newer one",
         ),
-        ("foreign.json", "foreign.json: expected an edgenet results, found another kind of file"),
+        ("foreign.json", "foreign.json: not an edgenet results file"),
         (
             "empty",
-            "empty: expected a bundle, found no readable manifest.json in it; make one with `edgenet export`",
+            "empty: not a bundle (no readable manifest.json in it); create one with `edgenet export`",
         ),
         (
             "nowhere",
-            "nowhere: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`",
+            "nowhere: no such file; `edgenet benchmark` writes results",
         ),
     ):
         assert refused("check", path) == error
@@ -265,7 +272,7 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
 def test_by_default_the_bundled_model_is_judged(tmp_path, run_here, tiny_bundle, monkeypatch):
     place = "build/mobilenet_v1_0.5_96"
     assert error_of(run_here("check", "--max-size", "9")) == (
-        f"{place}: expected a file of results, found: No such file or directory; make one with `edgenet benchmark`"
+        f"{place}: no such file; `edgenet benchmark` writes results"
     )
     monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
     sealed(tmp_path / place, tiny_bundle.manifest, t20250131_120000=RESULTS)
@@ -290,7 +297,7 @@ def test_results_of_another_model_are_not_judged(tmp_path, run_here, tiny_bundle
     if seal:
         bundles.seal(bundle.folder, bundle.manifest)
     error = error_of(run_here(verb, "bundle", *options[verb]))
-    expected = "expected results of these files on this machine, found none (ignored: 1 of an earlier export); run "
+    expected = "no results of these files on this machine (ignored: 1 of an earlier export); run "
     assert (expected if seal else "int8.tflite: expected ") in error
     assert path.read_bytes() == before
     if seal and verb == "check":  # by its own name, too
@@ -298,10 +305,10 @@ def test_results_of_another_model_are_not_judged(tmp_path, run_here, tiny_bundle
         assert ": these results are of an earlier export of " in error
 
 
-def test_the_grade_of_the_latencies_is_told(tmp_path, run_here):
-    fair = replace(RESULTS, condition=replace(RESULTS.condition, grade="fair"))
+def test_the_timing_quality_is_shown(tmp_path, run_here):
+    fair = replace(RESULTS, quality=replace(RESULTS.quality, grade=Grade.FAIR))
     written(tmp_path / "a.json", fair)
-    assert output_of(run_here("check", "a.json", "--min-speedup", "1.5"))[1] == "latency: fair"
+    assert output_of(run_here("check", "a.json", "--min-speedup", "1.5"))[1] == "timing quality: fair"
 
 
 def test_compare_asks_for_results(run_here):
@@ -319,42 +326,42 @@ def slower(**changes) -> Results:
     measurements = tuple(
         replace(m, latency=(timed(times[m.name]),), drift=drifts.get(m.name, m.drift)) for m in RESULTS.measurements
     )
-    return replace(RESULTS, **{"created": "2025-02-01T12:00:00Z", "measurements": measurements, **changes})
+    return changed(RESULTS, **{"created": "2025-02-01T12:00:00Z", "measurements": measurements, **changes})
 
 
 def test_compare_prints_a_table(mine, tmp_path, run_here):
     written(tmp_path / "slow.json", slower())
     lines = output_of(run_here("compare", "mine.json", "slow.json"))
-    assert lines[0] == "against 2025-01-31T12:00:00Z; the same bundle and machine"
+    assert lines[0] == "relative to 2025-01-31T12:00:00Z; same bundle and machine"
     rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(("float32", "int8", "keras"))}
     assert list(rows) == ["float32", "int8", "keras"]
     # Half as fast, where 5 % is allowed for and the rounds add less than 1 %: 0.47 to 0.53 as printed.
     speed = ["2025-02-01T12:00:00Z", "0.50x", "0.47", "to", "0.53"]
-    change = paired_difference(both=984, gained=0, lost=1, neither=15)
+    change = paired_difference(both=984, positive=0, negative=1, neither=15)
     agreement = ["(-0.001)", f"{change.low:+.3f}", "to", f"{change.high:+.3f}"]
     assert rows["int8"] == [*speed, "1.00x", *agreement, "-0.010"]
     assert rows["keras"][-4:] == ["1.00x", "-", "-", "-"]
-    assert lines[-2:] == [
-        "speed: times as fast; agreement, accuracy: difference of the shares; in brackets: no difference is sure",
-        "The intervals of speed allow for what differs from run to run: 5 %, or 20 % where a grade is fair.",
-    ]
+    legend = (
+        "speedup, size: ratio; agreement, accuracy: difference; (parentheses): not significant",
+        "Speedup intervals include run-to-run variation: 5%, or 20% with a fair timing quality.",
+    )
+    assert set(legend) <= set(lines)
 
 
 def test_compare_without_latency(mine, tmp_path, run_here):
     fewer = slower(measurements=slower().measurements[:2])
-    written(tmp_path / "slow.json", replace(fewer, condition=replace(fewer.condition, grade="poor", reasons=("hot",))))
+    written(tmp_path / "slow.json", replace(fewer, quality=replace(fewer.quality, grade=Grade.POOR, reasons=("hot",))))
     lines = output_of(run_here("compare", "mine.json", "slow.json", "--no-latency"))
-    assert not any("0.50x" in line or "speed of" in line for line in lines)
-    assert lines[-1] == "Not in all of them: keras."
+    assert not any("0.50x" in line or "Speedup intervals" in line for line in lines)
+    assert "Not in all of them: keras." in lines
     error = error_of(run_here("compare", "mine.json", "slow.json"))
     assert error == (
-        "slow.json: expected latencies that can be trusted, found them poor (hot); measure again, or compare drift and "
-        "size alone: --no-latency"
+        "slow.json: the timing quality is poor (hot); measure again, or compare only drift and size: --no-latency"
     )
 
 
 def test_compare_one_with_itself(mine, run_here):
-    expected = "compare: expected two results or more, found one; name another file or bundle"
+    expected = "compare: two or more results are needed; give another file or bundle"
     assert error_of(run_here("compare", mine.name)) == expected
     assert error_of(run_here("compare", mine.name, mine.name)) == expected
 
@@ -362,12 +369,12 @@ def test_compare_one_with_itself(mine, run_here):
 def test_compare_what_has_nothing_in_common(mine, tmp_path, run_here):
     written(tmp_path / "a.json", slower(machine=replace(RESULTS.machine, cores=8), files={"int8.tflite": "00" * 32}))
     assert error_of(run_here("compare", "mine.json", "a.json")).startswith(
-        "mine.json, a.json: expected the same bundle, or the same machine, found other files on another machine; "
+        "mine.json, a.json: these are different files on different machines; "
     )
 
 
 def test_compare_on_other_images(mine, tmp_path, run_here):
-    written(tmp_path / "a.json", slower(evaluation=None))
+    written(tmp_path / "a.json", slower(sha256=None))
     assert error_of(run_here("compare", "mine.json", "a.json")).startswith(
-        "mine.json, a.json: expected the same evaluation images, found others (1,000 and 1,000); export both with the "
+        "mine.json, a.json: they were measured on different evaluation images (1,000 and 1,000); export both with the "
     )

@@ -51,7 +51,7 @@ LONG = "Layer 'a' cannot be built. " + "It goes on. " * 300
     ids=lambda value: type(value).__name__,
 )
 def test_every_exception_is_one_line(run_here, failing, monkeypatch, error, expected):
-    monkeypatch.setattr("edgenet.cli.terminal.current_step", "")
+    monkeypatch.setattr("edgenet.terminal.current_step", "")
     failing(error)
     done = run_here("verify", "x")
     assert (done.returncode, done.stdout) == (1, "")
@@ -61,7 +61,7 @@ def test_every_exception_is_one_line(run_here, failing, monkeypatch, error, expe
 
 
 def test_the_log_has_the_whole_story_and_the_step_that_failed(run_here, failing, monkeypatch):
-    monkeypatch.setattr("edgenet.cli.terminal.current_step", "converting to int8")
+    monkeypatch.setattr("edgenet.terminal.current_step", "converting to int8")
     monkeypatch.setattr("edgenet.quiet.last_output", "what a library printed")
     failing(ValueError("first. Second.\nthird"))
     line = run_here("verify", "x").stderr
@@ -114,7 +114,7 @@ def test_in_a_thread_and_twice_in_one_process(tiny_bundle, capfd):
         thread.start()
         thread.join(60)
     assert codes == [0, 0]
-    assert capfd.readouterr().out.count("all as the manifest says") == 2
+    assert capfd.readouterr().out.count("all as in the manifest") == 2
 
 
 class Notebook:
@@ -137,7 +137,7 @@ def test_in_a_notebook(tiny_bundle, monkeypatch):
     monkeypatch.setattr(sys, "stderr", err)
     assert main.main(["verify", str(tiny_bundle.folder)]) == 0
     assert main.main(["verify", str(tiny_bundle.folder / "nowhere")]) == 1
-    assert "all as the manifest says" in out.text
+    assert "all as in the manifest" in out.text
     assert err.text.startswith("Error: ")
 
 
@@ -171,15 +171,15 @@ def test_a_benchmark_imports_nothing_from_the_working_directory(tiny_bundle, tmp
 def test_a_value_that_begins_with_a_minus_sign_can_be_typed(run_here, value):
     """As documented, and as edgenet's own advice has it."""
     done = run_here("calibrate", "check", "nowhere", "--input-range", value)
-    assert done.stderr == "Error: nowhere: expected a folder of images, found nothing\n"
+    assert done.stderr == "Error: nowhere: no such folder; give a folder of images\n"
 
 
 def test_a_model_can_be_given_without_an_option(run_here, tmp_path):
     (tmp_path / "good.keras").write_bytes(b"PK")
     line = run_here("export", "good.keras").stderr
-    assert line == "Error: --calibration: expected images that go with good, found none; name their folder\n"
+    assert line == "Error: --calibration: give a folder of images that match good\n"
     line = run_here("export", "nowhere.keras").stderr
-    assert line == "Error: nowhere.keras: expected a file, found nothing; name another\n"
+    assert line == "Error: nowhere.keras: no such file or folder; check the path\n"
     line = run_here("export", "good.keras", "--model", "good.keras").stderr
     assert line == "Error: --model: the model is given twice, as good.keras and good.keras; leave one out\n"
 
@@ -192,4 +192,4 @@ def test_an_alpha_that_was_never_published_is_refused_without_tensorflow(tmp_pat
     command = [sys.executable, "-c", code, "export", "--weights", "imagenet", "--alpha", "0.3", "--calibration", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "expected an alpha of 0.25, 0.5, 0.75, 1.0" in done.stderr
+    assert "there are ImageNet weights for alpha 0.25, 0.5, 0.75, 1.0" in done.stderr

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import error_of, notes_of, output_of, run, tree
+from commands import error_of, notes_of, output_of, rows, run, tree
 from PIL import Image
 from places import IMAGENET
 
 from edgenet.quiet import quiet
 
-KERAS_MODEL = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder), found"
-WEIGHT_FILE = "expected a weight file (.h5, .weights.h5 or .npz), found"
+KERAS_MODEL = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder), got"
+WEIGHT_FILE = "not a weight file (.h5, .weights.h5 or .npz)"
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,10 @@ def manifest(folder: Path) -> dict:
     ("name", "copied"), [("tiny.keras", "model.keras"), ("tiny.h5", "model.keras"), ("tiny_saved", "saved_model")]
 )
 def test_a_model_in_each_form(tmp_path, run_here, made, data, tiny_bundle, name, copied):
-    line, _ = output_of(run_here("export", "--model", made / name, *data, "--variants", "float32"))
+    lines = output_of(run_here("export", "--model", made / name, *data, "--variants", "float32"))
     folder = tmp_path / "build" / Path(name).stem
-    assert line.startswith(f"build/{folder.name}/float32.tflite: ")
+    assert lines[0] == f"build/{folder.name}"
+    assert rows(lines) == ["float32.tflite"]
     assert manifest(folder)["model"] == copied
     assert (folder / copied).exists()
     # The same model and the same pictures give the same scores.
@@ -114,20 +115,20 @@ def test_a_model_in_each_form(tmp_path, run_here, made, data, tiny_bundle, name,
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("two_inputs.keras", "expected a model of one image input and one output of scores, found 2 inputs and 1 outp"),
-        ("two_inputs_saved", "expected a model of one image input and one output of scores, found 2 inputs and 1 outp"),
-        ("two_outputs.keras", "expected a model of one image input and one output of scores, found 1 input and 2 out"),
-        ("two_outputs_saved", "expected a model of one image input and one output of scores, found 1 input and 2 out"),
-        ("rank_3.keras", "expected a classifier with an output of (batch, classes), found (None, 16, 4); a detector"),
-        ("rank_3_saved", "expected a classifier with an output of (batch, classes), found (None, 16, 4); a detector"),
-        ("segments.keras", "expected a classifier with an output of (batch, classes), found (None, 4, 4, 4); a det"),
-        ("one_score.keras", "expected a classifier with an output of (batch, classes), found (None, 1)"),
-        ("vector.keras", "expected an input of (batch, height, width, 3), or 1 for grey pictures, found (None, 4)"),
+        ("two_inputs.keras", "expected a model with one image input and one output of scores, got 2 inputs and 1 outp"),
+        ("two_inputs_saved", "expected a model with one image input and one output of scores, got 2 inputs and 1 outp"),
+        ("two_outputs.keras", "expected a model with one image input and one output of scores, got 1 input and 2 out"),
+        ("two_outputs_saved", "expected a model with one image input and one output of scores, got 1 input and 2 out"),
+        ("rank_3.keras", "expected a classifier with an output of (batch, classes), got (None, 16, 4); detectors"),
+        ("rank_3_saved", "expected a classifier with an output of (batch, classes), got (None, 16, 4); detectors"),
+        ("segments.keras", "expected a classifier with an output of (batch, classes), got (None, 4, 4, 4); detec"),
+        ("one_score.keras", "expected a classifier with an output of (batch, classes), got (None, 1)"),
+        ("vector.keras", "expected an input of (batch, height, width, 3), or 1 for grey images, got (None, 4)"),
         ("text.keras", f"{KERAS_MODEL}: another file, or only a part of one; save the model again"),
         ("cut_tiny.keras", f"{KERAS_MODEL}: another file, or only a part of one; save the model again"),
         ("text.h5", f"{KERAS_MODEL}: no HDF5 file, or only a part of one; save the model again"),
         ("cut_tiny.h5", f"{KERAS_MODEL}: no HDF5 file, or only a part of one; save the model again"),
-        ("tiny.weights.h5", f"{KERAS_MODEL}: weights alone; name them with --weights"),
+        ("tiny.weights.h5", f"{KERAS_MODEL}: weights only; use --weights for them"),
         ("empty_saved", f"{KERAS_MODEL}: a folder without saved_model.pb"),
         ("damaged_saved", f"{KERAS_MODEL}: a damaged saved_model.pb; save the model again"),
     ],
@@ -140,7 +141,7 @@ def test_what_is_no_model_of_ones_own(tmp_path, run_here, made, data, name, expe
 
 def test_a_model_of_another_size(tmp_path, run_here, made, data):
     error = error_of(run_here("export", "--model", made / "tiny.keras", "--size", "64", *data))
-    assert error == (f"{made / 'tiny.keras'}: expected an input of 64 x 64 pixels, found 32 x 32; leave --size out")
+    assert error == (f"{made / 'tiny.keras'}: the model's input is 32 x 32 pixels, not 64 x 64; leave --size out")
     assert not tree(tmp_path)
 
 
@@ -158,9 +159,10 @@ def test_a_model_of_another_size(tmp_path, run_here, made, data):
     ],
 )
 def test_weights_of_ones_own(tmp_path, run_here, made, data, tiny_bundle, name, options):
-    line, _ = output_of(run_here("export", "--weights", made / name, *options, *data, "--variants", "float32"))
+    lines = output_of(run_here("export", "--weights", made / name, *options, *data, "--variants", "float32"))
     folder = tmp_path / "build" / name.split(".")[0]
-    assert line.startswith(f"build/{folder.name}/float32.tflite: ")
+    assert lines[0] == f"build/{folder.name}"
+    assert rows(lines) == ["float32.tflite"]
     expected, found = (np.load(place / "reference.npz")["scores"] for place in (tiny_bundle.folder, folder))
     # The kernels of an .npz are float16.
     np.testing.assert_allclose(found, expected, atol=0.05 if name.endswith(".npz") else 1e-5)
@@ -169,29 +171,29 @@ def test_weights_of_ones_own(tmp_path, run_here, made, data, tiny_bundle, name, 
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("tiny_32.weights.h5", ["--alpha", "0.5"], "expected weights for alpha 0.5, found those for 0.25;"),
-        ("tiny_32.npz", ["--alpha", "1"], "expected weights for alpha 1, found those for 0.25;"),
+        ("tiny_32.weights.h5", ["--alpha", "0.5"], "expected weights for alpha 0.5, got 0.25;"),
+        ("tiny_32.npz", ["--alpha", "1"], "expected weights for alpha 1, got 0.25;"),
         (
             "tiny_32.weights.h5",
             ["--size", "64"],
-            "expected weights for size 64, found those for 32 in the file's name;",
+            "expected weights for size 64, got 32, by the file's name;",
         ),
-        ("tiny_32.weights.h5", ["--classes", "5"], "expected weights for classes 5, found those for 4;"),
-        ("tiny_32.npz", ["--classes", "1000"], "expected weights for classes 1000, found those for 4;"),
-        ("tiny.weights.h5", [], "expected the size of the input, found none in the file's name; say it: --size 224"),
-        ("text.h5", [], f"{WEIGHT_FILE}: no HDF5 file, or only a part of one; copy or download it again"),
-        ("text.weights.h5", [], f"{WEIGHT_FILE}: no HDF5 file, or only a part of one; copy or download it again"),
-        ("cut_tiny.weights.h5", [], f"{WEIGHT_FILE}: no HDF5 file, or only a part of one; copy or download it again"),
-        ("text.npz", [], "expected a weight file (.npz), found something else"),
-        ("cut_tiny_32.npz", [], "expected a weight file (.npz), found something else"),
-        ("tiny_saved", [], f"{WEIGHT_FILE}: a folder"),
+        ("tiny_32.weights.h5", ["--classes", "5"], "expected weights for classes 5, got 4;"),
+        ("tiny_32.npz", ["--classes", "1000"], "expected weights for classes 1000, got 4;"),
+        ("tiny.weights.h5", [], "the file's name does not end in the input size; set it, for instance --size 224"),
+        ("text.h5", [], f"{WEIGHT_FILE}, or only a part of one; copy or download it again"),
+        ("text.weights.h5", [], f"{WEIGHT_FILE}, or only a part of one; copy or download it again"),
+        ("cut_tiny.weights.h5", [], f"{WEIGHT_FILE}, or only a part of one; copy or download it again"),
+        ("text.npz", [], "not a weight file (.npz), or only a part of one"),
+        ("cut_tiny_32.npz", [], "not a weight file (.npz), or only a part of one"),
+        ("tiny_saved", [], f"a folder, {WEIGHT_FILE}"),
         ("rank_3.keras", [], WEIGHT_FILE),
-        ("tiny_32_no_top.weights.h5", [], "expected weights with the last layer, found those without; name --classes"),
+        ("tiny_32_no_top.weights.h5", [], "the weights have no last layer; set the number of classes with --classes"),
         (
             "tiny_32_no_top.weights.h5",
             ["--classes", "4"],
-            "expected weights with the last layer, found those without; train a model with it, or, to measure latency "
-            "alone, take an untrained layer: --fresh-head",
+            "the weights have no last layer; give weights of a whole model or, to measure latency only, use an "
+            "untrained last layer with --fresh-head",
         ),
     ],
 )
@@ -205,13 +207,13 @@ def test_weights_that_are_not_what_was_said(tmp_path, run_here, made, data, name
 def test_an_untrained_last_layer_is_said(tmp_path, run_here, made, data):
     options = ("--classes", "4", "--fresh-head", "--variants", "float32")
     done = run_here("export", "--weights", made / "tiny_32_no_top.weights.h5", *options, *data)
-    assert output_of(done)[0].startswith("build/tiny_32_no_top/float32.tflite: ")
+    assert output_of(done)[0] == "build/tiny_32_no_top"
     assert "the last layer is untrained: agreement and accuracy mean nothing" in notes_of(done)
 
 
 def test_a_last_layer_that_is_there_is_not_made_fresh(run_here, made, data):
     done = run_here("export", "--weights", made / "tiny_32.npz", "--fresh-head", *data, "--variants", "float32")
-    expected = "tiny_32.npz: expected weights without the last layer, found those with; leave --fresh-head out"
+    expected = "tiny_32.npz: the weights have a last layer; leave --fresh-head out"
     assert error_of(done).endswith(expected)
 
 
@@ -221,23 +223,23 @@ def test_a_last_layer_that_is_there_is_not_made_fresh(run_here, made, data):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--model", "tiny.keras", "--weights", "imagenet"], "--model, --weights: expected one of them, found both;"),
-        (["--alpha", "0.5"], "--alpha: expected --weights with it, found none; leave --alpha out"),
-        (["--size", "96"], "--size: expected --weights with it, found none; leave --size out"),
-        (["--classes", "10"], "--classes: expected --weights with it, found none; leave --classes out"),
-        (["--fresh-head"], "--fresh-head: expected --weights with it, found none; leave --fresh-head out"),
-        (["--model", "tiny.keras", "--alpha", "0.5"], "--alpha: expected --weights with it, found none;"),
-        (["--model", "tiny.keras", "--fresh-head"], "--fresh-head: expected --weights with it, found none;"),
-        (["--model", "nowhere.keras"], "nowhere.keras: expected a file, found nothing; name another"),
-        (["--weights", "nowhere.h5"], "nowhere.h5: expected a file, found nothing; name another"),
-        (["--weights", "imagenet", "--alpha", "0.6"], "--weights imagenet: expected an alpha of 0.25, 0.5, 0.75, 1.0"),
-        (["--weights", "imagenet", "--size", "96"], "--weights imagenet: expected an alpha of 0.25, 0.5, 0.75, 1.0"),
-        (["--alpha", "wide"], "argument --alpha: must be from 0.05 to 4; found 'wide'"),
-        (["--channel-order", "RBG"], "--channel-order: expected RGB or BGR, found 'RBG'"),
-        (["--channel-order", "bgr"], "--channel-order: expected RGB or BGR, found 'bgr'"),
-        (["--crop", "0"], "--crop: expected a share from 0.1 to 1, found 0"),
-        (["--crop", "87.5"], "--crop: expected a share from 0.1 to 1, found 87.5"),
-        (["--crop", "nan"], "--crop: expected a share from 0.1 to 1, found nan"),
+        (["--model", "tiny.keras", "--weights", "imagenet"], "give --model or --weights, not both"),
+        (["--alpha", "0.5"], "--alpha: can only be used with --weights as well; leave it out"),
+        (["--size", "96"], "--size: can only be used with --weights as well; leave it out"),
+        (["--classes", "10"], "--classes: can only be used with --weights as well; leave it out"),
+        (["--fresh-head"], "--fresh-head: can only be used with --weights as well; leave it out"),
+        (["--model", "tiny.keras", "--alpha", "0.5"], "--alpha: can only be used with --weights as well;"),
+        (["--model", "tiny.keras", "--fresh-head"], "--fresh-head: can only be used with --weights as well;"),
+        (["--model", "nowhere.keras"], "nowhere.keras: no such file or folder; check the path"),
+        (["--weights", "nowhere.h5"], "nowhere.h5: no such file or folder; check the path"),
+        (["--weights", "imagenet", "--alpha", "0.6"], "--weights: there are ImageNet weights for alpha 0.25, "),
+        (["--weights", "imagenet", "--size", "96"], "--weights: there are ImageNet weights for alpha 0.25, "),
+        (["--alpha", "wide"], "argument --alpha: must be from 0.05 to 4, got 'wide'"),
+        (["--channel-order", "RBG"], "--channel-order: must be RGB or BGR, got 'RBG'"),
+        (["--channel-order", "bgr"], "--channel-order: must be RGB or BGR, got 'bgr'"),
+        (["--crop", "0"], "--crop: must be a fraction from 0.1 to 1, got 0"),
+        (["--crop", "87.5"], "--crop: must be a fraction from 0.1 to 1, got 87.5"),
+        (["--crop", "nan"], "--crop: must be a fraction from 0.1 to 1, got nan"),
         (["--crop", "most"], "argument --crop: invalid float value: 'most'"),
     ],
 )
@@ -257,8 +259,8 @@ def test_options_that_cannot_be(tmp_path, run_here, data, verb, options, expecte
 def test_an_input_range_that_cannot_be(tmp_path, run_here, text):
     done = run_here("export", f"--input-range={text}", "--calibration", "nowhere")
     error = error_of(done)
-    assert error.startswith("--input-range: expected two numbers for black and white, like -1,1 or 0,255, or six, ")
-    assert error.endswith(f"; found {text!r}")
+    assert error.startswith("--input-range: must be two numbers, the values of black and white, such as -1,1 or ")
+    assert error.endswith(f". Got {text!r}")
     assert "loading TensorFlow" not in done.stderr
     assert not tree(tmp_path)
 
@@ -286,10 +288,10 @@ def test_what_a_pixel_becomes_is_in_the_manifest(tmp_path, run_here, made, data,
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("0\n" * 42, "expected a line for each of 43 pictures in {folder}, found 42"),
-        ("0\n" * 44, "expected a line for each of 43 pictures in {folder}, found 44"),
-        ("", "expected a line for each of 43 pictures in {folder}, found 0"),
-        ("ant/00.png 0\n", "expected a line for each of 43 pictures in {folder}, found none for ant/01.png"),
+        ("0\n" * 42, "42 lines for the 43 images in {folder}; write one for each image"),
+        ("0\n" * 44, "44 lines for the 43 images in {folder}; write one for each image"),
+        ("", "0 lines for the 43 images in {folder}; write one for each image"),
+        ("ant/00.png 0\n", "no line for ant/01.png; add its class"),
     ],
 )
 def test_a_truth_file_of_another_count(tmp_path, run_here, made, data, pictures, text, expected):
@@ -303,9 +305,9 @@ def test_a_truth_file_of_another_count(tmp_path, run_here, made, data, pictures,
 @pytest.mark.parametrize(
     ("number", "line", "expected"),
     [
-        (3, "ant/02.png dog", "line 3: expected a class, found 'dog', none of the 4"),
-        (3, "ant/02.png 4", "line 3: expected a class, found '4', none of the 4"),
-        (7, "ant/nowhere.png 0", "line 7: expected a picture in {folder} and its class, found 'ant/nowhere.png 0'"),
+        (3, "ant/02.png dog", "line 3: 'dog' is not one of the 4 classes"),
+        (3, "ant/02.png 4", "line 3: '4' is not one of the 4 classes"),
+        (7, "ant/nowhere.png 0", "line 7: expected an image in {folder} and its class, got 'ant/nowhere.png 0'"),
     ],
 )
 def test_a_truth_file_with_a_wrong_line(tmp_path, run_here, made, data, pictures, number, line, expected):
@@ -340,8 +342,8 @@ def test_one_folder_for_both_is_split(tmp_path, run_here, made, data, pictures):
     (note,) = [note for note in notes_of(done) if not note.startswith("calibration: ")]
     # 43 are too few for the 50 that are wanted: half of them.
     assert note == (
-        f"{folder}: 21 of 43 images calibrate, the others are evaluated; to choose yourself, name another folder with "
-        "--evaluation"
+        f"{folder}: 21 of 43 images are used for calibration, the rest for evaluation; you can also give other "
+        "images for evaluation"
     )
     found = manifest(tmp_path / "build/tiny")
     assert found["calibration"]["images"] == 21
@@ -365,7 +367,10 @@ def test_one_picture_cannot_be_split(tmp_path, run_here, made, data, pictures):
         (one / name).write_bytes(data_of_one)
     before = tree(tmp_path)
     error = error_of(run_here("export", "--model", made / "tiny.keras", *data[:2], "--calibration", "one"))
-    assert error.startswith("one: expected at least 2 different images, to calibrate with and to evaluate, found 1;")
+    assert error.startswith(
+        "one: all images are the same, or there is only one; calibration and evaluation need at least 2 different "
+        "images."
+    )
     assert tree(tmp_path) == before
 
 
@@ -377,9 +382,9 @@ def test_few_pictures_are_warned_of(tmp_path, run_here, made, data, pictures):
         (few / f"{number}.png").write_bytes(path.read_bytes())
     done = run_here("export", "--model", made / "tiny.keras", *data, "--calibration", few, "--variants", "int8")
     assert output_of(done)
-    assert "calibration: 3 different images are few; take 50 or more, of all kinds" in notes_of(done)
+    assert "calibration: only 3 different images; use 50 or more, of all kinds" in notes_of(done)
     findings = manifest(tmp_path / "build/tiny")["calibration"]["findings"]
-    assert {"level": "warning", "text": "3 different images are few; take 50 or more, of all kinds"} in findings
+    assert {"level": "warning", "text": "only 3 different images; use 50 or more, of all kinds"} in findings
 
 
 @pytest.mark.slow
@@ -392,7 +397,7 @@ def test_what_is_passed_over_is_counted(tmp_path, run_here, made, data, pictures
         (folder / name).write_text("no picture")
     done = run_here("export", "--model", made / "tiny.keras", *data, "--calibration", "mixed", "--variants", "float32")
     assert output_of(done)
-    assert "mixed: passed over 3 hidden files, 2 files that are no images" in notes_of(done)
+    assert "mixed: skipped 3 hidden files, 2 files that are not images" in notes_of(done)
     assert manifest(tmp_path / "build/tiny")["calibration"]["images"] == 24
 
 
@@ -402,8 +407,8 @@ def test_a_folder_of_no_pictures_says_what_is_in_it(tmp_path, run_here, data):
         (tmp_path / "none" / name).write_text("no picture")
     before = tree(tmp_path)
     error = error_of(run_here("export", "--calibration", "none"))
-    assert error.startswith("none: expected images (.png, ")
-    assert error.endswith(", found none; passed over 1 hidden files, 2 files that are no images")
+    assert error.startswith("none: no images (.png, ")
+    assert error.endswith(" in this folder; skipped 1 hidden files, 2 files that are not images")
     assert tree(tmp_path) == before
 
 
@@ -435,7 +440,7 @@ def test_a_picture_of_900_million_pixels(tmp_path, run_here, made, data, split):
     write_huge_png(folder / "huge.png", 30_000)
     before = tree(tmp_path)
     error = error_of(run_here("export", "--model", made / "tiny.keras", *data, f"--{split}", folder))
-    expected = "expected a picture of up to 134 million pixels, found more; make it smaller or remove it"
+    expected = "the image has more than 134 million pixels; make it smaller or remove it"
     assert error == f"{folder / 'huge.png'}: {expected}"
     assert tree(tmp_path) == before
 
@@ -464,8 +469,9 @@ def test_imagenet_weights_from_the_cache(tmp_path, monkeypatch, run_here, cache,
     monkeypatch.setenv("KERAS_HOME", str(cache))
     before = tree(cache)
     done = run_here("export", *SMALLEST, "--calibration", flat, "--variants", "float32")
-    line, _ = output_of(done)
-    assert line.startswith("build/mobilenet_v1_0.25_128/float32.tflite: ")
+    lines = output_of(done)
+    assert lines[0] == "build/mobilenet_v1_0.25_128"
+    assert rows(lines) == ["float32.tflite"]
     found = manifest(tmp_path / "build/mobilenet_v1_0.25_128")
     assert (found["classes"], found["preprocessing"]["crop"]) == (1000, 0.875)
     names = (tmp_path / "build/mobilenet_v1_0.25_128/labels.txt").read_text().splitlines()
@@ -493,7 +499,7 @@ def test_imagenet_weights_that_are_nowhere(tmp_path, pictures):
     error = error_of(run(tmp_path, "export", *SMALLEST, *options, environment=environment))
     name = "mobilenet_2_5_128_tf.h5"
     assert error.startswith(
-        f"{home / 'models' / name}: expected the ImageNet weights, found none there and no way to download them ("
+        f"{home / 'models' / name}: the ImageNet weights are not in this place and cannot be downloaded ("
     )
     assert error.endswith(f"; put https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/{name} there")
     assert "()" not in error  # a reason is given
@@ -508,14 +514,14 @@ def test_imagenet_weights_that_are_nowhere(tmp_path, pictures):
 def test_imagenet_weights_as_make_asks_for_them(tmp_path):
     options = ("--weights", "imagenet", "--alpha", "0.75", "--size", "224", "--calibration", IMAGENET / "images")
     done = run(tmp_path, "export", "--out", "build/mine", *options, environment={"KERAS_HOME": str(IMAGENET)})
-    assert [line.split(":")[0] for line in output_of(done)] == [
-        *(f"build/mine/{variant}.tflite" for variant in ("float32", "float16", "dynamic", "int8")),
-        "task library",
-    ]
+    lines = output_of(done)
+    assert lines[0] == "build/mine"
+    assert rows(lines) == ["float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"]
+    assert any(line.startswith("task library: ") for line in lines)
     assert notes_of(done) == [
-        f"{IMAGENET / 'images'}: 100 of 400 images calibrate, the others are evaluated; to choose yourself, name "
-        "another folder with --evaluation",
-        "labels: several classes have one name (crane, maillot); nobody will tell them apart in an app",
+        f"{IMAGENET / 'images'}: 100 of 400 images are used for calibration, the rest for evaluation; you can also "
+        "give other images for evaluation",
+        "labels: several classes have the same name (crane, maillot); an app cannot tell them apart",
     ]
     found = manifest(tmp_path / "build/mine")
     assert (found["name"], found["classes"]) == ("mobilenet_v1_0.75_224", 1000)
@@ -533,9 +539,9 @@ def test_the_bundled_images_fit_the_bundled_model(tmp_path, run_here, words):
     lines = output_of(run_here("calibrate", *words))
     table = lines.index("")
     assert {line.split()[0] for line in lines[:table]} == {"ok"}
-    assert any("200 different images" in line for line in lines[:table])
+    assert any("200 images, no duplicates" in line for line in lines[:table])
     assert any("--input-range -1,1 fits" in line for line in lines[:table])
-    assert any(line.startswith("--input-range 0,1 ") for line in lines[table:])
+    assert any(line.startswith("0,1 ") for line in lines[table:])
     assert not tree(tmp_path)
 
 
@@ -546,11 +552,11 @@ def test_the_bundled_images_in_a_wrong_range(tmp_path, run_here):
     wrong = [line for line in done.stdout.splitlines() if line.startswith("wrong ")]
     assert len(wrong) == 1
     assert "do not fit the model with --input-range 0,1:" in wrong[0]
-    assert " with --input-range -1,1 (in " in wrong[0]
+    assert "; use --input-range -1,1, with a distance of " in done.stdout
     errors = [line for line in done.stderr.splitlines() if not line.endswith(" ...")]
     assert len(errors) == 1
     assert errors[0].startswith("Error: ")
-    assert errors[0].endswith("expected images that fit mobilenet_v1_0.5_96, found what is marked as wrong above")
+    assert errors[0].endswith("these images do not match mobilenet_v1_0.5_96; fix what is marked as wrong above")
     assert not tree(tmp_path)
 
 
@@ -558,17 +564,17 @@ def test_the_bundled_images_in_a_wrong_range(tmp_path, run_here):
 def test_calibrate_a_model_of_ones_own(tmp_path, run_here, made, pictures):
     for options in ([pictures / "calibration"], ["check", pictures / "calibration"]):
         lines = output_of(run_here("calibrate", *options, "--model", made / "tiny.keras"))
-        assert any(line.startswith("warning  24 different images are few; ") for line in lines)
+        assert any(line.startswith("warning  only 24 different images; ") for line in lines)
     assert not tree(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["a", "b"], "calibrate: expected one folder of images, found a and b; name one"),
-        (["check", "a", "--calibration", "b"], "calibrate: expected one folder of images, found "),
-        (["check", "--model", "tiny.keras"], "calibrate: expected a folder of images for tiny, found none; name one"),
-        (["check", "nowhere"], "nowhere: expected a folder of images, found nothing"),
+        (["a", "b"], "calibrate: expected one folder of images, got a and b; leave one out"),
+        (["check", "a", "--calibration", "b"], "calibrate: expected one folder of images, got a and b; leave one out"),
+        (["check", "--model", "tiny.keras"], "calibrate: give a folder of images for tiny"),
+        (["check", "nowhere"], "nowhere: no such folder; give a folder of images"),
     ],
 )
 def test_calibrate_with_wrong_words(tmp_path, run_here, options, expected):
@@ -584,4 +590,4 @@ def test_calibrate_without_tensorflow_says_so(tmp_path):
     (tmp_path / "sitecustomize.py").write_text('import sys\nsys.modules["tensorflow"] = sys.modules["keras"] = None\n')
     environment = {"PYTHONPATH": str(tmp_path)}
     error = error_of(run(tmp_path, "calibrate", "check", environment=environment))
-    assert error.startswith("calibrate: expected TensorFlow, found none; run `make export`, or pip install ")
+    assert error.startswith("calibrate: TensorFlow is not installed; run `make export`, or pip install ")

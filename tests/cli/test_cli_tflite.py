@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
         import tensorflow as tf
 
         from edgenet.convert.converter import Converter
-        from edgenet.images import preprocess
+        from edgenet.images import listing, preprocess
         from edgenet.model import keras_model
 
         for variant in VARIANTS:
@@ -52,8 +53,8 @@ def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
         shutil.copy(tiny_bundle.file("model.keras"), folder / "tiny.keras")
 
         recipe = tiny_bundle.manifest.preprocessing
-        seen = list(preprocess.load_all(preprocess.find(pictures / "calibration").paths, recipe))
-        converter = Converter(keras_model.of_keras(tiny_model, "tiny"))
+        seen = list(preprocess.load_all(listing.find_images(pictures / "calibration").paths, recipe))
+        converter = Converter(keras_model.from_keras(tiny_model, "tiny"))
         for name, interface in (("int8_io", "int8"), ("float_io", "float32")):
             (folder / f"{name}.tflite").write_bytes(converter.int8(lambda: seen, interface))
         stock = tf.lite.TFLiteConverter.from_keras_model(tiny_model)
@@ -70,7 +71,7 @@ def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
         for name, model in models.items():
             model.save(folder / f"{name}.keras")
             (folder / f"{name}.tflite").write_bytes(
-                Converter(keras_model.of_keras(model, name, declared=InputRange())).float32()
+                Converter(keras_model.from_keras(model, name, input_range=InputRange())).float32()
             )
         two = keras.Model(image, [keras.layers.Flatten()(image), keras.layers.AveragePooling2D(8)(image)])
         (folder / "detector.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(two).convert())
@@ -79,17 +80,17 @@ def made(tiny_model, tiny_bundle, pictures, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def top(tiny_bundle) -> dict[str, int]:
-    """The class that Keras finds in each evaluation picture, by its path there."""
+    """Keras' top class of each evaluation image, by its path there."""
     manifest = tiny_bundle.manifest
     batches = evaluation.read_scores(tiny_bundle.file("reference.npz"), (len(manifest.evaluation), manifest.classes))
-    found = np.concatenate(list(batches)).argmax(axis=1).tolist()
-    names = [picture.file.removeprefix("evaluation/") for picture in manifest.evaluation]
-    return dict(zip(names, found, strict=True))
+    classes = np.concatenate(list(batches)).argmax(axis=1).tolist()
+    names = [image.file.removeprefix("evaluation/") for image in manifest.evaluation]
+    return dict(zip(names, classes, strict=True))
 
 
 @pytest.fixture(scope="module")
 def by_number(pictures, top, tmp_path_factory) -> Path:
-    """The evaluation pictures in folders named after the number of the class that Keras finds. Not to be changed."""
+    """The evaluation images in folders named after the index of Keras' top class. Not to be changed."""
     folder = tmp_path_factory.mktemp("by_number")
     for name, number in top.items():
         (folder / str(number)).mkdir(exist_ok=True)
@@ -99,7 +100,7 @@ def by_number(pictures, top, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def flat(pictures, top, tmp_path_factory) -> Path:
-    """The evaluation pictures in one folder. Not to be changed."""
+    """The evaluation images in one folder. Not to be changed."""
     folder = tmp_path_factory.mktemp("flat")
     for name in top:
         shutil.copy(pictures / "evaluation" / name, folder / name.replace("/", "_"))
@@ -114,10 +115,10 @@ def measure(tmp_path, run_here, cache_of_tests):
         before = tree(tmp_path)
         lines = output_of(run_here("benchmark", path, *options, *FAST))
         assert tree(tmp_path) == before  # nothing is left in the working directory
-        written = Path(lines[-1].removeprefix("results: "))
+        written = Path(next(line for line in lines if line.startswith("Results: ")).removeprefix("Results: "))
         assert written.is_relative_to(cache_of_tests)
         results = from_json(Results, written.read_bytes(), written.name)
-        assert results.bundle == path.name
+        assert results.model.name == path.name
         written.unlink()
         return lines, results
 
@@ -126,7 +127,12 @@ def measure(tmp_path, run_here, cache_of_tests):
 
 def first(results: Results) -> Measurement:
     """What was measured of the file itself."""
-    return next(measured for measured in results.measurements if measured.name == results.bundle)
+    return next(measured for measured in results.measurements if measured.name == results.model.name)
+
+
+def joined(lines: list[str]) -> str:
+    """Lines as one text: long ones are wrapped."""
+    return " ".join(" ".join(lines).split())
 
 
 def drift_of(tiny_bundle, variant: str):
@@ -145,47 +151,48 @@ def test_latency_alone(made, measure):
     assert results.reference is None
     assert [latency.threads for latency in measured.latency] == [1]
     assert len(measured.latency[0].rounds) == 2
-    assert list(results.files) == ["int8.tflite"]
-    assert not any(line.startswith(("agrees", "accuracy")) for line in lines)
+    assert list(results.model.files) == ["int8.tflite"]
+    assert "agreement:" not in joined(lines)
+    assert "accuracy:" not in joined(lines)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_accuracy_by_folders_named_after_numbers(made, by_number, measure, tiny_bundle, variant):
     lines, results = measure(made / f"{variant}.tflite", "--images", by_number)
     found = first(results).drift
-    # The classes are those that Keras finds: a float32 file is always right, and others as often as they agree.
-    assert (found.images, found.accuracy) == (43, drift_of(tiny_bundle, variant).agreement)
-    assert (found.agreement, found.top5, found.reference_accuracy, found.flips) == (None, None, None, ())
+    # The true classes are Keras' top classes: a float32 file is always correct, and others as often as they agree.
+    assert (found.images, found.accuracy.top1) == (43, drift_of(tiny_bundle, variant).agreement.top1)
+    assert (found.agreement, found.accuracy.change, found.flips) == (None, None, ())
     assert results.reference is None
-    assert any(line == "accuracy, ties: of 43 images" for line in lines)
+    assert "accuracy: fraction of 43 labelled images" in joined(lines)
 
 
 def test_accuracy_by_folders_named_after_classes(made, pictures, measure, tiny_bundle):
     options = ("--images", pictures / "evaluation", "--labels", pictures / "labels.txt")
     _, results = measure(made / "int8.tflite", *options)
-    assert first(results).drift.accuracy == drift_of(tiny_bundle, "int8").accuracy
+    assert first(results).drift.accuracy.top1 == drift_of(tiny_bundle, "int8").accuracy.top1
 
 
 def test_accuracy_by_a_truth_file(tmp_path, made, flat, top, measure):
     lines = [f"{name.replace('/', '_')},{number}" for name, number in top.items()]
     (tmp_path / "truth.csv").write_text("\n".join(lines))
     _, results = measure(made / "float32.tflite", "--images", flat, "--truth", "truth.csv")
-    assert first(results).drift.accuracy == 1.0
+    assert first(results).drift.accuracy.top1 == 1.0
 
 
-def test_images_without_classes_are_said_to_tell_nothing(made, flat, measure):
+def test_images_without_classes_measure_nothing(made, flat, measure):
     lines, results = measure(made / "int8.tflite", "--images", flat)
     assert first(results).drift is None
-    note = "No reference and no classes: neither drift nor accuracy can be told."
-    assert note in results.notes
-    assert note in lines
+    note = "No reference and no labels, so drift and accuracy are not reported."
+    assert note in results.run.notes
+    assert note in joined(lines)
 
 
-def test_what_is_passed_over_is_said(tmp_path, made, flat, measure):
+def test_skipped_files_are_reported(tmp_path, made, flat, measure):
     folder = shutil.copytree(flat, tmp_path / "photos")
     (folder / ".DS_Store").touch()
     lines, _ = measure(made / "int8.tflite", "--images", "photos", "--reference", made / "float32.tflite")
-    assert any(line.startswith("photos: passed over 1 hidden file") for line in lines)
+    assert any(line.startswith("photos: skipped 1 hidden file") for line in lines)
 
 
 @pytest.mark.slow  # seconds each
@@ -195,22 +202,24 @@ def test_drift_against_another_file(made, flat, measure, tiny_bundle, variant):
     lines, results = measure(path, "--images", flat, "--reference", reference)
     assert sorted(rows(lines)) == sorted([path.name, "float32.tflite"])
     expected, found = drift_of(tiny_bundle, variant), first(results).drift
-    assert (found.images, found.agreement, found.top5) == (43, expected.agreement, expected.top5)
-    assert (found.accuracy, found.reference_accuracy) == (None, None)
+    assert found.images == 43
+    # Probabilities of Keras and of the float32 file differ by rounding.
+    assert replace(found.agreement, probabilities=None) == replace(expected.agreement, probabilities=None)
+    assert found.accuracy is None
     assert len(found.flips) == len(expected.flips)
     assert results.reference == "float32.tflite"
     assert [measured.drift for measured in results.measurements if measured.name == "float32.tflite"] == [None]
-    models, photos = {path.name, "float32.tflite"}, set(results.files) - {path.name, "float32.tflite"}
-    assert models <= set(results.files)
-    assert len(photos) == 43  # by which results of other folders are compared, picture by picture
-    assert any(line.startswith("agrees: same top class as float32.tflite, of 43 images") for line in lines)
+    models, photos = {path.name, "float32.tflite"}, set(results.model.files) - {path.name, "float32.tflite"}
+    assert models <= set(results.model.files)
+    assert len(photos) == 43  # by which results of other folders are compared, image by image
+    assert "agreement: fraction of 43 images with the same top class as float32.tflite" in joined(lines)
 
 
 def test_drift_and_accuracy_against_another_file(made, by_number, measure, tiny_bundle):
     _, results = measure(made / "int8.tflite", "--images", by_number, "--reference", made / "float32.tflite")
     found = first(results).drift
-    assert found.agreement == found.accuracy == drift_of(tiny_bundle, "int8").agreement
-    assert found.reference_accuracy == 1.0
+    assert found.agreement.top1 == found.accuracy.top1 == drift_of(tiny_bundle, "int8").agreement.top1
+    assert found.accuracy.change.reference_top1 == 1.0
 
 
 @pytest.mark.slow  # seconds each
@@ -229,10 +238,10 @@ def test_a_reference_of_the_same_name(tmp_path, made, flat, measure, where):
 def test_drift_against_a_keras_model(made, flat, measure, tiny_bundle):
     options = ("--images", flat, "--model", made / "tiny.keras", "--no-keras")
     lines, results = measure(made / "int8.tflite", *options)
-    assert first(results).drift.agreement == drift_of(tiny_bundle, "int8").agreement
+    assert first(results).drift.agreement.top1 == drift_of(tiny_bundle, "int8").agreement.top1
     assert results.reference == KERAS
-    assert any(line.startswith("agrees: same top class as Keras, of 43 images") for line in lines)
-    # It was said to leave out the latency of Keras.
+    assert "agreement: fraction of 43 images with the same top class as Keras" in joined(lines)
+    # --no-keras leaves out the latency of Keras.
     assert rows(lines) == ["int8.tflite"]
 
 
@@ -245,11 +254,11 @@ def test_the_keras_model_is_timed_too(made, flat, measure):
     assert keras.latency[0].median > 0
 
 
-def test_results_where_they_were_asked_for(tmp_path, made, run_here):
+def test_results_in_a_given_file(tmp_path, made, run_here):
     lines = output_of(run_here("benchmark", made / "int8.tflite", "--json", "mine.json", *FAST))
-    assert lines[-1] == "results: mine.json"
+    assert "Results: mine.json" in lines
     assert list(tree(tmp_path)) == ["mine.json"]
-    assert from_json(Results, (tmp_path / "mine.json").read_bytes(), "mine.json").bundle == "int8.tflite"
+    assert from_json(Results, (tmp_path / "mine.json").read_bytes(), "mine.json").model.name == "int8.tflite"
 
 
 def test_as_a_process_without_tensorflow(tmp_path, made, by_number):
@@ -275,69 +284,70 @@ def test_integers_behind_each_interface(made, by_number, measure, tiny_bundle, n
     assert tuple(np.dtype(part["dtype"]).name for part in (taken, given)) == dtypes
     _, results = measure(made / f"{name}.tflite", "--images", by_number)
     expected, found = drift_of(tiny_bundle, "int8"), first(results).drift
-    # Pixels as floats lie half way between two integers of this input, and may be rounded up or down: a few pictures,
-    # whose best two classes are near each other, get another one.
-    assert found.accuracy == pytest.approx(expected.agreement, abs=4.5 / 43 if name == "float_io" else 1e-9)
-    assert any("does not say what its input is" in note for note in results.notes) == (name == "float_io")
+    # Pixels as floats are half way between two integers of this input, and may be rounded up or down: a few images,
+    # whose best two scores are close, get another class.
+    tolerance = 4.5 / 43 if name == "float_io" else 1e-9
+    assert found.accuracy.top1 == pytest.approx(expected.agreement.top1, abs=tolerance)
+    assert any("does not state its input range" in note for note in results.run.notes) == (name == "float_io")
 
 
 def test_a_batch_that_was_left_free(made, by_number, measure):
     (taken,) = Interpreter(str(made / "free_batch.tflite")).get_input_details()
     assert taken["shape_signature"].tolist() == [-1, 32, 32, 3]
     _, results = measure(made / "free_batch.tflite", "--images", by_number, "--reference", made / "int8.tflite")
-    assert first(results).drift.accuracy == 1.0
-    assert results.batch == 1
+    assert first(results).drift.accuracy.top1 == 1.0
+    assert results.model.batch == 1
 
 
-def said_range(results: Results) -> str:
-    """The one note about the input of the file."""
-    (note,) = (note for note in results.notes if note.startswith(results.bundle) and " input " in note)
+def range_note(results: Results) -> str:
+    """The note about the input range of the file."""
+    (note,) = (note for note in results.run.notes if note.startswith(results.model.name) and " input " in note)
     return note
 
 
-def test_a_float_input_is_said_to_be_taken_for_the_usual_one(made, by_number, measure):
+def test_the_common_range_is_assumed_for_a_float_input(made, by_number, measure):
     _, results = measure(made / "float32.tflite", "--images", by_number)
-    assert said_range(results).startswith("float32.tflite does not say what its input is; taken for --input-range -1,1")
+    assert range_note(results).startswith("float32.tflite does not state its input range; -1,1 is assumed")
 
 
-@pytest.mark.parametrize("told_by", ["folders", "reference"])
-def test_a_range_that_nobody_told_is_found_by_measuring(made, by_number, flat, measure, tiny_bundle, told_by):
+@pytest.mark.parametrize("by", ["folders", "reference"])
+def test_an_unknown_range_is_inferred(made, by_number, flat, measure, tiny_bundle, by):
     options = ("--images", by_number)
-    if told_by == "reference":
+    if by == "reference":
         options = ("--images", flat, "--reference", made / "int8.tflite")
     lines, results = measure(made / "unit.tflite", *options)
-    note = said_range(results)
-    assert "taken for --input-range 0,1, with which " in note
-    assert note in lines
+    note = range_note(results)
+    assert "; 0,1 is inferred: with it, " in note
+    assert note in joined(lines)
     found = first(results).drift
-    if told_by == "folders":
-        assert found.accuracy == 1.0
-        assert "with which 43 of 43 images get their class" in note
+    if by == "folders":
+        assert found.accuracy.top1 == 1.0
+        assert "with it, 43 of 43 images get their class" in note
     else:
-        assert found.agreement == pytest.approx(drift_of(tiny_bundle, "int8").agreement, abs=1.5 / 43)
+        assert found.agreement.top1 == pytest.approx(drift_of(tiny_bundle, "int8").agreement.top1, abs=1.5 / 43)
 
 
-def test_a_range_that_was_told_is_not_measured(made, by_number, measure):
+def test_a_given_range_is_not_inferred(made, by_number, measure):
     _, results = measure(made / "unit.tflite", "--images", by_number, "--input-range", "0,1")
-    assert first(results).drift.accuracy == 1.0
-    assert not any("input" in note for note in results.notes)
+    assert first(results).drift.accuracy.top1 == 1.0
+    assert not any("input" in note for note in results.run.notes)
     _, results = measure(made / "unit.tflite", "--images", by_number, "--input-range=-1,1")
-    assert first(results).drift.accuracy < 1.0  # it is obeyed
+    assert first(results).drift.accuracy.top1 < 1.0  # it is used
 
 
 def test_the_range_of_the_keras_model_is_that_of_the_file(made, flat, measure):
     options = ("--images", flat, "--model", made / "unit.keras", "--no-keras")
     _, results = measure(made / "unit.tflite", *options)
-    assert first(results).drift.agreement == 1.0
-    assert said_range(results).endswith("its input is taken for that of unit.keras, --input-range 0,1")
+    assert first(results).drift.agreement.top1 == 1.0
+    assert range_note(results).endswith("its input range is that of unit.keras, 0,1")
 
 
 @pytest.mark.slow  # seconds each
 @pytest.mark.parametrize("folder", ["by_number", "flat"])
-def test_a_reference_that_does_not_tell_its_range_is_said_too(made, measure, request, folder):
+def test_an_unknown_range_of_the_reference_is_reported_too(made, measure, request, folder):
     options = ("--images", request.getfixturevalue(folder), "--reference", made / "unit.tflite")
     _, results = measure(made / "int8.tflite", *options)
-    assert any(note.startswith("unit.tflite") and "--input-range" in note for note in results.notes)
+    assert any(note.startswith("unit.tflite does not state its input range") for note in results.run.notes)
 
 
 # A class for the background
@@ -356,19 +366,19 @@ def test_a_reference_that_does_not_tell_its_range_is_said_too(made, measure, req
 def test_a_background_class_is_left_out(made, by_number, measure, name, option, against, padded):
     lines, results = measure(made / name, "--images", by_number, option, made / against, "--no-keras")
     found = first(results).drift
-    assert (found.agreement, found.top5, found.flips) == (1.0, 1.0, ())
-    assert (found.accuracy, found.reference_accuracy) == (1.0, 1.0)
+    assert (found.agreement.top1, found.agreement.top5, found.flips) == (1.0, 1.0, ())
+    assert (found.accuracy.top1, found.accuracy.change.reference_top1) == (1.0, 1.0)
     note = f"{padded}: the first of its 5 classes, the background, is left out"
-    assert note in results.notes
-    assert note in lines
+    assert note in results.run.notes
+    assert note in joined(lines)
 
 
-def test_the_labels_tell_of_a_background_class(made, pictures, by_number, measure):
+def test_the_labels_reveal_a_background_class(made, pictures, by_number, measure):
     # Four names for five classes.
     options = ("--images", by_number, "--labels", pictures / "labels.txt")
     _, results = measure(made / "padded.tflite", *options)
-    assert first(results).drift.accuracy == 1.0
-    assert "padded.tflite: the first of its 5 classes, the background, is left out" in results.notes
+    assert first(results).drift.accuracy.top1 == 1.0
+    assert "padded.tflite: the first of its 5 classes, the background, is left out" in results.run.notes
 
 
 # Metadata
@@ -385,19 +395,19 @@ def with_metadata(made, pictures, tmp_path_factory) -> Path:
     return path
 
 
-def test_metadata_tell_the_range_and_the_classes(with_metadata, pictures, measure, tiny_bundle):
+def test_metadata_have_the_range_and_the_classes(with_metadata, pictures, measure, tiny_bundle):
     # Folders named after classes, whose names the file knows.
     _, results = measure(with_metadata, "--images", pictures / "evaluation")
-    assert first(results).drift.accuracy == drift_of(tiny_bundle, "float32").accuracy
-    assert not any("does not say" in note for note in results.notes)
+    assert first(results).drift.accuracy.top1 == drift_of(tiny_bundle, "float32").accuracy.top1
+    assert not any("does not state" in note for note in results.run.notes)
 
 
 @pytest.mark.slow
 def test_options_go_before_metadata(with_metadata, by_number, measure):
     _, results = measure(with_metadata, "--images", by_number)
-    assert first(results).drift.accuracy == 1.0
+    assert first(results).drift.accuracy.top1 == 1.0
     _, results = measure(with_metadata, "--images", by_number, "--input-range=-1,1")
-    assert first(results).drift.accuracy < 1.0
+    assert first(results).drift.accuracy.top1 < 1.0
 
 
 @pytest.mark.slow
@@ -414,39 +424,39 @@ def test_the_order_of_the_channels_leaves_the_range_as_it_is(with_metadata, by_n
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["{made}/int8.tflite", "--variants", "int8"], "--variants: expected a bundle with it, found {made}/int8.tfl"),
-        (["{bundle}", "--images", "{flat}"], "--images: expected a .tflite file with it, found {bundle}; leave it out"),
+        (["{made}/int8.tflite", "--variants", "int8"], "--variants: {made}/int8.tflite is a single file; leave it out"),
+        (["{bundle}", "--images", "{flat}"], "--images: {bundle} is a bundle, which has its own images"),
         (
             ["{bundle}", "--reference", "a.tflite"],
-            "--reference: expected a .tflite file with it, found {bundle}; leave",
+            "--reference: {bundle} is a bundle, which has its own images",
         ),
-        (["{bundle}", "--model", "a.keras"], "--model: expected a .tflite file with it, found {bundle}; leave it out"),
-        (["{bundle}", "--input-range", "0,1"], "--input-range: expected a .tflite file with it, found {bundle}; leave"),
-        (["{bundle}", "--channel-order", "BGR"], "--channel-order: expected a .tflite file with it, found {bundle}; l"),
+        (["{bundle}", "--model", "a.keras"], "--model: {bundle} is a bundle, which has its own images"),
+        (["{bundle}", "--input-range", "0,1"], "--input-range: {bundle} is a bundle, which has its own images"),
+        (["{bundle}", "--channel-order", "BGR"], "--channel-order: {bundle} is a bundle, which has its own images"),
         (
             [
                 *("{made}/int8.tflite", "--images", "{flat}"),
                 *("--reference", "{made}/float32.tflite", "--model", "{made}/tiny.keras"),
             ],
-            "--reference, --model: expected one of them, found both; leave one out",
+            "give --reference or --model, not both",
         ),
         (
             ["{made}/int8.tflite", "--reference", "{made}/float32.tflite"],
-            "--images: expected a folder of images to compare on, found none; name one",
+            "--images: give a folder of images to compare with the reference on",
         ),
         (
             ["{made}/int8.tflite", "--model", "{made}/tiny.keras"],
-            "--images: expected a folder of images to compare on, found none; name one",
+            "--images: give a folder of images to compare with the reference on",
         ),
-        (["{made}/int8.tflite", "--truth", "a_text"], "--images: expected "),
-        (["{made}/int8.tflite", "--images", "nowhere"], "nowhere: expected a folder of images, found nothing"),
-        (["{made}/int8.tflite", "--images", "empty"], "empty: expected images (.png, "),
-        (["{made}/int8.tflite", "--images", "{flat}", "--labels", "nowhere"], "nowhere: expected a "),
-        (["{made}/int8.tflite", "--images", "{flat}", "--truth", "nowhere"], "nowhere: expected a "),
-        (["{made}/int8.tflite", "--images", "{flat}", "--truth", "a_text"], "a_text: expected a line for each of 43 "),
-        (["{made}/int8.tflite", "--input-range", "1,0"], "--input-range: expected two numbers"),
-        (["{made}/int8.tflite", "--channel-order", "RBG"], "--channel-order: expected RGB or BGR, found 'RBG'"),
-        (["{made}/int8.tflite", "--crop", "2"], "--crop: expected a share from 0.1 to 1, found 2"),
+        (["{made}/int8.tflite", "--truth", "a_text"], "--images: give a folder of images to use --truth with"),
+        (["{made}/int8.tflite", "--images", "nowhere"], "nowhere: no such folder; give a folder of images"),
+        (["{made}/int8.tflite", "--images", "empty"], "empty: no images (.png, "),
+        (["{made}/int8.tflite", "--images", "{flat}", "--labels", "nowhere"], "nowhere: no such file; "),
+        (["{made}/int8.tflite", "--images", "{flat}", "--truth", "nowhere"], "nowhere: no such file; "),
+        (["{made}/int8.tflite", "--images", "{flat}", "--truth", "a_text"], "a_text: 1 lines for the 43 images in "),
+        (["{made}/int8.tflite", "--input-range", "1,0"], "--input-range: must be two numbers"),
+        (["{made}/int8.tflite", "--channel-order", "RBG"], "--channel-order: must be RGB or BGR, got 'RBG'"),
+        (["{made}/int8.tflite", "--crop", "2"], "--crop: must be a fraction from 0.1 to 1, got 2"),
     ],
 )
 def test_options_that_do_not_go_together(tmp_path, run_here, made, flat, tiny_bundle, arguments, expected):
@@ -467,31 +477,31 @@ def test_options_that_do_not_go_together(tmp_path, run_here, made, flat, tiny_bu
             "larger.tflite",
             "--reference",
             "float32.tflite",
-            "{against}: expected a reference for pictures of (64, 64, 3), as {path} takes them, found one for (32, 32",
+            "{against}: its input has the shape (32, 32, 3), but that of {path} has (64, 64, 3); give a reference",
         ),
         (
             "float32.tflite",
             "--model",
             "larger.keras",
-            "{against}: expected a reference for pictures of (32, 32, 3), as {path} takes them, found one for (64, 64",
+            "{against}: its input has the shape (64, 64, 3), but that of {path} has (32, 32, 3); give a reference",
         ),
         (
             "float32.tflite",
             "--reference",
             "more.tflite",
-            "{path}: expected as many classes everywhere, but for one background class, found 4 (float32.tflite), 7 (",
+            "{path}: the numbers of classes do not match (4 in float32.tflite, 7 in more.tflite, 4 in labels); ",
         ),
         (
             "more.tflite",
             "--model",
             "tiny.keras",
-            "{path}: expected as many classes everywhere, but for one background class, found 7 (more.tflite), 4 (",
+            "{path}: the numbers of classes do not match (7 in more.tflite, 4 in tiny.keras, 4 in labels); ",
         ),
         (
             "more.tflite",
             "--labels",
             "labels.txt",
-            "{path}: expected as many classes everywhere, but for one background class, found 7 (more.tflite), 4 (",
+            "{path}: the numbers of classes do not match (7 in more.tflite, 4 in labels); they may differ by one",
         ),
     ],
 )
@@ -519,13 +529,16 @@ def spoil(folder: Path, made: Path, how: str) -> Path:
 @pytest.mark.parametrize(
     ("how", "expected"),
     [
-        ("nothing", "expected a .tflite file, found nothing; name another"),
-        ("a folder", "expected a .tflite file, found a folder; name another"),
-        ("empty", "expected a .tflite file, found another kind of file, or only a part of one"),
-        ("text", "expected a .tflite file, found another kind of file, or only a part of one"),
-        ("cut", "expected a model for LiteRT, found"),
-        ("head alone", "expected a model for LiteRT, found"),
-        ("a detector", "expected a classifier of one image input and one output of scores, found 1 inputs and 2 outp"),
+        ("nothing", "no such file"),
+        ("a folder", "a folder, not a .tflite file"),
+        ("empty", "not a .tflite file, or only a part of one"),
+        ("text", "not a .tflite file, or only a part of one"),
+        ("cut", "LiteRT cannot "),
+        ("head alone", "LiteRT cannot "),
+        (
+            "a detector",
+            "not an image classifier: expected one image input and one output of scores, got 1 inputs and 2 outp",
+        ),
     ],
 )
 @pytest.mark.parametrize("role", ["file", "reference"])
@@ -537,13 +550,13 @@ def test_a_file_that_is_no_classifier(tmp_path, run_here, made, flat, how, expec
     assert tree(tmp_path) == before
 
 
-def test_a_broken_picture_is_named(tmp_path, run_here, made, flat):
+def test_an_unreadable_image_is_named(tmp_path, run_here, made, flat):
     shutil.copytree(flat, tmp_path / "photos")
     (tmp_path / "photos/bad.jpg").write_bytes(b"no picture")
     before = tree(tmp_path)
     options = ("--images", "photos", "--reference", made / "float32.tflite")
     error = error_of(run_here("benchmark", made / "int8.tflite", *options, *FAST))
-    assert error.startswith("photos/bad.jpg: expected a whole image, found ")
+    assert error.startswith("photos/bad.jpg: not a readable image (")
     assert tree(tmp_path) == before
 
 

@@ -1,4 +1,4 @@
-"""A command in a process of its own: its exit code, and one line where it crashes."""
+"""A command in a child process: its exit code, and one line if it crashes."""
 
 import json
 import os
@@ -14,19 +14,19 @@ from edgenet.cli import supervisor
 from edgenet.errors import EdgenetError
 from edgenet.litert import child
 
-# In the place of the command line: does what its one argument says, as code.
+# Replaces the command line: executes its one argument as code.
 COMMAND = """
 import json, sys
 from pathlib import Path
 from edgenet import files, quiet
 request = json.loads(sys.stdin.buffer.readline())
-files.journal, quiet.held_file = Path(request["journal"]), Path(request["held"])
+files.journal, quiet.capture_file = Path(request["journal"]), Path(request["held"])
 exec(request["arguments"][1])
 """
 HALF_MADE = """
 import os
 from edgenet.quiet import quiet
-with files.whole_folder(Path("out")) as folder, files.written(Path("file.json")) as file, quiet():
+with files.atomic_folder(Path("out")) as folder, files.atomic_file(Path("file.json")) as file, quiet():
     (folder / "half.txt").write_text("half")
     file.write(b"half")
     os.write(2, b"F tensor.cc:12] Check failed: sides < 8\\n")
@@ -36,7 +36,7 @@ with files.whole_folder(Path("out")) as folder, files.written(Path("file.json"))
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    """Puts code in the place of a command, in an empty working directory."""
+    """Runs code instead of a command, in an empty working directory."""
     folder = tmp_path / "modules"
     folder.mkdir()
     (folder / "command.py").write_text(COMMAND)
@@ -52,12 +52,12 @@ def test_the_exit_code_is_that_of_the_command(command, code):
     assert command(f"sys.exit({code})") == code
 
 
-def test_what_it_prints_is_printed(command, capfd):
+def test_its_output_is_printed(command, capfd):
     command("print('out'); print('err', file=sys.stderr)")
     assert capfd.readouterr() == ("out\n", "err\n")
 
 
-def test_a_crash_is_one_line_with_the_reason_and_leaves_nothing_half_made(command, tmp_path, capfd):
+def test_a_crash_is_explained_in_one_line_and_leaves_no_temporary_files(command, tmp_path, capfd):
     with pytest.raises(EdgenetError) as caught:
         command(HALF_MADE.format(6))
     text = str(caught.value)
@@ -69,7 +69,7 @@ def test_a_crash_is_one_line_with_the_reason_and_leaves_nothing_half_made(comman
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_command_that_the_system_killed_is_said_to_have_run_out_of_memory(command, tmp_path):
+def test_a_command_that_the_system_killed_ran_out_of_memory(command, tmp_path):
     with pytest.raises(
         EdgenetError, match=r"^export: its process was killed \(SIGKILL\), most likely because .* memory"
     ):
@@ -77,7 +77,7 @@ def test_a_command_that_the_system_killed_is_said_to_have_run_out_of_memory(comm
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_a_file_that_was_there_is_left_by_a_crash(command, tmp_path):
+def test_a_crash_leaves_an_older_file_as_it_was(command, tmp_path):
     (tmp_path / "here" / "file.json").write_text("earlier")
     with pytest.raises(EdgenetError):
         command(HALF_MADE.format(11))
@@ -87,17 +87,17 @@ def test_a_file_that_was_there_is_left_by_a_crash(command, tmp_path):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGTERM") or os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_the_command_which_cleans_up(tmp_path, number):
-    """As Ctrl-C, or as `kill` of the process that the user sees."""
+def test_a_signal_reaches_the_command_and_it_cleans_up(tmp_path, number):
+    """Ctrl-C, or `kill` of the process that the user started."""
     folder = tmp_path / "modules"
     folder.mkdir()
     (folder / "slow_verb.py").write_text(
         "import json, sys, time\nfrom pathlib import Path\nfrom edgenet import files\nfrom edgenet.cli import main\n"
         "def run(options):\n"
-        "    with files.whole_folder(Path('out')) as made:\n"
+        "    with files.atomic_folder(Path('out')) as made:\n"
         "        print('ready', flush=True)\n"
         "        time.sleep(600)\n"
-        "main.VERBS['export'].run = run\n"
+        "main.command('export').run = run\n"
         "request = json.loads(sys.stdin.buffer.readline())\n"
         "sys.exit(main.main(request['arguments']))\n"
     )
@@ -132,13 +132,13 @@ def slowly(*arguments, **options):
     remove(*arguments, **options)
 
 def run(options):
-    with files.whole_folder(Path("out")) as made:
+    with files.atomic_folder(Path("out")) as made:
         (made / "half.txt").write_text("half")
         shutil.rmtree = slowly
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(600)
 
-main.VERBS["export"].run = run
+main.command("export").run = run
 sys.exit(main.main(["export"]))
 """
 DROPPED = """
@@ -155,7 +155,7 @@ def run(options):
     time.sleep(600)
 
 sys.unraisablehook = lambda unraisable: None
-main.VERBS["export"].run = run
+main.command("export").run = run
 sys.exit(main.main(["export"]))
 """
 
@@ -170,7 +170,7 @@ def test_cleaning_up_after_an_interrupt_is_not_interrupted(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-def test_an_interrupt_that_python_drops_is_repeated(tmp_path):
+def test_an_interrupt_that_python_drops_is_raised_again(tmp_path):
     begun = time.monotonic()
     done = subprocess.run([sys.executable, "-c", DROPPED], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
@@ -179,7 +179,7 @@ def test_an_interrupt_that_python_drops_is_repeated(tmp_path):
 
 
 def test_the_request_is_one_record(command, tmp_path):
-    """Whatever is in an argument: it goes by no shell and no list of separators."""
+    """Arguments may contain anything: no shell and no separator parses them."""
     odd = "a b'\"\n$(x)`;ä"
     assert command(f"sys.exit(0 if {odd!r} == {json.loads(json.dumps(odd))!r} else 3)") == 0
     assert child.command("edgenet.cli.supervisor")[0] == sys.executable

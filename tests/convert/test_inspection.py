@@ -1,4 +1,4 @@
-"""Inspection refuses every file that is not what its name says."""
+"""Inspection rejects every file that is not what its name says."""
 
 import re
 from itertools import permutations
@@ -17,32 +17,34 @@ VARIANTS = ("float32", "float16", "dynamic", "int8")
 
 @pytest.fixture(scope="module")
 def parameters(tiny_model) -> int:
-    """Weights in the model's kernels."""
+    """The number of weights in the model's kernels."""
     return sum(int(np.prod(w.shape)) for w in tiny_model.weights if len(w.shape) == 4)
 
 
 @pytest.fixture(scope="module")
-def data(tiny_model, tiny_bundle, converter, seen) -> dict[str, bytes]:
-    """The bytes of each variant, and of the integer one with a float32 interface."""
-    found = {variant: tiny_bundle.file(f"{variant}.tflite").read_bytes() for variant in VARIANTS}
+def data(tiny_model, tiny_bundle, converter, calibration_images) -> dict[str, bytes]:
+    """The bytes of each variant, and of int8 with a float32 interface."""
+    files = {variant: tiny_bundle.file(f"{variant}.tflite").read_bytes() for variant in VARIANTS}
     with quiet():
-        found["int8, float32"] = converter(tiny_model).int8(lambda: seen, "float32")
-    return found
+        files["int8, float32"] = converter(tiny_model).int8(lambda: calibration_images, "float32")
+    return files
 
 
 @pytest.fixture(scope="module")
 def check(parameters):
-    """`inspection.check` of a variant of `tiny_model`, batch 1, pixels in [-1, 1], uint8 interface."""
+    """`inspection.check_variant` for `tiny_model`, batch 1, input range [-1, 1], uint8 interface."""
     from edgenet.convert import inspection
 
-    def check(variant, data, *, batch=1, parameters=parameters, pixels=(-1.0, 1.0), interface="uint8"):
-        inspection.check(variant, data, batch=batch, parameters=parameters, pixels=pixels, interface=interface)
+    def check(variant, data, *, batch=1, parameters=parameters, input_range=(-1.0, 1.0), interface="uint8"):
+        inspection.check_variant(
+            variant, data, batch=batch, parameters=parameters, input_range=input_range, interface=interface
+        )
 
     return check
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_is_right_passes(check, data, variant):
+def test_an_exported_file_passes(check, data, variant):
     check(variant, data[variant])
 
 
@@ -50,74 +52,74 @@ def test_a_float_interface_passes(check, data):
     check("int8", data["int8, float32"], interface="float32")
 
 
-REFUSED = {
-    ("float32", "float16"): "expected float16 or int32 constants, found float32",
-    ("float32", "dynamic"): "expected int8 weights, found float32",
-    ("float32", "int8"): "expected uint8 input and output, found float32",
-    ("float16", "float32"): "expected float32 or int32 constants, found float16",
-    ("float16", "dynamic"): "expected float32 or int8 or int32 constants, found float16",
-    ("float16", "int8"): "expected uint8 input and output, found float32",
-    ("dynamic", "float32"): "expected float32 or int32 constants, found int8",
-    ("dynamic", "float16"): "expected float16 or int32 constants, found float32",
-    ("dynamic", "int8"): "expected uint8 input and output, found float32",
-    ("int8", "float32"): "expected float32 input and output, found uint8",
-    ("int8", "float16"): "expected float32 input and output, found uint8",
-    ("int8", "dynamic"): "expected float32 input and output, found uint8",
+REJECTED = {
+    ("float32", "float16"): "expected float16 or int32 constants, got float32",
+    ("float32", "dynamic"): "expected int8 weights, got float32",
+    ("float32", "int8"): "expected uint8 input and output, got float32",
+    ("float16", "float32"): "expected float32 or int32 constants, got float16",
+    ("float16", "dynamic"): "expected float32 or int8 or int32 constants, got float16",
+    ("float16", "int8"): "expected uint8 input and output, got float32",
+    ("dynamic", "float32"): "expected float32 or int32 constants, got int8",
+    ("dynamic", "float16"): "expected float16 or int32 constants, got float32",
+    ("dynamic", "int8"): "expected uint8 input and output, got float32",
+    ("int8", "float32"): "expected float32 input and output, got uint8",
+    ("int8", "float16"): "expected float32 input and output, got uint8",
+    ("int8", "dynamic"): "expected float32 input and output, got uint8",
 }
 
 
 @pytest.mark.parametrize(("actual", "named"), permutations(VARIANTS, 2))
-def test_a_variant_under_anothers_name_is_refused(check, data, actual, named):
-    with pytest.raises(EdgenetError, match=f"^{named}: {REFUSED[actual, named]}"):
+def test_a_variant_with_another_variants_name_is_rejected(check, data, actual, named):
+    with pytest.raises(EdgenetError, match=f"^{named}: {REJECTED[actual, named]}"):
         check(named, data[actual])
 
 
 @pytest.mark.parametrize("named", ["float32", "float16", "dynamic"])
-def test_integers_behind_a_float_interface_are_no_float_variant(check, data, named):
-    with pytest.raises(EdgenetError, match=f"^{named}: expected .*, found int(8|32)"):
+def test_int8_with_a_float_interface_is_not_a_float_variant(check, data, named):
+    with pytest.raises(EdgenetError, match=f"^{named}: expected .*, got int(8|32)"):
         check(named, data["int8, float32"])
 
 
 @pytest.mark.parametrize("actual", ["float32", "float16", "dynamic"])
-def test_floats_behind_a_float_interface_are_not_int8(check, data, actual):
-    with pytest.raises(EdgenetError, match=r"^int8: expected .*, found float32"):
+def test_a_float_variant_is_not_int8_with_a_float_interface(check, data, actual):
+    with pytest.raises(EdgenetError, match=r"^int8: expected .*, got float32"):
         check("int8", data[actual], interface="float32")
 
 
 @pytest.mark.parametrize("interface", ["int8", "float32"])
-def test_another_interface_is_refused(check, data, interface):
-    with pytest.raises(EdgenetError, match=f"expected {interface} input and output, found uint8 at image"):
+def test_another_interface_is_rejected(check, data, interface):
+    with pytest.raises(EdgenetError, match=f"expected {interface} input and output, got uint8 at image"):
         check("int8", data["int8"], interface=interface)
 
 
-# The grid of pixels in [-1, 1] has a step of 2 / 255 and its zero at 127; an int8 interface is shifted by 128.
-PIXEL_GRID = {"int8": "0.007843 and 127", "int8, float32": "0.007843 and -1"}
+# Pixels in [-1, 1] have the scale 2 / 255 and zero point 127; for int8, the zero point is 128 less.
+PIXEL_PARAMETERS = {"int8": "0.007843 and 127", "int8, float32": "0.007843 and -1"}
 
 
 @pytest.mark.parametrize(("name", "interface"), [("int8", "uint8"), ("int8, float32", "float32")])
 @pytest.mark.parametrize(
-    ("pixels", "scale", "zero_points"),
+    ("input_range", "scale", "zero_points"),
     [((0.0, 1.0), 1 / 255, (0, -128)), ((0.0, 255.0), 1.0, (0, -128)), ((-2.0, 2.0), 4 / 255, (127, -1))],
     ids=str,
 )
-def test_an_input_that_is_not_on_the_grid_of_pixels_is_refused(
-    check, data, name, interface, pixels, scale, zero_points
+def test_an_input_with_other_parameters_than_pixels_is_rejected(
+    check, data, name, interface, input_range, scale, zero_points
 ):
     zero_point = zero_points[0 if interface == "uint8" else 1]
-    text = f"int8: expected an input of scale {scale:.6f} and zero point {zero_point}, found {PIXEL_GRID[name]};"
+    text = f"int8: expected an input of scale {scale:.6f} and zero point {zero_point}, got {PIXEL_PARAMETERS[name]};"
     with pytest.raises(EdgenetError, match=f"^{re.escape(text)}"):
-        check("int8", data[name], pixels=pixels, interface=interface)
+        check("int8", data[name], input_range=input_range, interface=interface)
 
 
-def test_another_batch_is_refused(check, data):
-    shape = re.escape("found image of shape [1, 32, 32, 3]")
+def test_another_batch_is_rejected(check, data):
+    shape = re.escape("got image of shape [1, 32, 32, 3]")
     with pytest.raises(EdgenetError, match=f"float32: expected a fixed batch of 4, {shape}"):
         check("float32", data["float32"], batch=4)
 
 
-def test_fewer_weights_are_refused(check, data, parameters):
-    # What is found holds the biases, too.
-    with pytest.raises(EdgenetError, match=rf"expected at least {2 * parameters:,} weights, found [\d,]+;"):
+def test_fewer_weights_are_rejected(check, data, parameters):
+    # The number in the file includes the biases.
+    with pytest.raises(EdgenetError, match=rf"expected at least {2 * parameters:,} weights, got [\d,]+;"):
         check("float32", data["float32"], parameters=2 * parameters)
 
 
@@ -160,38 +162,35 @@ def _lowest_weight(model):
 
 def _custom(model):
     code = model.operatorCodes[model.subgraphs[0].operators[3].opcodeIndex]
-    code.builtinCode, code.customCode = schema.BuiltinOperator.CUSTOM, b"own"
+    code.builtinCode, code.customCode = schema.BuiltinOperator.CUSTOM, b"custom"
 
 
 @pytest.mark.parametrize(
-    ("variant", "doctor", "text"),
+    ("variant", "modify", "text"),
     [
-        *((variant, _open_batch, "expected a fixed batch of 1, found image") for variant in VARIANTS),
-        *(
-            (variant, _no_weights, "expected the weights of each .*CONV_2D in the file, found .*")
-            for variant in VARIANTS
-        ),
-        *((variant, _custom, "expected built-in operators, found a custom one") for variant in VARIANTS),
-        ("float16", _float_bias, "expected float16 or int32 constants, found float32"),
-        ("int8", _float_activation, "expected CONV_2D on integers, found float32"),
-        ("int8", _float_bias, "expected CONV_2D on integers, found float32"),
-        ("int8", _one_scale, "expected a scale for each of 8 channels, found 1"),
-        ("int8", _zero_point, "expected weights with zero point 0, found others"),
-        ("int8", _lowest_weight, "expected weights from -127 to 127, found -128"),
+        *((variant, _open_batch, "expected a fixed batch of 1, got image") for variant in VARIANTS),
+        *((variant, _no_weights, "expected the weights of each .*CONV_2D in the file, got .*") for variant in VARIANTS),
+        *((variant, _custom, "expected built-in operators, got a custom one") for variant in VARIANTS),
+        ("float16", _float_bias, "expected float16 or int32 constants, got float32"),
+        ("int8", _float_activation, "expected CONV_2D on integers, got float32"),
+        ("int8", _float_bias, "expected CONV_2D on integers, got float32"),
+        ("int8", _one_scale, "expected a scale for each of 8 channels, got 1"),
+        ("int8", _zero_point, "expected weights with zero point 0, got others"),
+        ("int8", _lowest_weight, "expected weights from -127 to 127, got -128"),
     ],
 )
-def test_a_doctored_file_is_refused(check, data, variant, doctor, text):
+def test_a_modified_file_is_rejected(check, data, variant, modify, text):
     from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data[variant])
-    doctor(model)
+    modify(model)
     with pytest.raises(EdgenetError, match=f"^{variant}: {text}"):
         check(variant, flatbuffer.write(model))
 
 
 @pytest.fixture(scope="module")
 def chosen(data) -> dict[str, np.ndarray]:
-    """The integers of each convolution in the int8 file, as if they had been chosen. Not to be changed."""
+    """The integers of each convolution in the int8 file, as if the quantizer chose them. Not to be changed."""
     from edgenet.tflite import flatbuffer
 
     model = flatbuffer.read(data["int8"])
@@ -199,27 +198,27 @@ def chosen(data) -> dict[str, np.ndarray]:
     return {
         tensors[op.outputs[0]].name.decode().split(";")[0]: flatbuffer.constant(model, tensors[op.inputs[1]])
         for op in model.subgraphs[0].operators
-        if flatbuffer.operator(model, op).endswith("CONV_2D")
+        if flatbuffer.operator_kind(model, op).endswith("CONV_2D")
     }
 
 
 @pytest.mark.parametrize("number", [0, 1, 27])  # the stem, a depthwise convolution, the logits
-def test_one_integer_that_was_not_chosen_is_refused(data, chosen, number):
+def test_one_integer_that_was_not_chosen_is_rejected(data, chosen, number):
     from edgenet.convert import inspection
 
     inspection.check_weights(data["int8"], chosen)
     name, other = list(chosen)[number], list(chosen.values())[number].astype(np.int32)
     other.flat[5] -= 1
-    text = f"^int8: expected the weights chosen for {re.escape(name)}, found others in 1 channels"
+    text = f"^int8: expected the weights chosen for {re.escape(name)}, got others in 1 channels"
     with pytest.raises(EdgenetError, match=text):
         inspection.check_weights(data["int8"], chosen | {name: other})
 
 
-def test_a_layer_that_is_not_in_the_file_is_refused(data, chosen):
+def test_a_layer_that_is_not_in_the_file_is_rejected(data, chosen):
     from edgenet.convert import inspection
 
-    with pytest.raises(EdgenetError, match=r"^int8: expected \d+ layers with weights, found \d+"):
-        inspection.check_weights(data["int8"], chosen | {"lost": np.zeros((1, 1, 1, 1), np.int32)})
+    with pytest.raises(EdgenetError, match=r"^int8: expected \d+ layers with weights, got \d+"):
+        inspection.check_weights(data["int8"], chosen | {"missing": np.zeros((1, 1, 1, 1), np.int32)})
 
 
 @pytest.mark.parametrize(("bias", "accepted"), [(2**30 - 1, True), (1 - 2**30, True), (2**28, False)])
@@ -230,29 +229,29 @@ def test_a_channel_that_the_converter_widened_for_its_bias_is_not_compared(data,
     model = flatbuffer.read(data["int8"])
     biases = flatbuffer.constant(model, _constant(model, 2)).copy()
     biases[3] = bias
-    model.buffers[_constant(model, 2).buffer] = flatbuffer.buffer(biases)
+    model.buffers[_constant(model, 2).buffer] = flatbuffer.make_buffer(biases)
     widened, name = flatbuffer.write(model), next(iter(chosen))
     other = chosen[name].astype(np.int32)
     other[3] //= 2
     if accepted:
         inspection.check_weights(widened, chosen | {name: other})
-        other[2].flat[0] += 1  # the next channel still is
-    with pytest.raises(EdgenetError, match="found others in 1 channels"):
+        other[2].flat[0] += 1  # the next channel is still compared
+    with pytest.raises(EdgenetError, match="got others in 1 channels"):
         inspection.check_weights(widened, chosen | {name: other})
 
 
 def _first_convolution(model):
     from edgenet.tflite import flatbuffer
 
-    return next(op for op in model.subgraphs[0].operators if flatbuffer.operator(model, op) == "CONV_2D")
+    return next(op for op in model.subgraphs[0].operators if flatbuffer.operator_kind(model, op) == "CONV_2D")
 
 
-def _constant(model, place):
-    """The weights (1) or the bias (2) of the first convolution, behind its DEQUANTIZE in a float16 file."""
+def _constant(model, position):
+    """The weights (1) or bias (2) of the first convolution; in a float16 file, the input of the DEQUANTIZE."""
     graph = model.subgraphs[0]
-    index = _first_convolution(model).inputs[place]
-    makers = [op for op in graph.operators if index in op.outputs]
-    return graph.tensors[makers[0].inputs[0] if makers else index]
+    index = _first_convolution(model).inputs[position]
+    producers = [op for op in graph.operators if index in op.outputs]
+    return graph.tensors[producers[0].inputs[0] if producers else index]
 
 
 # Delegation
@@ -260,34 +259,36 @@ def _constant(model, place):
 
 def scales_of(data: bytes) -> np.ndarray:
     tensors = flatbuffer.read(data).subgraphs[0].tensors
-    found = [tensor.quantization.scale for tensor in tensors if tensor.quantization is not None]
-    return np.concatenate([np.float32(scale) for scale in found if scale is not None])
+    scales = [tensor.quantization.scale for tensor in tensors if tensor.quantization is not None]
+    return np.concatenate([np.float32(scale) for scale in scales if scale is not None])
 
 
-def test_of_a_pruned_model_as_many_operators_are_delegated_as_of_the_stock_file(pruned_model, converter, seen):
-    from edgenet.litert.delegate import operators
+def test_as_many_operators_of_a_pruned_model_are_delegated_as_in_the_stock_file(
+    pruned_model, converter, calibration_images
+):
+    from edgenet.litert.delegate import inspect_delegation
 
     made = converter(pruned_model)
     for variant, ours, stock in (
         ("float32", made.float32, made.float32),
         ("float16", made.float16, made.float16),
-        ("dynamic", lambda: made.dynamic(lambda: seen), made.stock_dynamic),
-        ("int8", lambda: made.int8(lambda: seen), lambda: made.stock_int8(lambda: seen)),
+        ("dynamic", lambda: made.dynamic(lambda: calibration_images), made.stock_dynamic),
+        ("int8", lambda: made.int8(lambda: calibration_images), lambda: made.stock_int8(lambda: calibration_images)),
     ):
         with quiet():
             data, expected = ours(), stock()
-        assert len(operators(data)[1]) <= len(operators(expected)[1]), variant
+        assert len(inspect_delegation(data)[1]) <= len(inspect_delegation(expected)[1]), variant
         delegate.check_delegation(variant, data, lambda expected=expected: expected)
         if variant in ("dynamic", "int8"):
             assert (scales_of(data) >= np.finfo(np.float32).tiny).all(), variant
 
 
 @pytest.fixture(scope="module")
-def pruned_dynamic(pruned, converter, seen) -> tuple[bytes, bytes]:
-    """A dynamic file with a scale of 0 for the channels of zeros of one layer, and the stock converter's."""
-    made = converter(pruned(whole="narrow"))
+def pruned_dynamic(pruned, converter, calibration_images) -> tuple[bytes, bytes]:
+    """A dynamic file with a scale of 0 for a layer's channels of zeros, and the stock converter's file."""
+    narrow = converter(pruned(whole="narrow"))
     with quiet():
-        ours, stock = made.dynamic(lambda: seen), made.stock_dynamic()
+        ours, stock = narrow.dynamic(lambda: calibration_images), narrow.stock_dynamic()
     model = flatbuffer.read(ours)
     for tensor in model.subgraphs[0].tensors:
         if tensor.quantization is not None and tensor.quantization.scale is not None:
@@ -296,23 +297,23 @@ def pruned_dynamic(pruned, converter, seen) -> tuple[bytes, bytes]:
     return flatbuffer.write(model), stock
 
 
-def test_a_layer_that_only_the_stock_file_has_delegated_is_refused(pruned_dynamic):
+def test_a_layer_that_is_delegated_only_in_the_stock_file_is_rejected(pruned_dynamic):
 
     ours, stock = pruned_dynamic
     expected = r"^dynamic: XNNPACK does not run 1 CONV_2D of this file, but does in the stock converter's"
     with pytest.raises(EdgenetError, match=expected):
         delegate.check_delegation("dynamic", ours, lambda: stock)
-    delegate.check_delegation("dynamic", ours, lambda: ours)  # what the stock file does not have, ours need not
+    delegate.check_delegation("dynamic", ours, lambda: ours)  # ours need not delegate more than the stock file
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_stock_file_is_made_only_where_something_is_not_delegated(data, variant):
+def test_the_stock_file_is_made_only_if_an_operator_is_not_delegated(data, variant):
 
     delegate.check_delegation(variant, data[variant], lambda: pytest.fail("not needed"))
 
 
-def test_a_scale_of_zero_is_refused(check, pruned_dynamic):
-    with pytest.raises(EdgenetError, match=r"^dynamic: expected positive, normal scales, found \[0\.\] at "):
+def test_a_scale_of_zero_is_rejected(check, pruned_dynamic):
+    with pytest.raises(EdgenetError, match=r"^dynamic: expected positive, normal scales, got \[0\.\] at "):
         check("dynamic", pruned_dynamic[0], parameters=1)
 
 

@@ -1,4 +1,4 @@
-"""Models that TensorFlow's converter or the quantizer cannot work on: one line with the variant and the cause."""
+"""Models that TensorFlow's converter or the quantizer does not support: one line with the variant and the cause."""
 
 import keras
 import numpy as np
@@ -18,18 +18,18 @@ def classifier(*operations):
     for operation in operations:
         x = operation(x)
     model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
-    return keras_model.of_keras(model, "own")
+    return keras_model.from_keras(model, "own")
 
 
-def refused(variant: str, text: str, convert_it) -> None:
+def assert_rejected(variant: str, text: str, convert) -> None:
     with quiet(), pytest.raises(EdgenetError, match=rf"^{variant}: {text}$") as caught:
-        convert_it()
+        convert()
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
 class _Operation(keras.layers.Layer):
-    """An operator of TensorFlow's as a layer."""
+    """A TensorFlow operator as a layer."""
 
     def __init__(self, function):
         super().__init__()
@@ -47,12 +47,12 @@ OPERATORS = {
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_an_operator_that_tensorflow_lite_does_not_have(operator):
+def test_an_operator_that_is_not_in_tensorflow_lite(operator):
     text = (
         f"TensorFlow's converter cannot convert this model: TensorFlow Lite has no operator {operator}, or not for its "
         "data type; replace that layer"
     )
-    refused("float32", text, lambda: Converter(classifier(_Operation(OPERATORS[operator]))))
+    assert_rejected("float32", text, lambda: Converter(classifier(_Operation(OPERATORS[operator]))))
 
 
 @pytest.mark.parametrize(
@@ -63,23 +63,25 @@ def test_an_operator_that_tensorflow_lite_does_not_have(operator):
         ("Calibrator", lambda converter: converter.stock_int8(lambda: IMAGES), "int8"),
     ],
 )
-def test_whatever_the_converter_raises(monkeypatch, name, call, variant):
+def test_any_exception_of_the_converter_becomes_one_line(monkeypatch, name, call, variant):
     def fail(*arguments):
         raise RuntimeError("first line\n" * 300)
 
     with quiet():
         converter = Converter(classifier(keras.layers.Conv2D(4, 3)))
     monkeypatch.setattr(f"edgenet.convert.converter.{name}", fail)
-    text = "TensorFlow's converter cannot convert this model: first line; leave this variant out: --variants"
-    refused(variant, text, lambda: call(converter))
+    text = "TensorFlow's converter cannot convert this model: first line; choose other variants with variants="
+    assert_rejected(variant, text, lambda: call(converter))
 
 
-def test_a_recurrent_layer_and_the_quantizer():
+def test_a_recurrent_layer_is_not_supported_by_the_quantizer():
     recurrent = classifier(keras.layers.Reshape((8, 24)), keras.layers.LSTM(12), keras.layers.Reshape((2, 2, 3)))
     with quiet():
         converter = Converter(recurrent)
-    text = r"the quantizer cannot work on this model: .+; try --quantizer stock, or leave this variant out: --variants"
-    refused("int8", text, lambda: converter.int8(lambda: IMAGES))
+    text = (
+        'the quantizer does not support this model: .+; try quantizer="stock", or choose other variants with variants='
+    )
+    assert_rejected("int8", text, lambda: converter.int8(lambda: IMAGES))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

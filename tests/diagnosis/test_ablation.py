@@ -1,4 +1,4 @@
-"""The ablation measures what export makes, and what the stock converter makes."""
+"""The ablation measures the files of export and of the stock converter."""
 
 import pytest
 from recipes import RECIPE
@@ -20,33 +20,35 @@ def rows(tiny_bundle, pictures) -> dict:
         return {row.name: row for row in ablate(tiny_bundle, pictures / "calibration", SILENT)}
 
 
-def test_the_steps_are_added_one_after_the_other(rows):
+def test_the_steps_are_added_one_by_one(rows):
     assert list(rows) == [
         "stock converter",
         "bias correction",
-        "+ compensated rounding",
+        "+ GPTQ",
         "+ finer logits (the default)",
     ]
     assert all(row.seconds > 0 for row in rows.values())
     assert {row.drift.images for row in rows.values()} == {43}
 
 
-def test_the_default_is_what_export_makes(rows, tiny_bundle):
+def test_the_default_has_the_drift_of_the_exported_file(rows, tiny_bundle):
     (exported,) = (variant for variant in tiny_bundle.manifest.variants if variant.name == "int8")
     assert rows["+ finer logits (the default)"].drift == exported.drift
     assert rows["stock converter"].drift != exported.drift
 
 
-def test_the_stock_converter_is_measured_as_it_is(rows, tiny_model, converter, seen, unseen, scores_of):
+def test_the_stock_converters_drift_is_that_of_its_file(
+    rows, tiny_model, converter, calibration_images, evaluation_images, scores_of
+):
     with quiet():
-        data = converter(tiny_model).stock_int8(lambda: seen)
-        keras = tiny_model.predict(preprocess.normalize(unseen, RECIPE), verbose=0)
-    agreement = (scores_of(data, unseen).argmax(axis=1) == keras.argmax(axis=1)).mean()
-    assert rows["stock converter"].drift.agreement == pytest.approx(agreement)
+        data = converter(tiny_model).stock_int8(lambda: calibration_images)
+        keras = tiny_model.predict(preprocess.normalize(evaluation_images, RECIPE), verbose=0)
+    agreement = (scores_of(data, evaluation_images).argmax(axis=1) == keras.argmax(axis=1)).mean()
+    assert rows["stock converter"].drift.agreement.top1 == pytest.approx(agreement)
 
 
-def test_no_calibration_pictures_are_refused(tiny_bundle, tmp_path, progress):
+def test_a_missing_folder_of_calibration_images_is_an_error(tiny_bundle, tmp_path, progress):
     from edgenet.diagnosis.ablation import ablate
 
-    with pytest.raises(EdgenetError, match="nowhere: expected a folder of images, found nothing"):
+    with pytest.raises(EdgenetError, match="nowhere: no such folder; give a folder of images"):
         next(ablate(tiny_bundle, tmp_path / "nowhere", progress))

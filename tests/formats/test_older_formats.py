@@ -1,20 +1,21 @@
-"""Real files of each older format, as the code of their time wrote them: they are read, and do what new ones do.
+"""Real files of each older format, as the code of their time wrote them: they can be read and used like new ones.
 
 bundle_4.json, results_5.json and diagnosis_1.json are of commit 4d6b180: the bundled model, exported with 21 evaluation
-images, benchmarked and diagnosed. When a format gets a new number, a file of the last one comes here.
+images, benchmarked and diagnosed. results_6.json is of commit ae90899. When a format gets a new number, a file of the
+last one is added here.
 """
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from measured import changed
 
 from edgenet import records
 from edgenet.analysis import comparison, loading
 from edgenet.analysis.recommendation import recommend
-from edgenet.analysis.verdict import Limits, judge
+from edgenet.analysis.verdict import Limits, judge_results
 from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
 from edgenet.records import Diagnosis, Manifest, Results, upgrade
@@ -28,6 +29,7 @@ FOLDER = Path(__file__).parent
 FILES = {
     "bundle_4.json": Manifest,
     "results_5.json": Results,
+    "results_6.json": Results,
     "diagnosis_1.json": Diagnosis,
 }
 EACH = pytest.mark.parametrize(("name", "kind"), FILES.items(), ids=FILES)
@@ -66,7 +68,7 @@ def test_it_is_read_and_can_be_written_in_the_newest_format(name, kind):
 def test_a_change_of_an_older_file_is_found(name, kind):
     data = (FOLDER / name).read_bytes()
     at = data.index(b"edgenet benchmark fashion" if kind is Results else b"mobilenet_v1")
-    with pytest.raises(EdgenetError, match="as it was written, found it changed"):
+    with pytest.raises(EdgenetError, match="was changed after it was written"):
         records.from_json(kind, data[:at] + b"E" + data[at + 1 :], "here")
 
 
@@ -76,7 +78,7 @@ def test_the_numbers_are_those_of_the_file():
     for measured, written in zip(results.measurements, body["measurements"], strict=True):
         assert [latency.median for latency in measured.latency] == [one["median"] for one in written["latency"]]
     int8 = results.measurements[3]
-    assert (int8.drift.images, len(int8.drift.flips), int8.drift.agreement) == (21, 1, 20 / 21)
+    assert (int8.drift.images, len(int8.drift.flips), int8.drift.agreement.top1) == (21, 1, 20 / 21)
     assert int8.arithmetic is None  # what format 6 adds
     manifest = read("bundle_4.json")
     assert [(v.name, v.drift.images) for v in manifest.variants] == [(m.name, 21) for m in results.measurements[:4]]
@@ -98,11 +100,13 @@ def loaded():
 def test_results_are_judged(loaded):
     # 1 flip of 21: between 0.1 % and 24 % by the exact binomial interval of 95 %.
     outcomes = {
-        limit: {verdict.variant: verdict.outcome for verdict in judge(loaded[0].results, Limits(max_drift=limit))}
+        limit: {
+            verdict.variant: verdict.outcome for verdict in judge_results(loaded[0].results, Limits(max_drift=limit))
+        }
         for limit in (0.5, 0.02, 0.0001)
     }
     assert [outcomes[limit]["int8"] for limit in outcomes] == ["pass", "undecided", "fail"]
-    assert judge(loaded[0].results, Limits(max_size=2_000_000))[0].outcome == "fail"  # float32 has 3.3 MB
+    assert judge_results(loaded[0].results, Limits(max_size=2_000_000))[0].outcome == "fail"  # float32 has 3.3 MB
 
 
 def test_results_are_reported(loaded):
@@ -125,42 +129,46 @@ def test_a_page_is_made(loaded):
 
 
 def test_results_are_compared_with_new_ones(loaded, tmp_path):
-    new = replace(loaded[0].results, created="2027-01-31T12:00:00Z")
+    new = changed(loaded[0].results, created="2027-01-31T12:00:00Z")
     (tmp_path / "new.json").write_bytes(records.to_json(new))
     both = loading.load([FOLDER / "results_5.json", tmp_path / "new.json"])
     compared = comparison.compare(both, latency=False)
     assert compared.same == "bundle and machine"
-    assert all(row.size == 1 for row in compared.rows)
+    assert all(row.size_ratio == 1 for row in compared.rows)
     assert "int8" in comparison_table(compared)
 
 
 def test_steps_are_taken_one_after_the_other_on_the_real_file(monkeypatch):
-    """With two more formats, the first of which renames a field, and the second of which changes a unit."""
+    """With two more formats, the first of which changes a text, and the second of which changes a unit."""
 
-    def renamed(body):
-        body = dict(body)
-        return {**body, "command": f"{body.pop('command')} (renamed)"}
+    def with_note(body):
+        return {**body, "run": {**body["run"], "command": f"{body['run']['command']} (renamed)"}}
 
     def milliseconds(body):
-        changed = [{**measured, "bytes": 1_000 * measured["bytes"]} for measured in body["measurements"]]
-        return {**body, "measurements": changed}
+        scaled = [{**measured, "bytes": 1_000 * measured["bytes"]} for measured in body["measurements"]]
+        return {**body, "measurements": scaled}
 
     old, newest = read("results_5.json"), Results.FORMAT
     monkeypatch.setattr(Results, "FORMAT", newest + 2)
-    steps = {**upgrade.STEPS[Results], newest: renamed, newest + 1: milliseconds}
+    steps = {**upgrade.STEPS[Results], newest: with_note, newest + 1: milliseconds}
     monkeypatch.setitem(upgrade.STEPS, Results, steps)
     new = read("results_5.json")
-    assert new.command == f"{old.command} (renamed)"
+    assert new.run.command == f"{old.run.command} (renamed)"
     assert [m.bytes for m in new.measurements] == [1_000 * m.bytes for m in old.measurements]
     assert json.loads(records.to_json(new))["format"] == newest + 2
     # The code of today refuses what that one writes.
     monkeypatch.undo()
     data = records.to_json(old).replace(b'"format": %d' % newest, b'"format": %d' % (newest + 2))
-    with pytest.raises(EdgenetError, match=rf"format 5 to {newest} of .*, found {newest + 2}; use the edgenet that"):
+    with pytest.raises(
+        EdgenetError,
+        match=rf"has format {newest + 2}, but formats 5 to {newest} can be read; use the edgenet version that",
+    ):
         records.from_json(Results, data, "here")
 
 
 def test_older_than_the_oldest_must_be_made_again():
     data = (FOLDER / "results_5.json").read_bytes().replace(b'"format": 5', b'"format": 4')
-    with pytest.raises(EdgenetError, match=r"expected format 5 to \d+ of an edgenet results, found 4; make it again"):
+    with pytest.raises(
+        EdgenetError, match=r"edgenet results file has format 4, but formats 5 to \d+ can be read; create it again"
+    ):
         records.from_json(Results, data, "here")

@@ -10,7 +10,7 @@ import pytest
 from places import ROOT
 
 from edgenet.errors import EdgenetError
-from edgenet.images import bundled, preprocess
+from edgenet.images import bundled, listing
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_files_come_out_as_they_were(packed, user_cache):
-    folder = bundled.unpacked(packed)
+    folder = bundled.unpack(packed)
     assert folder.is_relative_to(user_cache)
     assert contents(folder) == contents(ROOT / "calibration_data")
-    assert len(preprocess.find(folder / "calibration").paths) == 200
+    assert len(listing.find_images(folder / "calibration").paths) == 200
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # nothing is left beside it
 
 
 def test_a_second_time_nothing_is_written(packed):
-    folder = bundled.unpacked(packed)
+    folder = bundled.unpack(packed)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert bundled.unpacked(packed) == folder
+    assert bundled.unpack(packed) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 @pytest.mark.parametrize("harm", ["a file is gone", "a file is cut", "all is gone", "a file has its place"])
 def test_a_damaged_cache_is_unpacked_again(packed, harm):
-    folder = bundled.unpacked(packed)
+    folder = bundled.unpack(packed)
     some = folder / "labels.txt"
     if harm == "a file is gone":
         some.unlink()
@@ -67,12 +67,12 @@ def test_a_damaged_cache_is_unpacked_again(packed, harm):
         shutil.rmtree(folder)
     if harm == "a file has its place":
         folder.write_text("")
-    assert contents(bundled.unpacked(packed)) == contents(ROOT / "calibration_data")
+    assert contents(bundled.unpack(packed)) == contents(ROOT / "calibration_data")
 
 
 def test_many_at_once(packed):
     with ThreadPoolExecutor(8) as pool:
-        folders = set(pool.map(bundled.unpacked, [packed] * 8))
+        folders = set(pool.map(bundled.unpack, [packed] * 8))
     (folder,) = folders
     assert contents(folder) == contents(ROOT / "calibration_data")
     assert len(list(folder.parent.iterdir())) == 1
@@ -82,13 +82,13 @@ def test_another_edgenet_with_other_images_has_a_folder_of_its_own(pack, packed,
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "labels.txt").write_text("ant\n")
     pack(tmp_path / "other", tmp_path / "other.zip")
-    assert bundled.unpacked(tmp_path / "other.zip") != bundled.unpacked(packed)
+    assert bundled.unpack(tmp_path / "other.zip") != bundled.unpack(packed)
 
 
 def test_a_damaged_wheel(tmp_path):
     (tmp_path / "calibration_data.zip").write_bytes(b"no zip")
     with pytest.raises(EdgenetError, match=r"calibration_data\.zip: this file of edgenet is damaged; install edgenet"):
-        bundled.unpacked(tmp_path / "calibration_data.zip")
+        bundled.unpack(tmp_path / "calibration_data.zip")
 
 
 def test_a_full_disk(packed, user_cache, monkeypatch):
@@ -96,8 +96,11 @@ def test_a_full_disk(packed, user_cache, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
-    with pytest.raises(EdgenetError, match=r"cannot be unpacked into .*: No space left on device; free some space"):
-        bundled.unpacked(packed)
+    with pytest.raises(
+        EdgenetError,
+        match=r": cannot unpack .* \(No space left on device\); free some space",
+    ):
+        bundled.unpack(packed)
     assert list((user_cache / "edgenet" / "bundled").iterdir()) == []
 
 

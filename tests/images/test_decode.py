@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from recipes import square
 
 from edgenet.errors import EdgenetError
-from edgenet.images import decode, preprocess
+from edgenet.images import decode, listing, pillow_warnings, preprocess
 
 EXIF = Image.Exif()
 EXIF[decode.ORIENTATION] = 6
@@ -77,7 +77,7 @@ def at_once(path: Path, mode: str) -> np.ndarray:
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("band", [1, 97, 2**20])
 def test_an_image_in_bands_is_the_image_as_a_whole_to_the_bit(tmp_path, monkeypatch, kind, mode, band):
-    monkeypatch.setattr(decode, "BAND", band)
+    monkeypatch.setattr(decode, "BAND_PIXELS", band)
     path = written(tmp_path, kind, FILES[kind])
     np.testing.assert_array_equal(decode.decode(path, mode, np.asarray), at_once(path, mode))
 
@@ -105,7 +105,7 @@ def enlarged(data: bytes, kind: str, side: int) -> bytes:
 @pytest.mark.parametrize("side", [11_600, 13_000, 60_000])  # Pillow itself refuses the last
 def test_more_pixels_than_are_allowed_are_refused_by_the_header(tmp_path, kind, side):
     path = written(tmp_path, kind, enlarged(FILES[kind], kind, side))
-    expected = rf"^{path}: expected a picture of up to 1\d\d million pixels, found more; make it smaller or remove it$"
+    expected = rf"^{path}: the image has more than 1\d\d million pixels; make it smaller or remove it$"
     with pytest.raises(EdgenetError, match=expected):
         preprocess.load(path, square(32))
 
@@ -122,13 +122,13 @@ def test_what_a_decoder_needs_beside_the_image_counts(tmp_path, monkeypatch, kin
     monkeypatch.setattr(decode, "MAX_PIXELS", 1_200 * copies)  # 40 x 30
     preprocess.load(path, square(8))
     monkeypatch.setattr(decode, "MAX_PIXELS", 1_200 * copies - 1)
-    with pytest.raises(EdgenetError, match=": expected a picture of up to 0 million pixels, found more; "):
+    with pytest.raises(EdgenetError, match=": the image has more than 0 million pixels; "):
         preprocess.load(path, square(8))
 
 
 def test_all_threads_together_hold_no_more_than_one_image_may_have(monkeypatch):
     monkeypatch.setattr(decode, "MAX_PIXELS", 100)
-    memory, held, most, largest = decode._Memory(), [], [], []
+    memory, held, most, largest = decode._MemoryLimit(), [], [], []
 
     def use(cost: int) -> None:
         with memory.reserved(cost):
@@ -148,7 +148,7 @@ import sys, warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from edgenet.errors import EdgenetError
-from edgenet.images import decode, preprocess
+from edgenet.images import decode, listing, preprocess
 from edgenet.images.input_range import InputRange
 from edgenet.benchmarking.worker import peak_bytes
 recipe = InputRange().recipe(32, 32, 3)
@@ -173,7 +173,7 @@ def test_many_threads_take_no_more_memory_than_is_allowed(tmp_path):
     # 12 threads, each an image of 4.4 million pixels with an orientation and transparency: 18 MB, twice.
     path = written(tmp_path, "png", encoded(Image.new("RGBA", (2_100, 2_100)), "PNG", exif=EXIF, compress_level=1))
     grown = alone(f"""
-decode.LARGE = 4_000_000
+decode.LARGE_IMAGE_PIXELS = 4_000_000
 load({str(written(tmp_path, "jpg", FILES["jpg"]))!r})
 before = peak_bytes()
 with ThreadPoolExecutor(12) as pool:
@@ -190,20 +190,20 @@ print(peak_bytes() - before)
 def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.png")
-        with pytest.raises(EdgenetError, match=r"pipe\.png: expected an image file, found a named pipe; give a "):
+        with pytest.raises(EdgenetError, match=r"pipe\.png: a named pipe, not an image file; give a "):
             preprocess.load(tmp_path / "pipe.png", square(8))
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(EdgenetError, match=r"folder\.png: expected an image file, found a folder; "):
-        preprocess.photo(tmp_path / "folder.png")
+    with pytest.raises(EdgenetError, match=r"folder\.png: a folder, not an image file; "):
+        preprocess.load_full_size(tmp_path / "folder.png")
     if hasattr(socket, "AF_UNIX"):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(os.path.relpath(tmp_path / "s.png"))  # a short name: an address has 108 bytes
-            with pytest.raises(EdgenetError, match=r"s\.png: expected an image file, found a socket; "):
+            with pytest.raises(EdgenetError, match=r"s\.png: a socket, not an image file; "):
                 preprocess.load(tmp_path / "s.png", square(8))
     if Path("/dev/zero").exists():
-        with pytest.raises(EdgenetError, match=r"^/dev/zero: expected an image file, found a device; "):
+        with pytest.raises(EdgenetError, match=r"^/dev/zero: a device, not an image file; "):
             preprocess.load(Path("/dev/zero"), square(8))
-    with pytest.raises(EdgenetError, match=r"found none \(.*embedded null .*\); replace or remove it$"):
+    with pytest.raises(EdgenetError, match=r"not a file name \(.*embedded null .*\); check the path$"):
         preprocess.load(Path("a\0b.png"), square(8))
 
 
@@ -211,14 +211,14 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path):
 def test_a_folder_with_a_pipe_is_read_without_it(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     path = written(tmp_path, "png", FILES["png"])
-    assert preprocess.find(tmp_path).paths == [path]
+    assert listing.find_images(tmp_path).paths == [path]
 
 
 def test_text_that_grows_without_end_is_refused(tmp_path):
     text = PngImagePlugin.PngInfo()
     text.add_text("comment", "a" * 10_000_000, zip=True)
     path = written(tmp_path, "png", encoded(RGB, "PNG", pnginfo=text))
-    with pytest.raises(EdgenetError, match=rf"^{path}: expected a whole image, found none \(.*too large.*\); replace"):
+    with pytest.raises(EdgenetError, match=rf"^{path}: not a readable image \(.*too large.*\); replace"):
         preprocess.load(path, square(8))
 
 
@@ -226,7 +226,7 @@ def test_a_format_that_runs_other_programs_is_not_tried(tmp_path):
     path = written(tmp_path, "png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     with Image.open(path) as image:
         assert image.format == "EPS"
-    with pytest.raises(EdgenetError, match=r"expected a whole image, found none \(cannot identify image file "):
+    with pytest.raises(EdgenetError, match=r"not a readable image \(cannot identify image file "):
         preprocess.load(path, square(8))
 
 
@@ -238,7 +238,7 @@ def test_whatever_a_decoder_raises_is_one_line_with_the_file(tmp_path, monkeypat
     path = written(tmp_path, "png", FILES["png"])
     monkeypatch.setattr(Image, "open", fail)
     reason = str(error).splitlines()[0] if str(error) else "MemoryError"
-    with pytest.raises(EdgenetError, match=rf"^{path}: expected a whole image, found none \({reason}\); replace or "):
+    with pytest.raises(EdgenetError, match=rf"^{path}: not a readable image \({reason}\); replace or "):
         preprocess.load(path, square(8))
 
 
@@ -312,7 +312,7 @@ def test_filters_that_the_program_changes_meanwhile_stay_changed(tmp_path):
 
         decode.decode(path, "RGB", change)
         assert warnings.filters[0][0] == "error"
-        assert not any(entry is decode._WithoutPillowsWarnings.ENTRY for entry in warnings.filters)
+        assert not any(entry is pillow_warnings.IgnoredWarnings.ENTRY for entry in warnings.filters)
 
 
 def test_warnings_of_the_program_are_shown_while_images_are_read(tmp_path):

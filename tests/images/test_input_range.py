@@ -7,7 +7,7 @@ import pytest
 
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
-from edgenet.images.input_range import COMMON, InputRange, common, option
+from edgenet.images.input_range import COMMON, InputRange, common_recipes, describe
 from edgenet.records import Preprocessing
 
 
@@ -19,7 +19,7 @@ def values(recipe: Preprocessing) -> np.ndarray:
 
 def parsed(options: str) -> InputRange:
     """What options mean, as the command line takes them."""
-    found = re.fullmatch(r"--input-range (\S+)(?: --channel-order (\S+))?", options)
+    found = re.fullmatch(r"(\S+)(?: (BGR))?", options)
     return InputRange.parse(found[1], *filter(None, [found[2]]))
 
 
@@ -112,7 +112,7 @@ def test_channels_may_be_blue_green_and_red():
 
 @pytest.mark.parametrize("order", ["rgb", "GBR", "", "RGBA"])
 def test_another_order_of_channels_is_refused(order):
-    with pytest.raises(EdgenetError, match=rf"^--channel-order: expected RGB or BGR, found '{order}'$"):
+    with pytest.raises(EdgenetError, match=rf"^channel_order: must be RGB or BGR, got '{order}'$"):
         InputRange.parse("0,1", order)
 
 
@@ -151,8 +151,8 @@ def test_another_order_of_channels_is_refused(order):
 )
 def test_other_numbers_are_refused(text):
     expected = (
-        "--input-range: expected two numbers for black and white, like -1,1 or 0,255, or six, the means and then the "
-        f"deviations of red, green and blue; found {text!r}"
+        "input_range: must be two numbers, the values of black and white, such as -1,1 or 0,255; or six: the means, "
+        f"then the standard deviations, of red, green and blue. Got {text!r}"
     )
     with pytest.raises(EdgenetError, match=rf"^{re.escape(expected)}$"):
         InputRange.parse(text)
@@ -175,7 +175,7 @@ def test_a_recipe_of_three_channels():
 
 
 def test_three_means_do_not_fit_a_grey_input():
-    text = r"^--input-range: expected a mean and deviation for each of 1 channels, found 3$"
+    text = r"^input_range: has 3 means, but the model's input has 1 channel; give two numbers, "
     with pytest.raises(EdgenetError, match=text):
         InputRange((1.0, 2.0, 3.0), (4.0, 5.0, 6.0)).recipe(20, 30, 1)
 
@@ -186,22 +186,22 @@ def test_three_means_do_not_fit_a_grey_input():
 @pytest.mark.parametrize("text", COMMON)
 def test_the_common_ones_are_what_their_options_say(text):
     assert parsed(text) == COMMON[text]
-    assert option(COMMON[text].recipe(8, 8, 3, 0.875)) == text
+    assert describe(COMMON[text].recipe(8, 8, 3, 0.875)) == text
 
 
 def test_the_common_ones_for_grey():
-    for text in ("--input-range -1,1", "--input-range 0,1", "--input-range 0,255"):
-        assert option(COMMON[text].recipe(8, 8, 1)) == text
+    for text in ("-1,1", "0,1", "0,255"):
+        assert describe(COMMON[text].recipe(8, 8, 1)) == text
 
 
 @pytest.mark.parametrize(("channels", "count"), [(3, 5), (1, 3)])
 def test_a_recipe_with_the_common_ranges_is_otherwise_the_same(channels, count):
     recipe = InputRange.between(-7, 9).recipe(20, 30, channels, 0.8)
-    found = list(common(recipe))
+    found = list(common_recipes(recipe))
     assert len(found) == len(set(found)) == count
     assert found[0] == InputRange().recipe(20, 30, channels, 0.8)
     assert {(one.shape, one.crop) for one in found} == {((20, 30, channels), 0.8)}
-    assert {option(one) for one in found} == set(list(COMMON)[:count])
+    assert {describe(one) for one in found} == set(list(COMMON)[:count])
 
 
 def test_the_common_ones_are_those_of_keras():
@@ -210,9 +210,9 @@ def test_the_common_ones_are_those_of_keras():
 
     pixels = np.float32([[[10, 100, 250], [255, 0, 3]]])
     modes = {
-        "tf": "--input-range -1,1",
-        "torch": "--input-range 0.485,0.456,0.406,0.229,0.224,0.225",
-        "caffe": "--input-range 123.68,116.779,103.939,1,1,1 --channel-order BGR",
+        "tf": "-1,1",
+        "torch": "0.485,0.456,0.406,0.229,0.224,0.225",
+        "caffe": "123.68,116.779,103.939,1,1,1 BGR",
     }
     for mode, text in modes.items():
         expected = preprocess_input(pixels.copy(), data_format="channels_last", mode=mode)
@@ -224,20 +224,20 @@ def test_the_common_ones_are_those_of_keras():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (InputRange.between(-0.5, 0.5), "--input-range -0.5,0.5"),
-        (InputRange.between(-128, 127), "--input-range -128,127"),
-        (InputRange(order="BGR"), "--input-range -1,1 --channel-order BGR"),
-        (InputRange((120.0, 110.0, 100.0), (60.0, 61.0, 62.0)), "--input-range 120,110,100,60,61,62"),
+        (InputRange.between(-0.5, 0.5), "-0.5,0.5"),
+        (InputRange.between(-128, 127), "-128,127"),
+        (InputRange(order="BGR"), "-1,1 BGR"),
+        (InputRange((120.0, 110.0, 100.0), (60.0, 61.0, 62.0)), "120,110,100,60,61,62"),
         (
             InputRange((120.0, 110.0, 100.0), (1.0, 1.0, 1.0), "BGR"),
-            "--input-range 120,110,100,1,1,1 --channel-order BGR",
+            "120,110,100,1,1,1 BGR",
         ),
-        (InputRange((127.5,) * 3, (127.5,) * 3), "--input-range -1,1"),
-        (InputRange((0.0,) * 3, (1.0,) * 3), "--input-range 0,255"),
+        (InputRange((127.5,) * 3, (127.5,) * 3), "-1,1"),
+        (InputRange((0.0,) * 3, (1.0,) * 3), "0,255"),
     ],
 )
 def test_options_say_other_ranges(given, text):
-    assert option(given.recipe(8, 8, 3)) == text
+    assert describe(given.recipe(8, 8, 3)) == text
 
 
 def test_options_mean_the_recipe_that_they_were_made_of():
@@ -251,7 +251,7 @@ def test_options_mean_the_recipe_that_they_were_made_of():
             mean, std = random.uniform(2, 200, 3), random.uniform(1, 100, 3)
             given = InputRange(tuple(mean.tolist()), tuple(std.tolist()), order)
         recipe = given.recipe(8, 8, 3)
-        again = parsed(option(recipe)).recipe(8, 8, 3)
+        again = parsed(describe(recipe)).recipe(8, 8, 3)
         assert again.order == order
         # Numbers are written with six digits: of means up to 200, of ranges up to 300, divided by a deviation.
         largest = max(300, *(200 / std for std in recipe.std))
@@ -261,4 +261,4 @@ def test_options_mean_the_recipe_that_they_were_made_of():
 def test_options_of_means_below_one():
     # Deviations and means that are small, but of pixels from 0 to 255 all the same.
     recipe = InputRange((0.5, 0.25, 0.0), (1.0, 1.0, 1.0)).recipe(8, 8, 3)
-    np.testing.assert_allclose(values(parsed(option(recipe)).recipe(8, 8, 3)), values(recipe), rtol=1e-5)
+    np.testing.assert_allclose(values(parsed(describe(recipe)).recipe(8, 8, 3)), values(recipe), rtol=1e-5)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import zlib
 from fractions import Fraction
 from io import BytesIO
@@ -48,7 +47,7 @@ def triangle(inputs: int, outputs: int) -> np.ndarray:
 
 def alone(code: str) -> tuple[str, str]:
     """What code that loads images in a process of its own writes to stdout and stderr."""
-    imports = "from pathlib import Path; from edgenet.images import preprocess;"
+    imports = "from pathlib import Path; from edgenet.images import listing, preprocess;"
     imports += "from edgenet.errors import EdgenetError;"
     imports += "from edgenet.images.input_range import InputRange; from edgenet.benchmarking.worker import peak_bytes\n"
     done = subprocess.run([sys.executable, "-c", imports + code], capture_output=True, text=True, timeout=120)
@@ -57,7 +56,7 @@ def alone(code: str) -> tuple[str, str]:
 
 
 def by_the_recipe(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
-    """A picture (height, width, channels) as the recipe says, in float64 and without a rounded level."""
+    """An image (height, width, channels) as the recipe says, in float64 and without a rounded level."""
     height, width = pixels.shape[:2]
     down, across = round(recipe.height / recipe.crop), round(recipe.width / recipe.crop)
     # It just covers that in one direction, and reaches as far in the other as its shape says.
@@ -74,11 +73,11 @@ def by_the_recipe(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
 TWICE_ROUNDED = 1.01
 
 
-# Pictures to pixels
+# Images to pixels
 
 
 @pytest.mark.parametrize("size", [16, 28, 32, 96])
-def test_a_square_picture_is_resized_as_pillow_does(tmp_path, size):
+def test_a_square_image_is_resized_as_pillow_does(tmp_path, size):
     path = save(tmp_path / "a.png", noise(28, 28, 3))
     with Image.open(path) as image:
         expected = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
@@ -116,7 +115,7 @@ def test_the_usual_crop_of_imagenet(tmp_path):
 
 
 @linux
-def test_a_long_thin_picture_takes_no_more_memory_than_others(tmp_path):
+def test_a_long_thin_image_takes_no_more_memory_than_others(tmp_path):
     # Resized as a whole, it would have 224 x 1,120,000 pixels: 250 million.
     path = save(tmp_path / "thin.png", noise(2, 10_000, 3))
     said, _ = alone(f"""
@@ -138,7 +137,7 @@ def test_what_is_outside_the_central_square_is_not_seen(tmp_path, wide):
     np.testing.assert_array_equal(*(preprocess.load(path, square(32)) for path in both))
 
 
-# EXIF 2.3, tag 274: how the stored rows and columns lie in the picture as it is to be seen.
+# EXIF 2.3, tag 274: how the stored rows and columns lie in the image as it is to be seen.
 ORIENTATIONS = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -165,7 +164,7 @@ def test_exif_orientation_is_followed(tmp_path, orientation, ending):
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_a_picture_is_turned_before_its_centre_is_cut_out(tmp_path, orientation):
+def test_an_image_is_turned_before_its_centre_is_cut_out(tmp_path, orientation):
     exif = Image.Exif()
     exif[274] = orientation
     stored, recipe = noise(60, 100, 3), InputRange().recipe(24, 40, 3, 0.8)
@@ -179,14 +178,14 @@ def test_a_photo_keeps_its_size_and_comes_upright(tmp_path):
     exif = Image.Exif()
     exif[274] = 6  # to be turned by 90 degrees, clockwise
     stored = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    shown = preprocess.photo(save(tmp_path / "a.png", stored, exif=exif))
+    shown = preprocess.load_full_size(save(tmp_path / "a.png", stored, exif=exif))
     assert np.array_equal(shown, grey(np.rot90(stored, -1)))
 
 
 def test_a_photo_that_is_damaged_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(EdgenetError, match=r"a\.png: expected a whole image, found an empty file"):
-        preprocess.photo(tmp_path / "a.png")
+    with pytest.raises(EdgenetError, match=r"a\.png: not a readable image \(the file is empty\)"):
+        preprocess.load_full_size(tmp_path / "a.png")
 
 
 def test_damaged_exif_data_say_nothing(tmp_path):
@@ -211,11 +210,11 @@ def test_lossless_formats_give_the_pixels_themselves(tmp_path, ending):
     np.testing.assert_array_equal(preprocess.load(path, square(32)), pixels)
 
 
-def test_a_jpeg_is_nearly_the_picture(tmp_path):
+def test_a_jpeg_is_nearly_the_image(tmp_path):
     pixels = grey(np.add.outer(np.arange(64) * 2, np.arange(64))).astype(np.uint8)
     pixels[..., 0] //= 2
     loaded = preprocess.load(save(tmp_path / "a.jpg", pixels, quality=95, subsampling=0), square(64))
-    # At quality 95 a smooth picture keeps its levels within a few; swapped channels would be off by up to 95.
+    # At quality 95 a smooth image keeps its levels within a few; swapped channels would be off by up to 95.
     assert np.abs(loaded.astype(int) - pixels).max() <= 8
 
 
@@ -254,7 +253,7 @@ def test_sixteen_bit_grey_keeps_its_levels(tmp_path, ending, order):
 def test_levels_without_a_white_are_refused(tmp_path, dtype):
     path = save(tmp_path / "a.tif", noise(32, 32).astype(dtype))
     text = (
-        r"^.*/a\.tif: expected a whole image, found none \(32 bits a channel, of which nobody knows what is white\); "
+        r"^.*/a\.tif: not a readable image \(32 bits per channel, and no value is known for white\); "
         "replace or remove it$"
     )
     with pytest.raises(EdgenetError, match=text):
@@ -267,7 +266,7 @@ def test_one_bit_becomes_black_and_white(tmp_path):
     np.testing.assert_array_equal(loaded, grey(np.where(bits, 255, 0)))
 
 
-def test_a_grey_input_gets_the_luma_of_a_colour_picture(tmp_path):
+def test_a_grey_input_gets_the_luma_of_a_colour_image(tmp_path):
     pixels = noise(32, 32, 3)
     loaded = preprocess.load(save(tmp_path / "a.png", pixels), InputRange().recipe(32, 32, 1))
     assert (loaded.dtype, loaded.shape) == (np.uint8, (32, 32, 1))
@@ -307,7 +306,7 @@ def test_transparent_pixels_are_white(tmp_path):
 
 HALF = 128  # of 255: about half transparent
 
-# Each picture has a row of its colour opaque, then one transparent (where the format can, half), of 8 pixels each.
+# Each image has a row of its colour opaque, then one transparent (where the format can, half), of 8 pixels each.
 TRANSPARENT = {
     "RGBA": (
         lambda: Image.fromarray(np.uint8([[[200, 40, 0, 255]] * 8, [[200, 40, 0, HALF]] * 8])),
@@ -363,15 +362,15 @@ def _encoded(ending: str) -> bytes:
 
 
 BROKEN = {
-    "text": (b"no image\n", r"found none \(.+\)"),
-    "zero bytes": (b"", "found an empty file"),
-    "half a JPEG": (_encoded("JPEG")[:-2000], r"found none \(.+\)"),
-    "half a PNG": (_encoded("PNG")[:-2000], r"found none \(.+\)"),
-    "head of a PNG": (_encoded("PNG")[:20], r"found none \(.+\)"),
-    "half a WebP": (_encoded("WEBP")[:-2000], r"found none \(.+\)"),
-    "half a TIFF": (_encoded("TIFF")[:-2000], r"found none \(.+\)"),
-    "half a BMP": (_encoded("BMP")[:-2000], r"found none \(.+\)"),
-    "PNG with a changed byte": (_encoded("PNG")[:60] + b"\0\0\0" + _encoded("PNG")[63:], r"found none \(.+\)"),
+    "text": (b"no image\n", r"\(.+\)"),
+    "zero bytes": (b"", r"\(the file is empty\)"),
+    "half a JPEG": (_encoded("JPEG")[:-2000], r"\(.+\)"),
+    "half a PNG": (_encoded("PNG")[:-2000], r"\(.+\)"),
+    "head of a PNG": (_encoded("PNG")[:20], r"\(.+\)"),
+    "half a WebP": (_encoded("WEBP")[:-2000], r"\(.+\)"),
+    "half a TIFF": (_encoded("TIFF")[:-2000], r"\(.+\)"),
+    "half a BMP": (_encoded("BMP")[:-2000], r"\(.+\)"),
+    "PNG with a changed byte": (_encoded("PNG")[:60] + b"\0\0\0" + _encoded("PNG")[63:], r"\(.+\)"),
 }
 
 
@@ -380,29 +379,27 @@ def test_a_broken_image_is_named(tmp_path, kind):
     data, found = BROKEN[kind]
     path = tmp_path / "bad.png"
     path.write_bytes(data)
-    with pytest.raises(
-        EdgenetError, match=rf"bad\.png: expected a whole image, {found}; replace or remove it$"
-    ) as caught:
+    with pytest.raises(EdgenetError, match=rf"bad\.png: not a readable image {found}; replace or remove it$") as caught:
         preprocess.load(path, square(32))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_image_is_named(tmp_path):
-    with pytest.raises(EdgenetError, match=r"gone\.png: expected a whole image, found none \(.+\)"):
+    with pytest.raises(EdgenetError, match=r"gone\.png: no such file; check the path$"):
         preprocess.load(tmp_path / "gone.png", square(32))
 
 
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     path = save(tmp_path / "bomb.png", np.zeros((1_500, 1_500), bool))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # Pillow refuses what has more than twice as many
-    text = r"^.*/bomb\.png: expected a picture of up to 2 million pixels, found more; make it smaller or remove it$"
+    text = r"^.*/bomb\.png: the image has more than 2 million pixels; make it smaller or remove it$"
     with pytest.raises(EdgenetError, match=text):
         preprocess.load(path, square(32))
 
 
 def empty_png(path: Path, side: int) -> Path:
-    """A whole picture of side x side black pixels, a bit each, in few bytes."""
+    """A whole image of side x side black pixels, a bit each, in few bytes."""
 
     def part(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
@@ -416,10 +413,10 @@ def empty_png(path: Path, side: int) -> Path:
     return path
 
 
-# In processes of their own: pytest has its own filters of warnings, and its peak is not that of a picture.
+# In processes of their own: pytest has its own filters of warnings, and its peak is not that of an image.
 
 
-def test_a_picture_of_900_million_pixels_is_refused_from_its_first_bytes(tmp_path):
+def test_an_image_of_900_million_pixels_is_refused_from_its_first_bytes(tmp_path):
     path = empty_png(tmp_path / "huge.png", 30_000)
     said, warned = alone(f"""
 before = peak_bytes()
@@ -430,13 +427,13 @@ except EdgenetError as error:
 print(peak_bytes() - before)
 """)
     text, grown = said.splitlines()
-    assert text == f"{path}: expected a picture of up to 134 million pixels, found more; make it smaller or remove it"
+    assert text == f"{path}: the image has more than 134 million pixels; make it smaller or remove it"
     assert warned == ""
     # A byte a pixel would be 900 MB; Pillow's code for PNG is a few.
     assert int(grown) < 30_000_000
 
 
-def test_pictures_that_pillow_would_warn_of_are_loaded_without_a_word(tmp_path):
+def test_images_that_pillow_would_warn_of_are_loaded_without_a_word(tmp_path):
     large = empty_png(tmp_path / "large.png", 9_500)  # 90 million: Pillow warns from 89 on, and refuses from 178 on
     exif = Image.Exif()
     exif[271] = "the maker of a camera"
@@ -464,7 +461,7 @@ def test_load_all_keeps_the_order(tmp_path):
         save(tmp_path / f"{number}.png", np.full((side, side, 3), number, np.uint8))
         for number, side in enumerate(range(400, 0, -10))
     ]
-    assert [int(picture[0, 0, 0]) for picture in preprocess.load_all(paths, square(8))] == list(range(40))
+    assert [int(image[0, 0, 0]) for image in preprocess.load_all(paths, square(8))] == list(range(40))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -472,8 +469,8 @@ def test_load_all_of_a_few(tmp_path, count):
     paths = [save(tmp_path / f"{number}.png", noise(8, 8, 3, seed=number)) for number in range(count)]
     loaded = list(preprocess.load_all(paths, square(8)))
     assert len(loaded) == count
-    for number, picture in enumerate(loaded):
-        np.testing.assert_array_equal(picture, noise(8, 8, 3, seed=number))
+    for number, image in enumerate(loaded):
+        np.testing.assert_array_equal(image, noise(8, 8, 3, seed=number))
 
 
 def test_load_all_holds_only_a_few(tmp_path, monkeypatch):
@@ -495,7 +492,7 @@ def test_load_all_holds_only_a_few(tmp_path, monkeypatch):
 
 
 @linux
-def test_peak_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+def test_peak_memory_does_not_grow_with_the_number_of_images(tmp_path):
     paths = [save(tmp_path / f"{number}.png", noise(40, 50, 3, seed=number)) for number in range(20)]
 
     def peak(repeats: int) -> int:
@@ -519,7 +516,7 @@ def test_load_all_stops_at_the_first_bad_file(tmp_path):
     loading = preprocess.load_all([good, good, tmp_path / "bad.png", good, tmp_path / "worse.png"], square(8))
     next(loading)
     next(loading)
-    with pytest.raises(EdgenetError, match=r"/bad\.png: expected a whole image, found an empty file"):
+    with pytest.raises(EdgenetError, match=r"/bad\.png: not a readable image \(the file is empty\)"):
         next(loading)
 
 
@@ -532,17 +529,17 @@ def test_ahead_draws_so_many_before_each_turn():
             yield number
 
     given = []
-    for number in preprocess.ahead(items(), 3):
+    for number in preprocess.prefetch(items(), 3):
         given.append(number)
         assert len(drawn) == min(number + 4, 10)
     assert given == list(range(10))
 
 
 def test_batches():
-    pictures = noise(7, 4, 4, 3)
-    stacked = list(preprocess.batches(iter(pictures), 3))
+    images = noise(7, 4, 4, 3)
+    stacked = list(preprocess.batches(iter(images), 3))
     assert [batch.shape for batch in stacked] == [(3, 4, 4, 3), (3, 4, 4, 3), (1, 4, 4, 3)]
-    np.testing.assert_array_equal(np.concatenate(stacked), pictures)
+    np.testing.assert_array_equal(np.concatenate(stacked), images)
     assert list(preprocess.batches([], 3)) == []
 
 
@@ -592,175 +589,31 @@ def test_digest_is_of_the_pixels_not_of_the_file(tmp_path):
     assert preprocess.digest(preprocess.load(png, square(16))) != preprocess.digest(pixels)
 
 
-# Folders
+# Decoding once
 
 
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"whatever")
+def test_decode_all_keeps_what_load_gives(tmp_path):
+    paths = [save(tmp_path / f"{seed}.png", noise(20 + seed, 30, 3, seed=seed)) for seed in range(9)]
+    for recipe in (square(16), InputRange().recipe(12, 18, 1, crop=0.875)):
+        pixels = preprocess.decode_all(paths, recipe, tmp_path / "pixels.npy")
+        assert (pixels.dtype, pixels.shape) == (np.uint8, (9, *recipe.shape))
+        assert isinstance(pixels, np.memmap) and not pixels.flags.writeable
+        for one, path in zip(pixels, paths, strict=True):
+            np.testing.assert_array_equal(one, preprocess.load(path, recipe))
+            assert preprocess.digest(one) == preprocess.digest(preprocess.load(path, recipe))
+        np.testing.assert_array_equal(np.load(tmp_path / "pixels.npy"), pixels)
+        read = list(preprocess.read_decoded(tmp_path / "pixels.npy"))
+        assert {one.dtype for one in read} == {np.dtype(np.uint8)}
+        np.testing.assert_array_equal(np.stack(read), pixels)
 
 
-def names(folder: Path) -> list[str]:
-    """What is found there, in order."""
-    return [path.relative_to(folder).as_posix() for path in preprocess.find(folder).paths]
+def test_decode_all_of_no_images(tmp_path):
+    assert preprocess.decode_all([], square(16), tmp_path / "pixels.npy").shape == (0, 16, 16, 3)
+    assert not list(preprocess.read_decoded(tmp_path / "pixels.npy"))
 
 
-@pytest.fixture(params=["with pillow-heif", "without pillow-heif"])
-def decoder(request, monkeypatch):
-    """Whether HEIC can be read; where it can, both cases are tried."""
-    if request.param == "without pillow-heif":
-        monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    else:
-        pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
-    preprocess._can_read_heic.cache_clear()
-    yield request.param == "with pillow-heif"
-    preprocess._can_read_heic.cache_clear()
-
-
-def test_find_sorts_goes_down_and_passes_over_what_is_hidden_or_no_image(tmp_path):
-    wanted = ["a/2.png", "a/10.JPG", "b.jpeg", "b/c/d.webp", "z.bmp", "b/scan.tif", "b/scan.TIFF"]
-    others = [".hidden.png", ".git/e.png", "a/.cache/f.png", "notes.txt", "README", "a/g.png.part", "h.gif"]
-    touch(tmp_path, *wanted, *others)
-    (tmp_path / "folder.png").mkdir()
-    found = preprocess.find(tmp_path)
-    assert found.paths == sorted(found.paths)
-    assert {path.relative_to(tmp_path).as_posix() for path in found.paths} == set(wanted)
-    assert found.note() == "passed over 3 hidden files, 4 files that are no images"
-
-
-def test_there_is_nothing_to_say_where_nothing_is_passed_over(tmp_path):
-    touch(tmp_path, "a.png", "b/c.jpg")
-    (tmp_path / "empty").mkdir()
-    assert preprocess.find(tmp_path).note() is None
-
-
-def test_many_are_counted_in_words(tmp_path):
-    touch(tmp_path, "a.png", *(f"{number}.txt" for number in range(1_234)))
-    assert preprocess.find(tmp_path).note() == "passed over 1,234 files that are no images"
-
-
-def test_find_below_a_hidden_folder(tmp_path):
-    # Only what is hidden below the folder counts, not where the folder itself lies.
-    path = save(tmp_path / ".private" / "images" / "a.png", noise(8, 8))
-    assert preprocess.find(tmp_path / ".private" / "images").paths == [path]
-
-
-def test_find_without_a_folder(tmp_path):
-    with pytest.raises(EdgenetError, match=r"photos: expected a folder of images, found nothing$"):
-        preprocess.find(tmp_path / "photos")
-    (tmp_path / "photos").write_text("a file")
-    with pytest.raises(EdgenetError, match=r"photos: expected a folder of images, found a file$"):
-        preprocess.find(tmp_path / "photos")
-
-
-def test_find_in_a_folder_without_images(tmp_path):
-    expected = r": expected images \(\.png, .*\.tiff.*\), found none; "
-    with pytest.raises(EdgenetError, match=rf"{expected}put some there$"):
-        preprocess.find(tmp_path)
-    touch(tmp_path, "notes.txt", ".a.png")
-    text = rf"{expected}passed over 1 hidden files, 1 files that are no images$"
-    with pytest.raises(EdgenetError, match=text):
-        preprocess.find(tmp_path)
-
-
-def test_pictures_of_phones_are_found_or_told_with_a_hint(tmp_path, decoder):
-    touch(tmp_path, "a.png", "b.heic", "c.HEIF")
-    found = preprocess.find(tmp_path)
-    hint = "passed over 2 HEIC pictures (pip install pillow-heif to read them)"
-    expected = (["a.png", "b.heic", "c.HEIF"], None) if decoder else (["a.png"], hint)
-    assert ([path.name for path in found.paths], found.note()) == expected
-
-
-def test_a_folder_of_nothing_but_pictures_of_phones(tmp_path, decoder):
-    touch(tmp_path, "b.heic")
-    if decoder:
-        assert names(tmp_path) == ["b.heic"]
-        return
-    text = r"found none; passed over 1 HEIC pictures \(pip install pillow-heif to read them\)$"
-    with pytest.raises(EdgenetError, match=text):
-        preprocess.find(tmp_path)
-
-
-def test_pictures_of_phones_are_read(tmp_path):
-    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
-    pixels = np.stack([np.add.outer(np.arange(64) * 2, np.arange(64))] * 3, axis=2).astype(np.uint8)
-    pixels[..., 0] //= 2
-    heif.from_pillow(Image.fromarray(pixels)).save(tmp_path / "a.heic", quality=95, chroma=444)
-    (path,) = preprocess.find(tmp_path).paths
-    # As for a JPEG of that quality.
-    assert np.abs(preprocess.load(path, square(64)).astype(int) - pixels).max() <= 8
-
-
-def test_a_link_to_a_folder_above_ends(tmp_path):
-    touch(tmp_path, "a/1.png", "a/b/2.png")
-    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
-    (tmp_path / "self").symlink_to(tmp_path)
-    assert names(tmp_path) == ["a/1.png", "a/b/2.png"]
-    assert names(tmp_path / "a" / "b") == ["2.png", "up/1.png"]
-
-
-def test_a_folder_that_is_linked_to_is_seen_once_where_it_lies(tmp_path):
-    touch(tmp_path, "z/1.png", "z/deep/2.png")
-    for link in ("a", "z/deeper"):
-        (tmp_path / link).symlink_to(tmp_path / "z" / "deep")
-    (tmp_path / "b").symlink_to("z")
-    assert names(tmp_path) == ["z/1.png", "z/deep/2.png"]
-
-
-def test_links_to_folders_elsewhere_are_followed(tmp_path):
-    touch(tmp_path, "here/1.png", "elsewhere/2.png", "elsewhere/more/3.png", "third/4.png", "third/.5.png")
-    (tmp_path / "here" / "b").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "here" / "c").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere" / "more" / "third").symlink_to(tmp_path / "third")
-    (tmp_path / "third" / "back").symlink_to(tmp_path / "here")
-    assert names(tmp_path / "here") == ["1.png", "b/2.png", "b/more/3.png", "b/more/third/4.png"]
-    assert preprocess.find(tmp_path / "here").note() == "passed over 1 hidden files"
-    # The folder itself may be a link too.
-    assert names(tmp_path / "here" / "b") == names(tmp_path / "elsewhere")
-
-
-def test_links_to_files_are_files_and_links_to_nothing_are_not(tmp_path):
-    touch(tmp_path, "elsewhere/1.png", "here/2.png")
-    (tmp_path / "here" / "3.png").symlink_to(tmp_path / "elsewhere" / "1.png")
-    (tmp_path / "here" / "4.png").symlink_to(tmp_path / "gone.png")
-    (tmp_path / "here" / "5").symlink_to(tmp_path / "gone")
-    assert names(tmp_path / "here") == ["2.png", "3.png"]
-
-
-@pytest.mark.parametrize(
-    ("mode", "asked", "named"),
-    [(0, "", "closed"), (0, "closed", "closed"), (0, "closed/inside", "closed/inside"), (0o444, "", "closed")],
-    ids=["below", "itself", "above", "names only"],
-)
-def test_a_folder_that_may_not_be_looked_into_is_named(mode, asked, named):
-    # Root may look everywhere: this is nobody's process, and a place that everybody may reach.
-    with tempfile.TemporaryDirectory() as place:
-        closed = Path(place, "closed")
-        touch(closed, "inside/a.png", "b.png")
-        os.chmod(place, 0o755)
-        closed.chmod(mode)
-        try:
-            said, _ = alone(f"""
-import os
-os.geteuid() or os.seteuid(65534)
-try:
-    preprocess.find(Path({place!r}, {asked!r}))
-except EdgenetError as error:
-    print(error)
-""")
-        finally:
-            closed.chmod(0o700)
-        start = f"{place}/{named}"
-        assert said.startswith(start)
-        assert said.endswith(": Permission denied\n")
-        assert said.count("\n") == 1
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
-def test_a_name_that_is_no_text_is_told(tmp_path):
-    touch(tmp_path, os.fsdecode(b"\xff.png"))
-    text = r"^PosixPath\('.*/\\udcff\.png'\): expected a file name in UTF-8, found other bytes; rename it$"
-    with pytest.raises(EdgenetError, match=text):
-        preprocess.find(tmp_path)
+def test_decode_all_leaves_no_file_after_a_bad_image(tmp_path):
+    paths = [save(tmp_path / "good.png", noise(20, 30, 3)), tmp_path / "gone.png"]
+    with pytest.raises(EdgenetError, match=r"gone\.png: no such file"):
+        preprocess.decode_all(paths, square(16), tmp_path / "pixels.npy")
+    assert not (tmp_path / "pixels.npy").exists()

@@ -1,5 +1,6 @@
-"""Child processes: what they import, what they are told, and what is said of them when they end early."""
+"""Child processes: what they import, their messages, and the errors when they end early."""
 
+import re
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -9,14 +10,14 @@ import pytest
 
 from edgenet.errors import EdgenetError
 from edgenet.litert import child
-from edgenet.litert.child import Child, death
+from edgenet.litert.child import Child, explain_exit, is_crash
 
 SERVE = "from edgenet.litert import child\n"
 
 
 @pytest.fixture
 def program(tmp_path, monkeypatch):
-    """Makes a module out of a text, for a child process to run."""
+    """Makes a module from source text, for a child process to run."""
     folder = tmp_path / "modules"
     folder.mkdir()
 
@@ -31,25 +32,25 @@ def program(tmp_path, monkeypatch):
 ECHO = "child.serve(lambda request: (request, lambda message, array: message if array is None else array * 2))"
 
 
-def test_values_and_arrays_come_and_go(program):
+def test_values_and_arrays_are_sent_and_answered(program):
     request = {"text": "ä\n", "numbers": [1, 2.5, None, True], "path": "a b'\""}
     with closing(Child(program(ECHO), request, "it")) as process:
         assert process.receive() == request
-        assert process.ask(["a", {"b": 1}]) == ["a", {"b": 1}]
+        assert process.call(["a", {"b": 1}]) == ["a", {"b": 1}]
         for array in (np.arange(24, dtype=np.uint8).reshape(2, 3, 4)[:, ::-1], np.zeros((0, 5), np.float32)):
-            found = process.ask("twice", array)
+            found = process.call("twice", array)
             assert (found.dtype, found.shape) == (array.dtype, array.shape)
             np.testing.assert_array_equal(found, 2 * array)
 
 
-def test_arrays_larger_than_a_pipe_holds(program):
+def test_arrays_larger_than_the_buffer_of_a_pipe(program):
     array = np.arange(3_000_000, dtype=np.int32)
     with closing(Child(program(ECHO), {}, "it")) as process:
         process.receive()
-        np.testing.assert_array_equal(process.ask("twice", array), 2 * array)
+        np.testing.assert_array_equal(process.call("twice", array), 2 * array)
 
 
-# Every module that the standard library or a package may want is one that a folder of somebody's may have.
+# A user's folder may have a file with the name of any module that the standard library or a package imports.
 @pytest.mark.parametrize("name", ["secrets", "numpy", "json", "random", "runpy", "subprocess", "edgenet", "typing"])
 def test_nothing_in_the_working_directory_is_imported(tmp_path, monkeypatch, name):
     here = tmp_path / "here"
@@ -62,11 +63,22 @@ def test_nothing_in_the_working_directory_is_imported(tmp_path, monkeypatch, nam
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch", "no such backend"])
-def test_keras_has_tensorflow_there(program, monkeypatch, backend):
+def test_keras_uses_tensorflow_in_a_child(program, monkeypatch, backend):
     monkeypatch.setenv("KERAS_BACKEND", backend)
     text = "import os; child.serve(lambda request: (os.environ['KERAS_BACKEND'], None))"
     with closing(Child(program(text), {}, "it")) as process:
         assert process.receive() == "tensorflow"
+
+
+def test_an_error_keeps_its_parameter(program):
+    text = (
+        "from edgenet.errors import EdgenetError\n"
+        "def start(request):\n    raise EdgenetError('not a number', parameter='size')\n"
+        "child.serve(start)"
+    )
+    with closing(Child(program(text), {}, "x.tflite")) as process, pytest.raises(EdgenetError) as caught:
+        process.receive()
+    assert (str(caught.value), caught.value.parameter) == ("size: not a number", "size")
 
 
 def test_an_error_is_raised_again(program):
@@ -79,7 +91,7 @@ def test_an_error_is_raised_again(program):
         process.receive()
         for message, expected in (("ours", "ours"), ("theirs", "x.tflite: 'theirs'")):
             with pytest.raises(EdgenetError) as caught:
-                process.ask(message)
+                process.call(message)
             assert str(caught.value) == expected
 
 
@@ -99,7 +111,7 @@ def test_an_error_is_raised_again(program):
         ("import time; time.sleep(600)", r"^it: no answer within 5 s; "),
     ],
 )
-def test_a_process_that_does_not_answer_is_one_line(program, text, expected):
+def test_a_process_that_does_not_answer_is_explained_in_one_line(program, text, expected):
     with closing(Child(program(text), {}, "it", timeout=5)) as process:
         if expected is None:  # an answer without anything in it
             assert process.receive() is None
@@ -109,23 +121,38 @@ def test_a_process_that_does_not_answer_is_one_line(program, text, expected):
         assert "\n" not in str(caught.value)
 
 
-def test_the_last_lines_of_a_death_are_told_and_routine_is_not():
+def test_the_last_lines_of_a_crash_are_shown_without_routine_ones():
     text = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n\nfirst\nCHECK failed: a > b\n*** aborting ***\n"
-    assert death(-signal.SIGABRT, text) == (
+    assert explain_exit(-signal.SIGABRT, text) == (
         "its process crashed (SIGABRT): CHECK failed: a > b / *** aborting ***; the file is damaged, or this machine "
         "cannot run it"
     )
-    assert death(-200, "") == "its process crashed (signal 200); the file is damaged, or this machine cannot run it"
-    assert death(None, "") == "its process closed the connection"
+    assert (
+        explain_exit(-200, "") == "its process crashed (signal 200); the file is damaged, or this machine cannot run it"
+    )
+    assert explain_exit(None, "") == "its process closed the connection"
 
 
-def test_closing_twice_is_closing(program):
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0xC0000005, r"^its process crashed \(access violation\); "),
+        (0xC0000135, r"^its process crashed \(exit code 0xC0000135\); "),
+        (1, r"^its process ended with exit code 1$"),  # also that of a process that was killed
+    ],
+)
+def test_exit_codes_of_windows(code, expected):
+    assert re.search(expected, explain_exit(code, ""))
+    assert is_crash(code) == ("crashed" in expected)
+
+
+def test_closing_twice_does_no_harm(program):
     process = Child(program(ECHO), {}, "it")
     process.close()
     process.close()
 
 
-def test_a_child_has_the_edgenet_of_its_parent(program):
+def test_a_child_imports_the_edgenet_of_its_parent(program):
     text = "import edgenet; child.serve(lambda request: (edgenet.__file__, None))"
     with closing(Child(program(text), {}, "it")) as process:
         assert Path(process.receive()) == Path(child.__file__).parents[1] / "__init__.py"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.compiled_model import CompiledModel
 
-from edgenet.benchmarking.worker import ABOUT, Worker
+from edgenet.benchmarking.worker import DESCRIBE, Worker
 from edgenet.errors import EdgenetError
 from edgenet.litert import compiled
 from edgenet.litert.runner import Runner, dequantize
@@ -47,7 +47,7 @@ def test_the_scores_are_those_of_the_interpreter(tiny_bundle, pixels, outputs, v
     runner = Runner(path, tiny_bundle.manifest.preprocessing)
     seen = []
     for picture in pixels[:4]:
-        run = compiled.inference(path, runner.show(picture[None]), 1)
+        run = compiled.inference(path, runner.set_input(picture[None]), 1)
         run()
         found = outputs[-1].read(runner.classes, runner.output_dtype)
         quantization = runner._output["quantization"]
@@ -61,7 +61,7 @@ def test_the_scores_are_those_of_the_interpreter(tiny_bundle, pixels, outputs, v
 def test_it_can_be_run_again_and_again(tiny_bundle, pixels, outputs):
     path = tiny_bundle.file("float32.tflite")
     runner = Runner(path, tiny_bundle.manifest.preprocessing)
-    run = compiled.inference(path, runner.show(pixels[:1]), 1)
+    run = compiled.inference(path, runner.set_input(pixels[:1]), 1)
     found = []
     for _ in range(5):
         outputs[0].write(np.zeros(4, np.float32))
@@ -73,7 +73,7 @@ def test_it_can_be_run_again_and_again(tiny_bundle, pixels, outputs):
 def test_an_image_in_other_strides_is_the_same_image(tiny_bundle, pixels, outputs):
     path = tiny_bundle.file("float32.tflite")
     runner = Runner(path, tiny_bundle.manifest.preprocessing)
-    image = runner.show(pixels[:1])
+    image = runner.set_input(pixels[:1])
     for shown in (image, image[:, ::-1][:, ::-1], np.asfortranarray(image)):
         compiled.inference(path, shown, 1)()
     first, *others = (buffer.read(4, np.float32) for buffer in outputs)
@@ -121,7 +121,7 @@ def test_what_is_no_model_is_one_error(tmp_path, capfd, data):
         path.write_bytes(data)
     gc.collect()  # what other tests left says on stderr that it goes
     capfd.readouterr()
-    text = r"model\.tflite: expected a model for LiteRT's CompiledModel, found: .+"
+    text = r"model\.tflite: LiteRT's CompiledModel cannot run this file: .+"
     with pytest.raises(EdgenetError, match=text) as caught:
         compiled.inference(path, np.zeros((1, 32, 32, 3), np.float32), 1)
     assert "\n" not in str(caught.value)
@@ -133,7 +133,7 @@ def test_a_file_that_was_cut_off_is_one_error_of_its_process(tiny_bundle, tmp_pa
     """A process of its own: LiteRT's CompiledModel trusts a file, and one that was cut off ends the process."""
     data = tiny_bundle.file("float32.tflite").read_bytes()
     (tmp_path / "model.tflite").write_bytes(data[: int(share * len(data))])
-    with pytest.raises(EdgenetError, match=r"model\.tflite: expected a model for LiteRT, found: ") as caught:
+    with pytest.raises(EdgenetError, match=r"model\.tflite: LiteRT cannot load this file: ") as caught:
         Worker(path=str(tmp_path / "model.tflite"), shape=(32, 32, 3), api="compiled", threads=1)
     assert "\n" not in str(caught.value)
 
@@ -145,7 +145,7 @@ def test_a_process_times_it(tiny_bundle):
         assert worker.start.peak_bytes > worker.start.baseline_bytes
         assert len(worker(7)) == 7
         assert min(worker(7)) > 0
-        assert worker.ask(ABOUT)["delegation"]["operators"] > 28
+        assert worker.call(DESCRIBE)["delegation"]["operators"] > 28
     finally:
         worker.close()
 
@@ -155,6 +155,6 @@ def test_a_file_of_any_size_is_timed_or_refused_with_the_reason(free_size: Path)
     try:
         worker = Worker(path=str(free_size), shape=(32, 32, 3), api="compiled", threads=1)
     except EdgenetError as error:
-        assert "free.tflite: expected a model for LiteRT's CompiledModel, found: " in str(error)
+        assert "free.tflite: LiteRT's CompiledModel cannot run this file: " in str(error)
     else:
         worker.close()

@@ -1,4 +1,4 @@
-"""Runners: pictures in, scores out."""
+"""Runners: images in, scores out."""
 
 import re
 from dataclasses import replace
@@ -103,7 +103,7 @@ def quantized(pixels: np.ndarray, recipe: Preprocessing, dtype: type, scale: flo
     return np.clip(np.round(values / scale) + zero_point, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(int)
 
 
-TORCH = COMMON["--input-range 0.485,0.456,0.406,0.229,0.224,0.225"].recipe(16, 8, 3)
+TORCH = COMMON["0.485,0.456,0.406,0.229,0.224,0.225"].recipe(16, 8, 3)
 OTHERS = {
     "a mean for each channel": (TORCH, 4.8 / 255, 114),
     "means for blue first": (replace(TORCH, order="BGR"), 4.8 / 255, 114),
@@ -176,7 +176,7 @@ def test_what_is_no_model_is_refused(tmp_path, content):
     path = tmp_path / "model.tflite"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(EdgenetError, match=r"model\.tflite: expected a model for LiteRT, found: .*; export it again"):
+    with pytest.raises(EdgenetError, match=r"model\.tflite: LiteRT cannot load this file: .*; export it again"):
         Runner(path)
 
 
@@ -185,32 +185,32 @@ def test_a_model_that_was_cut_off_is_refused(tiny_bundle, tmp_path, kept):
     data = tiny_bundle.file("float32.tflite").read_bytes()
     path = tmp_path / "model.tflite"
     path.write_bytes(data[: int(kept * len(data))])
-    with pytest.raises(EdgenetError, match=r"model\.tflite: expected a model for LiteRT, found: "):
+    with pytest.raises(EdgenetError, match=r"model\.tflite: LiteRT cannot load this file: "):
         Runner(path)
 
 
-OTHER_KIND = r"model\.tflite: expected a classifier of one image input and one output of scores, found "
+NOT_A_CLASSIFIER = r"model\.tflite: not an image classifier: expected one image input and one output of scores, got "
 
 
 @pytest.mark.parametrize(
-    ("shapes", "function", "found"),
+    ("shapes", "function", "got"),
     [
         ([(1, 8), (1, 8)], lambda a, b: 2 * a + b, r"2 inputs and 1 outputs \(a detector\?\)"),
-        ([(1, 8)], lambda a: 2 * a, r"an input of \(1, 8\)"),
-        ([(1, 8, 8, 3, 1)], lambda a: 2 * a[:, 0, 0, :, 0], r"an input of \(1, 8, 8, 3, 1\)"),
-        ([(1, 8, 8, 2)], weigh, r"an input of \(1, 8, 8, 2\)"),
-        ([(1, 8, 8, 4)], weigh, r"an input of \(1, 8, 8, 4\)"),
-        ([(1, 3, 8, 8)], lambda a: 2 * a[:, :, 0, 0], r"an input of \(1, 3, 8, 8\)"),
+        ([(1, 8)], lambda a: 2 * a, r"an input of shape \(1, 8\)"),
+        ([(1, 8, 8, 3, 1)], lambda a: 2 * a[:, 0, 0, :, 0], r"an input of shape \(1, 8, 8, 3, 1\)"),
+        ([(1, 8, 8, 2)], weigh, r"an input of shape \(1, 8, 8, 2\)"),
+        ([(1, 8, 8, 4)], weigh, r"an input of shape \(1, 8, 8, 4\)"),
+        ([(1, 3, 8, 8)], lambda a: 2 * a[:, :, 0, 0], r"an input of shape \(1, 3, 8, 8\)"),
         ([(1, 8, 8, 3)], lambda a: (2 * a[:, 0, 0], 3 * a[:, 0, 0]), r"1 inputs and 2 outputs \(a detector\?\)"),
-        ([(1, 8, 8, 3)], lambda a: 2 * a, r"an output of \(1, 8, 8, 3\)"),
-        ([(1, 8, 8, 3)], lambda a: 2 * a[:, 0], r"an output of \(1, 8, 3\)"),
-        ([(1, 8, 8, 3)], lambda a: 2 * a[:, 0, 0, :1], r"an output of \(1, 1\)"),
-        ([(1, 8, 8, 3)], lambda a: 2 * a[0, 0, 0], r"an output of \(3,\)"),
-        ([(4, 8, 8, 3)], lambda a: 2 * a[:2, 0, 0], r"an output of \(2, 3\)"),
+        ([(1, 8, 8, 3)], lambda a: 2 * a, r"an output of shape \(1, 8, 8, 3\)"),
+        ([(1, 8, 8, 3)], lambda a: 2 * a[:, 0], r"an output of shape \(1, 8, 3\)"),
+        ([(1, 8, 8, 3)], lambda a: 2 * a[:, 0, 0, :1], r"an output of shape \(1, 1\)"),
+        ([(1, 8, 8, 3)], lambda a: 2 * a[0, 0, 0], r"an output of shape \(3,\)"),
+        ([(4, 8, 8, 3)], lambda a: 2 * a[:2, 0, 0], r"an output of shape \(2, 3\)"),
     ],
 )
-def test_a_model_of_another_kind_is_refused(make, shapes, function, found):
-    with pytest.raises(EdgenetError, match=rf"{OTHER_KIND}{found}$"):
+def test_a_model_of_another_kind_is_refused(make, shapes, function, got):
+    with pytest.raises(EdgenetError, match=rf"{NOT_A_CLASSIFIER}{got}$"):
         Runner(make(function, *shapes))
 
 
@@ -219,16 +219,16 @@ def test_a_detector_is_refused(make):
         several = [image[:, :4, 0, :1] * factor for factor in (2.0, 3.0, 4.0)]
         return (*several, image[:, 0, 0, 0] * 5.0)
 
-    with pytest.raises(EdgenetError, match=rf"{OTHER_KIND}1 inputs and 4 outputs \(a detector\?\)$"):
+    with pytest.raises(EdgenetError, match=rf"{NOT_A_CLASSIFIER}1 inputs and 4 outputs \(a detector\?\)$"):
         Runner(make(boxes_classes_scores_and_count, (1, 8, 8, 3)))
 
 
 def test_other_integers_are_refused(make):
     import tensorflow as tf
 
-    with pytest.raises(EdgenetError, match=rf"{OTHER_KIND}int32 at .+$"):
+    with pytest.raises(EdgenetError, match=rf"{NOT_A_CLASSIFIER}int32 at .+$"):
         Runner(make(lambda a: 2 * a[:, 0, 0], (1, 8, 8, 3), dtype="int32"))
-    with pytest.raises(EdgenetError, match=rf"{OTHER_KIND}int64 at .+$"):
+    with pytest.raises(EdgenetError, match=rf"{NOT_A_CLASSIFIER}int64 at .+$"):
         Runner(make(lambda a: tf.cast(a[:, 0, 0], tf.int64), (1, 8, 8, 3)))
 
 
@@ -277,7 +277,7 @@ def test_what_a_file_takes_of_itself_is_what_the_bundle_says(tiny_bundle, pixels
 
 def test_a_recipe_of_another_size_is_refused(tiny_bundle):
     for shape in ((24, 32, 3), (32, 32, 1)):
-        text = rf"int8\.tflite: expected an input of {re.escape(str(shape))}, found \(32, 32, 3\)$"
+        text = rf"int8\.tflite: expected an input of shape {re.escape(str(shape))}, got \(32, 32, 3\)$"
         with pytest.raises(EdgenetError, match=text):
             Runner(tiny_bundle.file("int8.tflite"), InputRange().recipe(*shape))
 
@@ -288,7 +288,7 @@ def test_the_size_is_taken_from_the_recipe_where_the_file_leaves_it_free(make):
     assert (runner.batch, runner.shape) == (1, (24, 40, 3))
     pixels = noise(3, 24, 40, 3)
     np.testing.assert_allclose(runner.scores(pixels), weighed(pixels / 127.5 - 1), rtol=0, atol=SUMS)
-    with pytest.raises(EdgenetError, match=rf"{OTHER_KIND}an input of \(1, -1, -1, 3\); name its size: --size$"):
+    with pytest.raises(EdgenetError, match=r"this model accepts any image size, \(1, -1, -1, 3\); set one with size=$"):
         Runner(path)
 
 
@@ -303,7 +303,7 @@ def test_half_a_free_size(make):
     path = make(weigh, (1, 24, None, 3))
     assert Runner(path, InputRange().recipe(24, 40, 3)).shape == (24, 40, 3)
     assert Runner(path, size=(30, 40)).shape == (24, 40, 3)
-    with pytest.raises(EdgenetError, match=r"model\.tflite: expected an input of \(30, 40, 3\), found \(24, 40, 3\)$"):
+    with pytest.raises(EdgenetError, match=r"expected an input of shape \(30, 40, 3\), got \(24, 40, 3\)$"):
         Runner(path, InputRange().recipe(30, 40, 3))
 
 

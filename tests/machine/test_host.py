@@ -1,4 +1,4 @@
-"""What the machine says about itself."""
+"""The description of the machine that the tests run on."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ def test_the_machine_is_described():
     assert machine.versions == host.versions()
 
 
-def test_versions_are_those_of_what_is_imported():
+def test_versions_are_those_of_the_imported_packages():
     versions = host.versions()
     assert versions["edgenet"] == edgenet.__version__
     assert versions["python"] == platform.python_version()
@@ -46,8 +46,8 @@ def test_cores_are_those_that_the_process_may_use():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1 1\n"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel")
-def test_memory_is_what_the_kernel_says():
-    with open("/proc/meminfo") as file:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_is_that_of_the_kernel():
+    with open("/proc/meminfo", encoding="utf-8") as file:
         kilobytes = int(next(line for line in file if line.startswith("MemTotal:")).split()[1])
     assert host.describe().memory_bytes == pytest.approx(kilobytes * 1024, rel=0.01)  # in pages, a few reserved

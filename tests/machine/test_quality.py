@@ -1,4 +1,4 @@
-"""Intervals against what is known of the truth, and the grade of machines and samples that are made up."""
+"""Intervals against known true values, and the grades of simulated machines and samples."""
 
 import math
 import os
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from edgenet.benchmarking import benchmark
-from edgenet.machine import quality
-from edgenet.machine.quality import Phase, condition, median_interval, ratio_interval
+from edgenet.benchmarking.options import BenchmarkOptions
+from edgenet.benchmarking.subject import Subject
+from edgenet.machine.quality import Phase, assess, median_interval, ratio_interval
 from edgenet.machine.sensors import THROTTLED, Reading
-from edgenet.progress import SILENT
-from edgenet.records import Condition, Interval
+from edgenet.records import Grade, Interval, Quality
 
 TYPICAL = 0.002  # seconds of an inference
 # Offsets of the rounds, in parts of their range: read backwards they are the same, so nothing drifts. Two in 21 lie
@@ -179,13 +179,13 @@ def test_few_rounds_have_no_interval(rounds, there):
 def test_a_quiet_machine_and_steady_samples_are_good():
     random = np.random.default_rng(8)
     rounds = {name: noisy(random, 20, 20, round_effect=0.005, noise=0.01).tolist() for name in ("float32", "int8")}
-    assert condition([phase({}, {}, {}, rounds=rounds)]) == Condition(
+    assert assess([phase({}, {}, {}, rounds=rounds)]) == Quality(
         grade="good",
         reasons=(),
-        unseen=(),
-        others=pytest.approx(0, abs=1e-9),
-        megahertz=(1_500.0, 1_500.0),
-        celsius=(50.0, 50.0),
+        unavailable=(),
+        other_load=pytest.approx(0, abs=1e-9),
+        frequency_mhz=(1_500.0, 1_500.0),
+        temperature_celsius=(50.0, 50.0),
         governor="performance",
     )
 
@@ -193,27 +193,29 @@ def test_a_quiet_machine_and_steady_samples_are_good():
 @pytest.mark.parametrize(("cores", "grade"), [(0.05, "good"), (0.2, "fair"), (0.6, "poor"), (1.0, "poor")])
 @pytest.mark.parametrize("own", [1.0, 3.5])
 def test_other_processes(cores, grade, own):
-    found = condition([phase(others=cores, own=own)])
+    found = assess([phase(others=cores, own=own)])
     assert found.grade == grade
-    assert found.others == pytest.approx(cores)
-    assert found.reasons == (() if grade == "good" else (f"other processes kept {cores:.1f} cores busy; stop them",))
+    assert found.other_load == pytest.approx(cores)
+    assert found.reasons == (
+        () if grade == "good" else (f"other processes kept {cores:.1f} cores busy; close other programs",)
+    )
 
 
 def test_other_processes_are_counted_over_all_phases_by_their_length():
     short, long = phase(others=1.0, seconds=10.0), phase(others=0.2, seconds=30.0, own=2.0)
-    found = condition([short, long])
-    assert found.others == pytest.approx((10 * 1.0 + 30 * 0.2) / 40)
-    assert found.reasons == ("other processes kept 0.4 cores busy; stop them",)
+    found = assess([short, long])
+    assert found.other_load == pytest.approx((10 * 1.0 + 30 * 0.2) / 40)
+    assert found.reasons == ("other processes kept 0.4 cores busy; close other programs",)
 
 
 def test_clocks_that_tick_coarsely_make_no_fewer_than_no_others():
-    assert condition([phase(others=-0.02)]).others == 0
+    assert assess([phase(others=-0.02)]).other_load == 0
 
 
 @pytest.mark.parametrize(("share", "grade"), [(0.01, "good"), (0.05, "fair"), (0.15, "poor")])
 def test_stolen_time(share, grade):
-    found = condition([phase(stolen=share)])
-    text = f"the host of this virtual machine took {100 * share:.0f}% of its time for others"
+    found = assess([phase(stolen=share)])
+    text = f"the host of this virtual machine took {100 * share:.0f}% of its CPU time"
     assert (found.grade, found.reasons) == (grade, () if grade == "good" else (text,))
 
 
@@ -222,53 +224,53 @@ def test_stolen_time(share, grade):
 def test_a_clock_that_falls(fall, grade, moment):
     told = [{"megahertz": (600.0, 2_000.0)} for _ in range(3)]
     told[moment] = {"megahertz": (600.0, 2_000 * (1 - fall))}
-    found = condition([phase(*told)])
-    text = f"the clock went from 2,000 down to {2_000 * (1 - fall):,.0f} MHz; fix it: governor performance"
+    found = assess([phase(*told)])
+    text = f"the CPU frequency fell from 2,000 to {2_000 * (1 - fall):,.0f} MHz; set the governor to performance"
     assert (found.grade, found.reasons) == (grade, () if grade == "good" else (text,))
-    assert found.megahertz == (2_000 * (1 - fall), 2_000)
+    assert found.frequency_mhz == (2_000 * (1 - fall), 2_000)
 
 
 def test_the_clock_is_that_of_the_fastest_core():
     # The others sleep, or the work has moved to another core.
-    found = condition([phase({"megahertz": (600.0, 600.0, 1_500.0)}, {"megahertz": (1_500.0, 600.0, 600.0)})])
-    assert (found.grade, found.megahertz) == ("good", (1_500, 1_500))
+    found = assess([phase({"megahertz": (600.0, 600.0, 1_500.0)}, {"megahertz": (1_500.0, 600.0, 600.0)})])
+    assert (found.grade, found.frequency_mhz) == ("good", (1_500, 1_500))
 
 
 @pytest.mark.parametrize("governor", ["performance", "ondemand", "schedutil", None])
 def test_a_governor_that_lets_the_clock_rise_is_good(governor):
-    found = condition([phase(*[{"governor": governor}] * 2)])
+    found = assess([phase(*[{"governor": governor}] * 2)])
     assert (found.grade, found.governor) == ("good", governor)
 
 
 def test_governor_powersave_is_fair():
     # On a Raspberry Pi it is the lowest clock; Intel's driver calls so what others call schedutil.
-    found = condition([phase(*[{"governor": "powersave"}] * 2)])
+    found = assess([phase(*[{"governor": "powersave"}] * 2)])
     assert (found.grade, found.governor) == ("fair", "powersave")
-    assert found.reasons == ("governor powersave may hold the clock down; set it to performance",)
+    assert found.reasons == ("the governor powersave may limit the CPU frequency; set it to performance",)
 
 
 @pytest.mark.parametrize(("degrees", "grade"), [(74.0, "good"), (76.0, "fair"), (81.0, "poor")])
 def test_heat(degrees, grade):
-    found = condition([phase(*[{"celsius": degrees}] * 2)])
-    text = f"it was {degrees:.0f} degrees hot; cool it, or wait with --cooldown"
+    found = assess([phase(*[{"celsius": degrees}] * 2)])
+    text = f"the temperature reached {degrees:.0f} degrees Celsius; cool it, or use the cooldown option"
     assert (found.grade, found.reasons) == (grade, () if grade == "good" else (text,))
 
 
 def test_one_hot_moment_is_enough():
-    found = condition([phase({"celsius": 72.0}, {"celsius": 81.0}, {"celsius": 72.0})])
-    assert (found.grade, found.celsius) == ("poor", (72, 81))
+    found = assess([phase({"celsius": 72.0}, {"celsius": 81.0}, {"celsius": 72.0})])
+    assert (found.grade, found.temperature_celsius) == ("poor", (72, 81))
 
 
 def test_warming_up():
-    found = condition([phase({"celsius": 48.0}, {"celsius": 60.0})])
-    assert (found.grade, found.celsius) == ("fair", (48, 60))
-    assert found.reasons == ("it warmed up by 12 degrees; wait with --cooldown",)
-    assert condition([phase({"celsius": 51.0}, {"celsius": 60.0})]).grade == "good"
+    found = assess([phase({"celsius": 48.0}, {"celsius": 60.0})])
+    assert (found.grade, found.temperature_celsius) == ("fair", (48, 60))
+    assert found.reasons == ("the temperature rose by 12 degrees Celsius; cool it, or use the cooldown option",)
+    assert assess([phase({"celsius": 51.0}, {"celsius": 60.0})]).grade == "good"
 
 
-def test_what_is_hot_need_not_be_told_that_it_warmed_up():
-    (reason,) = condition([phase({"celsius": 60.0}, {"celsius": 76.0})]).reasons
-    assert reason.startswith("it was 76 degrees hot")
+def test_a_hot_machine_has_no_second_reason_for_warming_up():
+    (reason,) = assess([phase({"celsius": 60.0}, {"celsius": 76.0})]).reasons
+    assert reason.startswith("the temperature reached 76 degrees")
 
 
 @pytest.mark.parametrize("flag", THROTTLED.values())
@@ -276,24 +278,24 @@ def test_what_is_hot_need_not_be_told_that_it_warmed_up():
 def test_a_firmware_that_holds_the_clock_back_is_poor(flag, moment):
     told = [{"throttled": ()} for _ in range(3)]
     told[moment] = {"throttled": (flag,)}
-    found = condition([phase(*told)])
-    mends = {"under-voltage": "use a stronger power supply"}
-    mend = mends.get(flag, "cool it: a fan, a heat sink, --cooldown")
+    found = assess([phase(*told)])
+    remedies = {"under-voltage": "use a stronger power supply"}
+    remedy = remedies.get(flag, "cool it with a fan or a heat sink")
     assert found.grade == "poor"
-    assert found.reasons == (f"the firmware held the clock back ({flag}); {mend}",)
+    assert found.reasons == (f"the firmware limited the CPU frequency ({flag}); {remedy}",)
 
 
-def test_all_that_the_firmware_limits_is_told_once():
-    found = condition([phase({"throttled": ("throttled", "under-voltage")}, {"throttled": ("throttled",)})])
+def test_each_limit_of_the_firmware_is_listed_once():
+    found = assess([phase({"throttled": ("throttled", "under-voltage")}, {"throttled": ("throttled",)})])
     assert found.reasons == (
-        "the firmware held the clock back (throttled, under-voltage); use a stronger power supply",
+        "the firmware limited the CPU frequency (throttled, under-voltage); use a stronger power supply",
     )
 
 
 @pytest.mark.parametrize(("battery", "grade"), [(True, "fair"), (False, "good"), (None, "good")])
 def test_a_battery(battery, grade):
-    found = condition([phase(*[{"battery": battery}] * 2)])
-    assert (found.grade, found.reasons) == (grade, ("it ran on its battery; plug it in",) if battery else ())
+    found = assess([phase(*[{"battery": battery}] * 2)])
+    assert (found.grade, found.reasons) == (grade, ("the machine ran on battery; plug it in",) if battery else ())
 
 
 UNREADABLE = {
@@ -307,24 +309,24 @@ UNREADABLE = {
 }
 
 
-def test_what_a_machine_does_not_tell_is_said_and_held_against_nobody():
-    found = condition([phase(UNREADABLE, UNREADABLE, UNREADABLE)])
-    assert found == Condition("good", (), ("clock", "heat", "other processes"), None, None, None, None)
+def test_unavailable_sensors_are_listed_and_lower_no_grade():
+    found = assess([phase(UNREADABLE, UNREADABLE, UNREADABLE)])
+    assert found == Quality("good", (), ("CPU frequency", "temperature", "other processes"), None, None, None, None)
 
 
-def test_what_is_told_at_one_moment_is_seen():
-    found = condition([phase({"megahertz": None, "celsius": None}, {"megahertz": (900.0,)}, {"celsius": None})])
-    assert (found.unseen, found.megahertz, found.celsius) == ((), (900, 1_500), (50, 50))
-    found = condition([phase({"celsius": None}, {"celsius": None})])
-    assert found.unseen == ("heat",)
-    found = condition([phase({}, {"busy": None})])
-    assert (found.unseen, found.others) == (("other processes",), None)
+def test_a_single_reading_is_enough():
+    found = assess([phase({"megahertz": None, "celsius": None}, {"megahertz": (900.0,)}, {"celsius": None})])
+    assert (found.unavailable, found.frequency_mhz, found.temperature_celsius) == ((), (900, 1_500), (50, 50))
+    found = assess([phase({"celsius": None}, {"celsius": None})])
+    assert found.unavailable == ("temperature",)
+    found = assess([phase({}, {"busy": None})])
+    assert (found.unavailable, found.other_load) == (("other processes",), None)
 
 
-def test_without_its_own_use_nobody_knows_that_of_others():
+def test_other_load_needs_the_cpu_time_of_this_program():
     quiet = phase()
-    found = condition([Phase(1, quiet.readings, [None, None], quiet.rounds, 4)])
-    assert (found.grade, found.unseen, found.others) == ("good", ("other processes",), None)
+    found = assess([Phase(1, quiet.readings, [None, None], quiet.rounds, 4)])
+    assert (found.grade, found.unavailable, found.other_load) == ("good", ("other processes",), None)
 
 
 # The samples
@@ -332,7 +334,7 @@ def test_without_its_own_use_nobody_knows_that_of_others():
 
 def reasons(rounds) -> tuple[str, tuple[str, ...]]:
     """The grade, and the reasons without the name of what they are said of."""
-    found = condition([phase(rounds={"int8": rounds})])
+    found = assess([phase(rounds={"int8": rounds})])
     assert all(reason.startswith("int8 on 1 thread: ") for reason in found.reasons)
     return found.grade, tuple(reason.removeprefix("int8 on 1 thread: ") for reason in found.reasons)
 
@@ -340,10 +342,15 @@ def reasons(rounds) -> tuple[str, tuple[str, ...]]:
 @pytest.mark.parametrize(("spread", "grade"), [(0.04, "good"), (0.08, "fair"), (0.3, "poor")])
 def test_rounds_that_differ(spread, grade):
     found = reasons(steady(*[1 + spread / 0.8 * offset for offset in OFFSETS]))
-    assert found == (grade, () if grade == "good" else (f"the rounds differ by {100 * spread:.0f}%",))
+    assert found == (
+        grade,
+        ()
+        if grade == "good"
+        else (f"round-to-round spread {100 * spread:.0f}%; close other programs and measure again",),
+    )
 
 
-def test_one_slow_round_is_nothing():
+def test_one_slow_round_is_ignored():
     assert reasons(steady(*[1] * 10, 3, *[1] * 10)) == ("good", ())
 
 
@@ -357,7 +364,10 @@ def test_a_trend(change, grade, sign, way):
     # The rounds differ, too, by as much; that is no worse, so the trend comes first where it is.
     assert (told in texts) == (grade != "good")
     if grade == "poor":
-        assert texts == (told, f"the rounds differ by {change / (1 + sign * change / 2):.0%}")
+        assert texts == (
+            told,
+            f"round-to-round spread {change / (1 + sign * change / 2):.0%}; close other programs and measure again",
+        )
 
 
 def mixture(random: np.random.Generator, share: float, slower: float) -> np.ndarray:
@@ -370,9 +380,11 @@ def mixture(random: np.random.Generator, share: float, slower: float) -> np.ndar
 @pytest.mark.parametrize(("share", "slower"), [(0.3, 1.3), (0.25, 1.15), (0.3, 3.0), (0.8, 1.3)])
 def test_two_speeds(share, slower, seed):
     grade, texts = reasons(mixture(np.random.default_rng(seed), share, slower))
-    (found,) = (text for text in texts if "two speeds" in text)
-    fast, slow = map(float, re.fullmatch(r"there are two speeds, ([\d.]+) and ([\d.]+) ms", found).groups())
-    # Three digits are told, and the smaller part's median is off by 1.25 / sqrt(160) of 1 %.
+    (found,) = (text for text in texts if "two groups" in text)
+    fast, slow = map(
+        float, re.fullmatch(r"latencies fall into two groups, around ([\d.]+) and ([\d.]+) ms", found).groups()
+    )
+    # Three digits are shown, and the smaller part's median is off by 1.25 / sqrt(160) of 1 %.
     assert (fast, slow) == (pytest.approx(2, rel=0.006), pytest.approx(2 * slower, rel=0.006))
     if share < 0.5 and slower > 1.2:  # where the medians of the rounds stay with the larger part
         assert (grade, texts) == ("fair", (found,))
@@ -394,13 +406,13 @@ def test_two_speeds(share, slower, seed):
 )
 def test_one_speed(samples, seed):
     _, texts = reasons(samples(np.random.default_rng(seed)))
-    assert not [text for text in texts if "two speeds" in text]
+    assert not [text for text in texts if "two groups" in text]
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_few_rounds_are_fair_and_nothing_else_is_said_of_them(count):
+def test_few_rounds_are_fair_and_that_is_the_only_reason(count):
     factors = [1, 2, 3, 4][:count]
-    assert reasons(steady(*factors)) == ("fair", (f"{count} rounds are few; take 5 or more",))
+    assert reasons(steady(*factors)) == ("fair", (f"only {count} round{'s' * (count > 1)}; use 5 or more",))
 
 
 def test_five_rounds_are_enough():
@@ -412,7 +424,7 @@ def test_five_rounds_are_enough():
 
 def test_several_phases_name_the_variant_and_its_threads():
     slower, steady_one = steady(*[1] * 14, *[1.04] * 7), steady()
-    found = condition(
+    found = assess(
         [
             phase({"celsius": 44.0}, {"celsius": 46.0}, rounds={"float32": slower, "int8": steady_one}),
             phase({"celsius": 47.0}, {"celsius": 49.0}, rounds={"float32": steady_one, "int8": slower}, threads=2),
@@ -423,18 +435,18 @@ def test_several_phases_name_the_variant_and_its_threads():
         "float32 on 1 thread: the last rounds were 4% slower than the first",
         "int8 on 2 threads: the last rounds were 4% slower than the first",
     )
-    assert found.celsius == (44, 49)
+    assert found.temperature_celsius == (44, 49)
 
 
 def test_one_poor_phase_makes_all_poor():
     calm = phase()
-    assert condition([calm, calm]).grade == "good"
+    assert assess([calm, calm]).grade == "good"
     for phases in ([calm, phase({}, {"throttled": ("throttled",)})], [phase({"throttled": ("throttled",)}, {}), calm]):
-        assert condition(phases).grade == "poor"
+        assert assess(phases).grade == "poor"
 
 
 def test_the_worst_reasons_come_first():
-    found = condition(
+    found = assess(
         [
             phase(
                 {"battery": True, "celsius": 76.0, "throttled": ("under-voltage",)},
@@ -447,8 +459,8 @@ def test_the_worst_reasons_come_first():
             )
         ]
     )
-    poor = {"the firmware held", "other processes kept", "int8 on 1 thread: the rounds differ by 40%"}
-    fair = {"it was 76 degrees hot", "it ran on its battery", "float32 on 1 thread: the rounds differ by 8%"}
+    poor = {"the firmware limited", "other processes kept", "int8 on 1 thread: round-to-round spread 40%"}
+    fair = {"the temperature reached 76", "the machine ran on battery", "float32 on 1 thread: round-to-round spread 8%"}
     assert (found.grade, len(found.reasons)) == ("poor", 6)
     for texts, expected in ((found.reasons[:3], poor), (found.reasons[3:], fair)):
         assert {start for start in expected for text in texts if text.startswith(start)} == expected
@@ -457,23 +469,25 @@ def test_the_worst_reasons_come_first():
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of other processes")
 def test_a_process_that_burns_a_core_is_found(tiny_bundle):
-    subject = benchmark.of_bundle(tiny_bundle, tiny_bundle.variants(["float32", "int8"]), keras=False)
+    subject = Subject.from_bundle(tiny_bundle, tiny_bundle.variants(["float32", "int8"]), keras=False)
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        found = benchmark.run(subject, SILENT, threads=[1], rounds=10, seconds=0.05).condition
+        found = benchmark.run(subject, BenchmarkOptions(threads=[1], rounds=10, seconds=0.05)).quality
     finally:
         burner.kill()
         burner.wait()
-    assert found.grade != quality.GOOD
-    assert any(re.fullmatch(r"other processes kept \d+\.\d cores busy; stop them", text) for text in found.reasons)
+    assert found.grade != Grade.GOOD
+    assert any(
+        re.fullmatch(r"other processes kept \d+\.\d cores busy; close other programs", text) for text in found.reasons
+    )
     # One worker runs at a time, and a scheduler is fair: on a single core both get half of it.
-    assert 0.4 <= found.others <= os.cpu_count()
+    assert 0.4 <= found.other_load <= os.cpu_count()
 
 
 def test_keras_lowers_no_grade_beside_files():
     uneven = steady(*[1, 1.5] * 5)
-    assert condition([phase(rounds={"int8": uneven})]).grade == "poor"
-    found = condition([phase(rounds={"keras": uneven, "int8": steady()})])
+    assert assess([phase(rounds={"int8": uneven})]).grade == "poor"
+    found = assess([phase(rounds={"keras": uneven, "int8": steady()})])
     assert found.grade == "good"
-    assert any(reason.startswith("keras on 1 thread: the rounds differ by ") for reason in found.reasons)
-    assert condition([phase(rounds={"keras": uneven})]).grade == "poor"
+    assert any(reason.startswith("keras on 1 thread: round-to-round spread ") for reason in found.reasons)
+    assert assess([phase(rounds={"keras": uneven})]).grade == "poor"

@@ -1,4 +1,4 @@
-"""What a machine tells of its condition, from fake files of /proc and /sys."""
+"""The sensors of a machine, from fake files of /proc and /sys."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SUPPLY = "sys/class/power_supply"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def never(*_) -> None:
+def no_command(*_) -> None:
     """A machine without programs."""
 
 
@@ -27,23 +27,23 @@ def write(root: Path, files: dict[str, str | bytes]) -> None:
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a machine of these files, and of what its `vcgencmd` writes."""
+    """Reads a machine with these files, whose `vcgencmd` prints `firmware`."""
 
-    def read_one(files: dict[str, str | bytes], said: str | None = None):
+    def read_one(files: dict[str, str | bytes], firmware: str | None = None):
         write(tmp_path, files)
-        return Sensors(tmp_path, clock=lambda: 12.5, command=lambda *_: said).read()
+        return Sensors(tmp_path, clock=lambda: 12.5, command=lambda *_: firmware).read()
 
     return read_one
 
 
-def test_a_machine_that_tells_nothing(read):
+def test_a_machine_without_sensors(read):
     reading = read({})
     assert reading.seconds == 12.5
     others = ("megahertz", "governor", "celsius", "throttled", "busy", "stolen", "battery")
     assert [getattr(reading, name) for name in others] == [None] * 7
 
 
-def test_a_machine_that_tells_all(read):
+def test_a_machine_with_all_sensors(read):
     files = {
         f"{CPUS}/cpu0/cpufreq/scaling_cur_freq": "1500000\n",
         f"{CPUS}/cpu1/cpufreq/scaling_cur_freq": "600000\n",
@@ -66,15 +66,15 @@ def test_a_machine_that_tells_all(read):
 def test_clocks_are_in_the_order_of_the_cores(tmp_path):
     write(tmp_path, {f"{CPUS}/cpu{core}/cpufreq/scaling_cur_freq": f"{core + 1}000" for core in range(12)})
     write(tmp_path, {f"{CPUS}/cpufreq/policy0/scaling_cur_freq": "99000", f"{CPUS}/cpuidle/current_driver": "x"})
-    assert Sensors(tmp_path, command=never).read().megahertz == tuple(range(1, 13))
+    assert Sensors(tmp_path, command=no_command).read().megahertz == tuple(range(1, 13))
 
 
 def test_the_highest_clock_is_not_the_clock(tmp_path):
     write(tmp_path, {f"{CPUS}/cpu0/cpufreq/cpuinfo_max_freq": "1000"})
-    assert Sensors(tmp_path, command=never).read().megahertz is None
+    assert Sensors(tmp_path, command=no_command).read().megahertz is None
 
 
-def test_a_clock_that_is_no_number_is_left_out(read):
+def test_a_clock_that_is_not_a_number_is_left_out(read):
     files = {f"{CPUS}/cpu{core}/cpufreq/scaling_cur_freq": text for core, text in enumerate(("<unknown>", "800000"))}
     assert read(files).megahertz == (800,)
 
@@ -91,7 +91,7 @@ def test_a_clock_that_is_no_number_is_left_out(read):
         ([], None),
     ],
 )
-def test_heat_is_that_of_the_hottest_part(read, zones, celsius):
+def test_the_temperature_is_that_of_the_hottest_part(read, zones, celsius):
     assert read({f"sys/class/thermal/thermal_zone{n}/temp": text for n, text in enumerate(zones)}).celsius == celsius
 
 
@@ -99,7 +99,7 @@ NAMES = tuple(THROTTLED.values())
 
 
 @pytest.mark.parametrize(
-    "said, limits",
+    "text, limits",
     [
         ("throttled=0x0", ()),
         ("throttled=0x1", NAMES[:1]),
@@ -112,21 +112,21 @@ NAMES = tuple(THROTTLED.values())
         (None, None),
     ],
 )
-def test_what_the_firmware_limits(read, said, limits):
-    assert read({}, said).throttled == limits
+def test_what_the_firmware_limits(read, text, limits):
+    assert read({}, text).throttled == limits
 
 
-def test_the_kernel_is_asked_before_vcgencmd(read):
+def test_the_kernel_comes_before_vcgencmd(read):
     assert read({"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, "throttled=0x0").throttled == (
         "under-voltage",
         "throttled",
     )
 
 
-def test_vcgencmd_is_asked_for_the_throttling(tmp_path):
-    asked = []
-    Sensors(tmp_path, command=lambda *words: asked.append(words)).read()
-    assert asked == [("vcgencmd", "get_throttled")]
+def test_vcgencmd_is_run_for_the_throttling(tmp_path):
+    commands = []
+    Sensors(tmp_path, command=lambda *words: commands.append(words)).read()
+    assert commands == [("vcgencmd", "get_throttled")]
 
 
 def test_idle_and_waiting_are_not_busy(read):
@@ -173,20 +173,20 @@ def test_the_time_of_processes_and_of_their_children(tmp_path):
     write(tmp_path, {"proc/stat": "cpu  1 1 1 1 1 1 1 1 0 0\n"})
     write(tmp_path, {"proc/7/stat": stat("python", TICKS, 2 * TICKS, 4 * TICKS, 8 * TICKS)})
     write(tmp_path, {"proc/8/stat": stat("a (b) c) 9", TICKS, 0, 0, 0)})
-    sensors = Sensors(tmp_path, command=never)
-    assert sensors.used_by([7]) == 15
-    assert sensors.used_by([7, 8, 9]) == 16  # 9 has ended
-    assert sensors.used_by([]) == 0
+    sensors = Sensors(tmp_path, command=no_command)
+    assert sensors.cpu_seconds([7]) == 15
+    assert sensors.cpu_seconds([7, 8, 9]) == 16  # process 9 has ended
+    assert sensors.cpu_seconds([]) == 0
 
 
 def test_the_time_of_processes_on_a_machine_without_proc(tmp_path):
-    assert Sensors(tmp_path, command=never).used_by([7]) is None
+    assert Sensors(tmp_path, command=no_command).cpu_seconds([7]) is None
 
 
 @pytest.mark.parametrize(
     "content, text", [(b"Raspberry Pi 5\0", "Raspberry Pi 5"), (b" two\nlines\n", "two\nlines"), (b"\n", None)]
 )
-def test_text_is_without_what_is_around_it(tmp_path, content, text):
+def test_text_is_without_white_space_at_its_ends(tmp_path, content, text):
     write(tmp_path, {"file": content})
     assert Sensors(tmp_path).text("file") == text
 
@@ -198,7 +198,7 @@ def test_text_of_no_file(tmp_path):
     assert [sensors.text(name) for name in ("none", "folder", "binary")] == [None, None, None]
 
 
-def test_a_program_that_fails_or_is_not_there_tells_nothing(tmp_path, monkeypatch):
+def test_a_program_that_fails_or_is_missing_gives_none(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     sensors = Sensors(tmp_path)
     assert sensors.read().throttled is None
@@ -218,9 +218,9 @@ def test_this_machine_counts_what_a_process_uses():
     process = subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 20
-        while sensors.used_by([process.pid]) < 0.28 and time.monotonic() < deadline:
+        while sensors.cpu_seconds([process.pid]) < 0.28 and time.monotonic() < deadline:
             time.sleep(0.05)
-        used, after = sensors.used_by([process.pid]), sensors.read()
+        used, after = sensors.cpu_seconds([process.pid]), sensors.read()
     finally:
         process.communicate(b"\n")
     assert 0.28 <= used < 2

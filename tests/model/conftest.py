@@ -29,5 +29,5 @@ def _randomize(model: keras.Model, seed: int) -> keras.Model:
 
 @pytest.fixture(scope="session")
 def randomize():
-    """Gives a MobileNet seeded weights: none is 0 or 1, and the scores differ between pictures. Returns the model."""
+    """Gives a MobileNet seeded weights: none is 0 or 1, and the scores differ between images. Returns the model."""
     return _randomize

@@ -15,7 +15,7 @@ import pytest
 
 from edgenet.errors import EdgenetError
 from edgenet.model import container, keras_model, memory, weights
-from edgenet.model.weights import Wish
+from edgenet.model.weights import ExpectedSpec
 
 FORMATS = ("model.keras", "model.h5")
 LAYERS = keras.layers
@@ -149,7 +149,7 @@ def test_names_that_are_not_of_a_network_are_refused_before_keras_reads_them(pat
 def test_a_lambda_with_whatever_spaces_and_escapes(path):
     edit_layer(path, "convolution", _named("Lambda"))
     edit(path, lambda text: text.replace('"class_name": "Lambda"', '"class_name"\n:\t"\\u004cambda"'))
-    refused(path, "a Lambda layer; edgenet runs no code out of a model file$")
+    refused(path, "a Lambda layer; edgenet runs no code from model files$")
 
 
 def test_losses_and_metrics_of_the_users_own_are_no_reason_to_refuse(tmp_path):
@@ -212,7 +212,7 @@ def test_a_kernel_of_gigabytes_in_a_small_file(path):
         layer["config"].update(kernel_size=[20_000, 20_000], padding="same")
 
     edit_layer(path, "convolution", widen)
-    refused(path, "needs far more memory than its file is large")
+    refused(path, "needs far more memory than the size of its file")
 
 
 def test_an_array_of_terabytes_in_a_small_file(path):
@@ -287,7 +287,7 @@ def test_members_that_are_links(archive):
 def test_members_that_no_keras_model_has(archive):
     # Keras unpacks the whole archive when there are more than three.
     pack(archive, {**members(archive), "assets/x": b"x"})
-    refused(archive, "'assets/x' is none of a Keras model")
+    refused(archive, "'assets/x' does not belong to a Keras model")
 
 
 def test_a_member_that_unpacks_to_gigabytes(archive):
@@ -324,14 +324,14 @@ OTHERS = {
 def test_what_else_is_found_under_such_names(tmp_path, name, kind):
     data, text = OTHERS[kind]
     (tmp_path / name).write_bytes(data)
-    load = keras_model.load if name in FORMATS else lambda path: weights.load(path, Wish(size=32))
+    load = keras_model.load if name in FORMATS else lambda path: weights.load(path, ExpectedSpec(size=32))
     refused(tmp_path / name, text, load)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_does_not_stop_the_reader(tmp_path):
     os.mkfifo(tmp_path / "own.keras")
-    refused(tmp_path / "own.keras", "not a regular file but a pipe")
+    refused(tmp_path / "own.keras", "a pipe, not a model file")
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_an_array_larger_than_its_member(tmp_path):
     header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }"
     data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
     pack(path, {"a.npy": data})
-    refused(path, "the array 'a.npy' is larger than its data", lambda path: weights.load(path, Wish(size=32)))
+    refused(path, "the array 'a.npy' is larger than its data", lambda path: weights.load(path, ExpectedSpec(size=32)))
 
 
 # Precision
@@ -382,9 +382,9 @@ def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, format, polic
     # The same weights, which are stored as float32: 1e-5 is some roundings (2**-24) of logits near 1.
     np.testing.assert_allclose(scores, full(images / np.float32(127.5) - 1).numpy(), rtol=0, atol=1e-5)
     # A model in memory too.
-    (again,) = keras_model.of_keras(mixed, "own").scores([images])
+    (again,) = keras_model.from_keras(mixed, "own").scores([images])
     np.testing.assert_allclose(again, scores, rtol=0, atol=1e-5)
-    assert keras_model.of_keras(full, "own").notes == ()
+    assert keras_model.from_keras(full, "own").notes == ()
 
 
 # Memory

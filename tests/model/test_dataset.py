@@ -1,4 +1,4 @@
-"""Fashion-MNIST's files, and the bundled pictures that come out of them."""
+"""Fashion-MNIST's files, and the bundled images that come out of them."""
 
 import csv
 import gzip
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgenet.errors import EdgenetError
-from edgenet.images import bundled, preprocess
+from edgenet.images import bundled, listing
 from edgenet.images import labels as class_names
 from edgenet.model import dataset
 
@@ -24,7 +24,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def write(folder: Path, train: int, test: int) -> dict[str, np.ndarray]:
-    """The four files, with noise for pictures and all classes alike."""
+    """The four files, with noise for images and all classes alike."""
     random = np.random.default_rng(2)
     arrays = {}
     for split, count in (("train", train), ("t10k", test)):
@@ -44,20 +44,18 @@ def small(tmp_path) -> Path:
 @pytest.mark.parametrize(("split", "count"), [("train", 30), ("t10k", 20)])
 def test_reads_what_the_files_hold(tmp_path, split, count):
     arrays = write(tmp_path, 30, 20)
-    pictures, labels = dataset.load(tmp_path, split)
-    assert pictures.shape == (count, 28, 28)
-    assert pictures.dtype == labels.dtype == np.uint8
-    np.testing.assert_array_equal(pictures, arrays[f"{split}-images-idx3-ubyte"])
+    images, labels = dataset.load(tmp_path, split)
+    assert images.shape == (count, 28, 28)
+    assert images.dtype == labels.dtype == np.uint8
+    np.testing.assert_array_equal(images, arrays[f"{split}-images-idx3-ubyte"])
     np.testing.assert_array_equal(labels, arrays[f"{split}-labels-idx1-ubyte"])
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_missing_file(small, name):
     (small / f"{name}.gz").unlink()
-    text = (
-        rf"{name}\.gz: expected a file of Fashion-MNIST, found none; install Debian's package dataset-fashion-mnist, "
-    )
-    with pytest.raises(EdgenetError, match=text + "or unpack it and name its folder with --data$"):
+    text = rf"{name}\.gz: no such file of Fashion-MNIST; install Debian's package dataset-fashion-mnist, "
+    with pytest.raises(EdgenetError, match=text + "or unpack it and give its folder with data=$"):
         dataset.load(small, "train")
 
 
@@ -81,7 +79,7 @@ BROKEN_GZIP = {
 def test_broken_gzip(small, kind):
     path = small / "train-images-idx3-ubyte.gz"
     path.write_bytes(BROKEN_GZIP[kind](path.read_bytes()))
-    text = r"train-images-idx3-ubyte\.gz: expected a gzipped IDX file, found .+; install it again$"
+    text = r"train-images-idx3-ubyte\.gz: not a gzipped IDX file \(.+\); install the dataset again$"
     with pytest.raises(EdgenetError, match=text):
         dataset.load(small, "train")
 
@@ -103,41 +101,41 @@ BROKEN_IDX = {
 def test_broken_idx(small, kind):
     path = small / "train-images-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(BROKEN_IDX[kind](gzip.decompress(path.read_bytes()))))
-    text = r"train-images-idx3-ubyte\.gz: expected an IDX file of bytes in 3 dimensions; install it again$"
+    text = r"train-images-idx3-ubyte\.gz: not an IDX file of bytes in 3 dimensions; install the dataset again$"
     with pytest.raises(EdgenetError, match=text):
         dataset.load(small, "train")
 
 
-def test_kept_aside_is_a_fixed_part_of_the_training_images():
-    training, aside = dataset.kept_aside(60_000)
-    assert len(aside) == 5_000
-    np.testing.assert_array_equal(np.sort(np.concatenate((training, aside))), np.arange(60_000))
-    np.testing.assert_array_equal(aside, dataset.kept_aside(60_000)[1])
+def test_validation_images_are_a_fixed_part_of_the_training_images():
+    training, validation = dataset.validation_split(60_000)
+    assert len(validation) == 5_000
+    np.testing.assert_array_equal(np.sort(np.concatenate((training, validation))), np.arange(60_000))
+    np.testing.assert_array_equal(validation, dataset.validation_split(60_000)[1])
     # From all over the 60,000: 5,000 of them at random have a mean of 30,000 and a deviation of that mean of 245.
-    assert abs(aside.mean() - 29_999.5) < 5 * 245
+    assert abs(validation.mean() - 29_999.5) < 5 * 245
 
 
 def test_first_of_each_class_takes_the_first_and_only_candidates():
-    labels = np.tile(np.arange(10, dtype=np.uint8), 6)  # picture n is of class n % 10
+    labels = np.tile(np.arange(10, dtype=np.uint8), 6)  # image n is of class n % 10
     candidates = np.arange(10, 60)
     chosen = dataset.first_of_each_class(labels, candidates, 2)
     np.testing.assert_array_equal(chosen, np.arange(10, 30))
 
 
-def test_samples_are_pictures_of_the_files_that_sources_names(tmp_path):
+def test_samples_are_images_of_the_files_that_sources_names(tmp_path):
     arrays = write(tmp_path, 5_400, 1_200)
     out = tmp_path / "out"
     dataset.write_samples(tmp_path, out)
     rows = sources(out)
     assert len(rows) == 1_200
-    _, aside = dataset.kept_aside(5_400)
+    _, validation = dataset.validation_split(5_400)
     for row in rows:
         folder, name, _ = Path(row["file"]).parts
         assert row["split"] == {"calibration": "train", "evaluation": "t10k"}[folder]
         index = int(row["index"])
         label = arrays[f"{row['split']}-labels-idx1-ubyte"][index]
         assert name == dataset.LABELS[label].replace(" ", "_")
-        assert folder == "evaluation" or index in aside
+        assert folder == "evaluation" or index in validation
         with Image.open(out / row["file"]) as image:
             np.testing.assert_array_equal(np.asarray(image), arrays[f"{row['split']}-images-idx3-ubyte"][index])
     check_samples(out, rows)
@@ -151,7 +149,7 @@ def sources(folder: Path) -> list[dict[str, str]]:
 def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     """What SOURCES.tsv says is what lies there: hashes, 20 and 100 a class, 28 x 28 grey PNG, nothing in both parts."""
     names = [row["file"] for row in rows]
-    found = {part: preprocess.find(folder / part).paths for part in ("calibration", "evaluation")}
+    found = {part: listing.find_images(folder / part).paths for part in ("calibration", "evaluation")}
     assert sorted(names) == sorted(path.relative_to(folder).as_posix() for paths in found.values() for path in paths)
     for row in rows:
         assert hashlib.sha256((folder / row["file"]).read_bytes()).hexdigest() == row["sha256"], row["file"]
@@ -159,7 +157,7 @@ def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     labels = class_names.read(folder / "labels.txt")
     pixels = {}
     for part, each in (("calibration", 20), ("evaluation", 100)):
-        assert Counter(class_names.of_folders(found[part], labels)) == dict.fromkeys(range(10), each)
+        assert Counter(class_names.classes_from_folders(found[part], labels)) == dict.fromkeys(range(10), each)
         pixels[part] = set()
         for path in found[part]:
             with Image.open(path) as image:
@@ -171,20 +169,20 @@ def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     assert not pixels["calibration"] & pixels["evaluation"]
 
 
-def test_bundled_pictures_are_what_sources_says():
+def test_bundled_images_are_what_sources_says():
     check_samples(bundled.DATA, sources(bundled.DATA))
 
 
-def test_bundled_pictures_have_their_licence_and_labels():
+def test_bundled_images_have_their_licence_and_labels():
     assert class_names.read(bundled.LABELS) == list(dataset.LABELS)
     licence = (bundled.DATA / "LICENSE").read_text(encoding="utf-8")
     assert "Zalando" in licence
     assert "Permission is hereby granted, free of charge" in licence
 
 
-def test_training_saw_no_bundled_picture():
-    # Calibration pictures are of those that training keeps aside, evaluation pictures of the official test split.
-    aside = set(dataset.kept_aside(60_000)[1].tolist())
+def test_training_saw_no_bundled_image():
+    # Calibration images are validation images of the training, evaluation images of the official test split.
+    validation = set(dataset.validation_split(60_000)[1].tolist())
     rows = sources(bundled.DATA)
     for part, split, count in (("calibration", "train", 60_000), ("evaluation", "t10k", 10_000)):
         chosen = [row for row in rows if row["file"].startswith(part)]
@@ -192,4 +190,4 @@ def test_training_saw_no_bundled_picture():
         indices = [int(row["index"]) for row in chosen]
         assert len(set(indices)) == len(indices)
         assert all(0 <= index < count for index in indices)
-        assert part == "evaluation" or aside.issuperset(indices)
+        assert part == "evaluation" or validation.issuperset(indices)

@@ -11,7 +11,7 @@ from places import IMAGENET
 from recipes import RECIPE, square
 
 from edgenet.errors import EdgenetError
-from edgenet.images import labels, preprocess
+from edgenet.images import labels, listing, preprocess
 from edgenet.model import imagenet, mobilenet
 from edgenet.records import ModelSpec
 
@@ -42,7 +42,7 @@ def offline(monkeypatch) -> None:
 @pytest.fixture(scope="module")
 def paths() -> list[Path]:
     """Eight of the photos."""
-    return preprocess.find(IMAGENET / "images").paths[::50]
+    return listing.find_images(IMAGENET / "images").paths[::50]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_weights_that_are_neither_cached_nor_to_be_had_are_named_with_their_plac
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     name = "mobilenet_1_0_160_tf.h5"
     text = (
-        f"{tmp_path / 'models' / name}: expected the ImageNet weights, found none there and no way to download them "
+        f"{tmp_path / 'models' / name}: the ImageNet weights are not in this place and cannot be downloaded "
         "([Errno -3] Temporary failure); "
         f"put https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/{name} there"
     )
@@ -130,7 +130,7 @@ def test_a_download_that_went_elsewhere_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(keras.applications, "MobileNet", lambda **options: None)
     place = re.escape(str(tmp_path / "models" / "mobilenet_1_0_224_tf.h5"))
-    refused(1.0, 224, f"{place}: expected Keras to put the ImageNet weights there, found none; set KERAS_HOME")
+    refused(1.0, 224, f"{place}: Keras did not put the ImageNet weights into this place; set KERAS_HOME")
 
 
 def test_a_download_that_was_cut_off_is_refused(offline, monkeypatch, tmp_path):
@@ -138,13 +138,14 @@ def test_a_download_that_was_cut_off_is_refused(offline, monkeypatch, tmp_path):
     (tmp_path / "models").mkdir()
     place = tmp_path / "models" / "mobilenet_1_0_224_tf.h5"
     place.write_bytes(b"\x89HDF\r\n\x1a\n and nothing more")
-    text = r"expected a weight file \(\.h5, \.weights\.h5 or \.npz\), found: no HDF5 file, or only a part of one; "
+    text = r"not a weight file \(\.h5, \.weights\.h5 or \.npz\), or only a part of one; "
     refused(1.0, 224, f"{re.escape(str(place))}: {text}copy or download it again")
 
 
 @pytest.mark.parametrize(
-    ("alpha", "size", "found"), [(0.35, 224, "0.35 and 224"), (1.0, 96, "1 and 96"), (0.7, 200, "0.7 and 200")]
+    ("alpha", "size", "found"),
+    [(0.35, 224, "alpha 0.35 and size 224"), (1.0, 96, "alpha 1 and size 96"), (0.7, 200, "alpha 0.7 and size 200")],
 )
 def test_weights_that_were_never_published_are_refused(offline, alpha, size, found):
-    text = "expected an alpha of 0.25, 0.5, 0.75, 1.0 and a size of 128, 160, 192, 224, found"
-    refused(alpha, size, re.escape(f"--weights imagenet: {text} {found}"))
+    text = "there are ImageNet weights for alpha 0.25, 0.5, 0.75, 1.0 and size 128, 160, 192, 224, but not for"
+    refused(alpha, size, re.escape(f"weights: {text} {found}"))

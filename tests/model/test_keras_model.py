@@ -15,11 +15,11 @@ from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.images.input_range import InputRange
 from edgenet.model import keras_model, mobilenet
-from edgenet.model.classifier import Classifier, kind_of
+from edgenet.model.classifier import KerasClassifier, score_kind
 from edgenet.records import ModelSpec
 
 SPEC = ModelSpec(size=32, alpha=0.25, classes=5)
-FOUND = r"expected a Keras image classifier \(\.keras, \.h5 or a SavedModel folder\), found: "
+FOUND = r"expected a Keras image classifier \(\.keras, \.h5 or a SavedModel folder\), got: "
 PART = FOUND + "another file, or only a part of one; save the model again"
 NO_HDF5 = FOUND + "no HDF5 file, or only a part of one; save the model again"
 # What a user's code may do when it is loaded or called: here it leaves a mark.
@@ -54,7 +54,7 @@ def small() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def trained() -> keras.Model:
-    """A small model whose scores tell pictures apart. Not to be changed."""
+    """A small model whose scores tell images apart. Not to be changed."""
     return small()
 
 
@@ -64,13 +64,13 @@ def stored(model) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
-    """Noise, each picture on a colour of its own."""
+def images() -> np.ndarray:
+    """Noise, each image on a colour of its own."""
     random = np.random.default_rng(1)
     return (random.integers(0, 128, (5, 32, 32, 3)) + random.integers(0, 128, (5, 1, 1, 3))).astype(np.uint8)
 
 
-def scores(classifier: Classifier, pixels: np.ndarray) -> np.ndarray:
+def scores(classifier: KerasClassifier, pixels: np.ndarray) -> np.ndarray:
     return np.concatenate(list(classifier.scores([pixels])))
 
 
@@ -91,25 +91,25 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_format_gives_the_scores_of_the_keras_model(trained, pictures, tmp_path, name):
+def test_every_format_gives_the_scores_of_the_keras_model(trained, images, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
     classifier = keras_model.load(tmp_path / name)
     assert (classifier.classes, classifier.recipe.shape) == (5, (32, 32, 3))
     # Every number of a kernel, which is what a conversion must not lose.
-    assert classifier.weights == sum(int(np.prod(v.shape)) for v in trained.weights if len(v.shape) > 1)
-    expected = trained(pictures.astype(np.float32) / 127.5 - 1, training=False).numpy()
+    assert classifier.kernel_parameters == sum(int(np.prod(v.shape)) for v in trained.weights if len(v.shape) > 1)
+    expected = trained(images.astype(np.float32) / 127.5 - 1, training=False).numpy()
     # Scores that hardly move would agree whatever is in the file: 0.01 is 10,000 times the tolerance.
     assert np.ptp(expected, axis=0).max() > 0.01
     # The same graph: 1e-6 is 17 roundings (2**-24) of a score near 1.
-    np.testing.assert_allclose(scores(classifier, pictures), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(scores(classifier, images), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_is_saved_can_be_loaded_again_with_the_same_recipe(trained, pictures, tmp_path, name):
+def test_what_is_saved_can_be_loaded_again_with_the_same_recipe(trained, images, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
     declared = InputRange.parse("0.485,0.456,0.406,0.229,0.224,0.225", "BGR")
-    before = keras_model.load(tmp_path / name, declared=declared, crop=0.875)
+    before = keras_model.load(tmp_path / name, input_range=declared, crop=0.875)
     (tmp_path / "bundle").mkdir()
     written = before.save(tmp_path / "bundle")
     assert written == ("saved_model" if (tmp_path / name).is_dir() else "model.keras")
@@ -117,7 +117,7 @@ def test_what_is_saved_can_be_loaded_again_with_the_same_recipe(trained, picture
     after = keras_model.reload(tmp_path / "bundle" / written, before.recipe)
     assert after.recipe == before.recipe == declared.recipe(32, 32, 3, 0.875)
     # The same weights through the same code, so the same scores to the last bit.
-    np.testing.assert_array_equal(scores(after, pictures), scores(before, pictures))
+    np.testing.assert_array_equal(scores(after, images), scores(before, images))
 
 
 def test_a_saved_model_is_saved_as_it_is(trained, tmp_path):
@@ -132,7 +132,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_saved_model_of_integers_gets_the_pixels(tmp_path):
-    # What TensorFlow users write by hand: a signature of uint8 pictures.
+    # What TensorFlow users write by hand: a signature of uint8 images.
     module = tf.Module()
     module.weights = tf.Variable(np.random.default_rng(2).normal(size=(3, 5)).astype(np.float32))
 
@@ -141,7 +141,7 @@ def test_a_saved_model_of_integers_gets_the_pixels(tmp_path):
         return {"logits": tf.reduce_mean(tf.cast(pixels, tf.float32), axis=(1, 2)) @ module.weights}
 
     tf.saved_model.save(module, str(tmp_path / "own"), signatures=serve)
-    classifier = keras_model.load(tmp_path / "own", declared=InputRange.between(0, 255))
+    classifier = keras_model.load(tmp_path / "own", input_range=InputRange.between(0, 255))
     pixels = np.arange(2 * 32 * 32 * 3).reshape(2, 32, 32, 3).astype(np.uint8)
     expected = pixels.mean(axis=(1, 2), dtype=np.float64) @ module.weights.numpy()
     # Sums of 1024 values of up to 255, each rounded to 6e-8 of itself, times weights of up to 3.
@@ -165,16 +165,16 @@ def test_a_saved_model_of_integers_gets_the_pixels(tmp_path):
     ],
 )
 def test_kinds_of_scores(rows, kind):
-    assert kind_of(np.array(rows, np.float32)) == kind
+    assert score_kind(np.array(rows, np.float32)) == kind
 
 
 @pytest.mark.parametrize(("activation", "kind"), [("softmax", "softmax"), ("sigmoid", "sigmoid"), (None, "logits")])
-def test_the_kind_is_that_of_the_last_layer(pictures, activation, kind):
+def test_the_kind_is_that_of_the_last_layer(images, activation, kind):
     keras.utils.set_random_seed(1)
     image = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(4, 3, activation="relu")(image)
     x = keras.layers.Dense(5, activation=activation)(keras.layers.GlobalAveragePooling2D()(x))
-    assert kind_of(scores(keras_model.of_keras(keras.Model(image, x), "own"), pictures)) == kind
+    assert score_kind(scores(keras_model.from_keras(keras.Model(image, x), "own"), images)) == kind
 
 
 # Broken files
@@ -221,12 +221,12 @@ def test_weights_damaged_inside_a_whole_archive(stored, tmp_path):
 def test_weights_without_a_model(trained, tmp_path, ending):
     path = tmp_path / f"own.{ending}"
     write_legacy(trained, path) if ending == "h5" else trained.save_weights(path)
-    refused(path, FOUND + "weights alone; name them with --weights")
+    refused(path, FOUND + "weights only; use weights= for them")
 
 
 @pytest.mark.parametrize("name", ["none.keras", "none.h5", "none"])
 def test_missing_file(tmp_path, name):
-    refused(tmp_path / name, FOUND + "nothing")
+    refused(tmp_path / name, "no such file or folder; give a Keras image classifier")
 
 
 @pytest.mark.parametrize("name", ["folder", "folder.keras", "folder.h5"])
@@ -278,7 +278,7 @@ def test_weights_that_are_not_finite(tmp_path, name, value):
     broken = small()
     broken.get_layer("logits").bias.assign(np.array([0, 0, value, 0, 0], np.float32))
     WRITERS[name](broken, tmp_path / name)
-    refused(tmp_path / name, r"expected finite weights, found NaN or infinity in \S*bias\S*; train it again")
+    refused(tmp_path / name, r"the weights in \S*bias\S* contain NaN or infinity; train the model again")
 
 
 # Other models
@@ -326,10 +326,10 @@ def _fixed_batch() -> keras.Model:
     return keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(image)))
 
 
-CLASSIFIER = r"expected a classifier with an output of \(batch, classes\), found "
-CERTAIN = "expected an input of a certain height and width, found "
-PICTURES = r"expected an input of \(batch, height, width, 3\), or 1 for grey pictures, found "
-ONE = "expected a model of one image input and one output of scores, found "
+CLASSIFIER = r"expected a classifier with an output of \(batch, classes\), got "
+CERTAIN = "the height and width of the input are free, got "
+IMAGES = r"expected an input of \(batch, height, width, 3\), or 1 for grey images, got "
+ONE = "expected a model with one image input and one output of scores, got "
 
 
 @pytest.mark.parametrize("name", ["model.keras", "exported"])
@@ -338,13 +338,13 @@ ONE = "expected a model of one image input and one output of scores, found "
     [
         (_two_inputs, ONE + "2 inputs and 1 output"),
         (_two_outputs, ONE + "1 input and 2 outputs"),
-        (_dense, PICTURES + r"\(None, 12\)"),
-        (lambda: _pooled(32, 32, 4), PICTURES + r"\(None, 32, 32, 4\)"),
-        (_map, CLASSIFIER + r"\(None, 30, 30, 5\); a detector or a segmenter is none"),
-        (_boxes, CLASSIFIER + r"\(None, 900, 5\); a detector or a segmenter is none"),
+        (_dense, IMAGES + r"\(None, 12\)"),
+        (lambda: _pooled(32, 32, 4), IMAGES + r"\(None, 32, 32, 4\)"),
+        (_map, CLASSIFIER + r"\(None, 30, 30, 5\); detectors and segmentation models are not classifiers"),
+        (_boxes, CLASSIFIER + r"\(None, 900, 5\); detectors and segmentation models are not classifiers"),
         (_one_score, CLASSIFIER + r"\(None, 1\)"),
-        (lambda: _pooled(None, None, 3), CERTAIN + r"\(None, None, None, 3\); name it: --size"),
-        (lambda: _pooled(32, None, 3), CERTAIN + r"\(None, 32, None, 3\); name it: --size"),
+        (lambda: _pooled(None, None, 3), CERTAIN + r"\(None, None, None, 3\); set them, for instance size=224"),
+        (lambda: _pooled(32, None, 3), CERTAIN + r"\(None, 32, None, 3\); set them, for instance size=224"),
     ],
     ids=[
         "two inputs",
@@ -376,7 +376,7 @@ def _fixed_batch(path: Path) -> None:
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "exported"])
 def test_a_batch_that_cannot_be_chosen(tmp_path, name):
     _fixed_batch(tmp_path / name)
-    text = r"expected an input with a free batch, found \(1, 32, 32, 3\); save it with batch None"
+    text = r"the batch size of the input is fixed, got \(1, 32, 32, 3\); save the model with batch size None"
     refused(tmp_path / name, text)
 
 
@@ -399,7 +399,7 @@ def test_a_saved_model_without_a_signature(tmp_path):
 
 def test_a_saved_model_whose_shapes_nobody_knows(tmp_path):
     _saved(tmp_path / "input", None, lambda scores: {"scores": scores})
-    refused(tmp_path / "input", PICTURES + ".+")
+    refused(tmp_path / "input", IMAGES + ".+")
     with_default = tf.raw_ops.PlaceholderWithDefault
     _saved(tmp_path / "output", (None, 32, 32, 3), lambda x: {"scores": with_default(input=x, shape=None)})
     refused(tmp_path / "output", CLASSIFIER + ".+")
@@ -426,7 +426,7 @@ def test_grey_and_oblong_inputs(tmp_path, name, shape):
 
 @pytest.mark.parametrize("name", ["model.keras", "exported"])
 @pytest.mark.parametrize(("shape", "size"), [((None, None, 3), (64, 48)), ((None, 48, 3), (64, 48))], ids=str)
-def test_a_free_size_is_the_one_that_is_said(pictures, tmp_path, name, shape, size):
+def test_a_free_size_is_the_one_that_is_said(images, tmp_path, name, shape, size):
     model = _pooled(*shape)
     WRITERS[name](model, tmp_path / name)
     classifier = keras_model.load(tmp_path / name, size=size)
@@ -442,11 +442,11 @@ def test_a_free_size_is_the_one_that_is_said(pictures, tmp_path, name, shape, si
 def test_another_size_than_that_of_the_input(trained, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
     assert keras_model.load(tmp_path / name, size=(32, 32)).recipe.shape == (32, 32, 3)
-    text = "expected an input of 64 x 48 pixels, found 32 x 32; leave --size out"
+    text = "the model's input is 32 x 32 pixels, not 64 x 48; leave size= out"
     refused(tmp_path / name, text, size=(64, 48))
 
 
-def test_the_range_is_that_of_the_models_own_layers_unless_it_is_declared(pictures, tmp_path):
+def test_the_range_is_that_of_the_models_own_layers_unless_it_is_declared(images, tmp_path):
     image = keras.Input((32, 32, 3))
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
     x = keras.layers.Conv2D(4, 3, activation="relu")(x)
@@ -454,9 +454,9 @@ def test_the_range_is_that_of_the_models_own_layers_unless_it_is_declared(pictur
     model.save(tmp_path / "own.keras")
     own = keras_model.load(tmp_path / "own.keras")
     assert own.recipe.range == (0, 255)
-    expected = model.predict(pictures.astype(np.float32), verbose=0)
-    np.testing.assert_allclose(scores(own, pictures), expected, rtol=0, atol=1e-5)
-    declared = keras_model.load(tmp_path / "own.keras", declared=InputRange())
+    expected = model.predict(images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(scores(own, images), expected, rtol=0, atol=1e-5)
+    declared = keras_model.load(tmp_path / "own.keras", input_range=InputRange())
     assert declared.recipe.range == (-1, 1)
 
 
@@ -492,7 +492,7 @@ def test_code_in_a_keras_file_is_refused_and_not_run(tmp_path, mark, ending, pla
     image = keras.Input((32, 32, 3))
     keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(place(image)))).save(path)
     mark.unlink(missing_ok=True)
-    refused(path, FOUND + "a Lambda layer; edgenet runs no code out of a model file")
+    refused(path, FOUND + "a Lambda layer; edgenet runs no code from model files")
     assert not mark.exists()
     # Without the safe mode it runs, as it is built: the assertion above can fail.
     keras.models.load_model(path, compile=False, safe_mode=False)
@@ -520,7 +520,7 @@ def test_bytes_differ_with_the_weights(stored):
     assert keras_model.to_bytes(other) != stored
 
 
-def test_bytes_load_back_to_equal_scores(model, stored, pictures, tmp_path):
+def test_bytes_load_back_to_equal_scores(model, stored, images, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(stored)
     loaded = keras.models.load_model(path)
@@ -528,13 +528,13 @@ def test_bytes_load_back_to_equal_scores(model, stored, pictures, tmp_path):
     for before, after in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_array_equal(after.numpy(), before.numpy())
     # The same weights through the same code, so the same scores to the last bit.
-    classifiers = keras_model.load(path), keras_model.of_keras(model, "the same")
-    np.testing.assert_array_equal(*(scores(classifier, pictures) for classifier in classifiers))
+    classifiers = keras_model.load(path), keras_model.from_keras(model, "the same")
+    np.testing.assert_array_equal(*(scores(classifier, images) for classifier in classifiers))
     # An export of the same file writes the same bundle.
     assert keras_model.to_bytes(loaded) == keras_model.to_bytes(keras.models.load_model(path))
 
 
-def test_shared_layers_stay_shared(tmp_path, pictures):
+def test_shared_layers_stay_shared(tmp_path, images):
     # A layer used twice is written once, under an identity that must survive the renumbering in `to_bytes`.
     image = keras.Input((32, 32, 3))
     twice = keras.layers.Conv2D(3, 3, padding="same", name="twice")
@@ -543,18 +543,18 @@ def test_shared_layers_stay_shared(tmp_path, pictures):
     path = tmp_path / "shared.keras"
     path.write_bytes(keras_model.to_bytes(model))
     assert len(keras.models.load_model(path).weights) == 4
-    classifiers = keras_model.load(path), keras_model.of_keras(model, "the same")
-    assert classifiers[0].weights == 3 * 3 * 3 * 3 + 3 * 5
-    np.testing.assert_array_equal(*(scores(classifier, pictures) for classifier in classifiers))
+    classifiers = keras_model.load(path), keras_model.from_keras(model, "the same")
+    assert classifiers[0].kernel_parameters == 3 * 3 * 3 * 3 + 3 * 5
+    np.testing.assert_array_equal(*(scores(classifier, images) for classifier in classifiers))
 
 
 # Scores
 
 
 @pytest.mark.slow
-def test_scores_are_those_of_the_normalized_pixels(model, pictures):
-    expected = model.predict(pictures.astype(np.float32) / 127.5 - 1, verbose=0)
-    batches = list(keras_model.of_keras(model, "own").scores(preprocess.batches(pictures, 2)))
+def test_scores_are_those_of_the_normalized_pixels(model, images):
+    expected = model.predict(images.astype(np.float32) / 127.5 - 1, verbose=0)
+    batches = list(keras_model.from_keras(model, "own").scores(preprocess.batches(images, 2)))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     found = np.concatenate(batches)
     assert found.dtype == np.float32
@@ -562,21 +562,21 @@ def test_scores_are_those_of_the_normalized_pixels(model, pictures):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_scores_come_as_they_are_asked_for(model, pictures):
+def test_scores_come_as_they_are_asked_for(model, images):
     drawn = []
 
     def batches():
         for number in range(100):
             drawn.append(number)
-            yield pictures
+            yield images
 
-    next(keras_model.of_keras(model, "own").scores(batches()))
+    next(keras_model.from_keras(model, "own").scores(batches()))
     assert drawn == [0]
 
 
-def test_scores_are_those_of_a_model_in_use_not_in_training(trained, pictures):
+def test_scores_are_those_of_a_model_in_use_not_in_training(trained, images):
     # Batch normalization and dropout would show.
-    classifier = keras_model.of_keras(trained, "own")
-    one = np.concatenate([scores(classifier, picture[None]) for picture in pictures])
+    classifier = keras_model.from_keras(trained, "own")
+    one = np.concatenate([scores(classifier, image[None]) for image in images])
     # Batches of another size may sum in another order: a few units of 2**-24 in each of 28 layers.
-    np.testing.assert_allclose(one, scores(classifier, pictures), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(one, scores(classifier, images), rtol=0, atol=1e-5)

@@ -37,12 +37,12 @@ def test_scores_equal_those_of_keras_applications(randomize, alpha, size, depth_
     randomize(theirs, seed=size)
     ours = mobilenet.build(ModelSpec(size=size, alpha=alpha, depth_multiplier=depth_multiplier, classes=11))
     copy(theirs, ours)
-    pictures = np.random.default_rng(3).uniform(-1, 1, (4, size, size, 3)).astype(np.float32)
-    expected = theirs(pictures, training=False).numpy()
+    images = np.random.default_rng(3).uniform(-1, 1, (4, size, size, 3)).astype(np.float32)
+    expected = theirs(images, training=False).numpy()
     # Scores that hardly move would agree whatever the layers do: 0.01 is a thousand times the tolerance.
     assert np.ptp(expected, axis=0).max() > 0.01
     # Both compute the same float32 sums, perhaps in another order: a few units of 2**-24 in each of 28 layers.
-    np.testing.assert_allclose(ours(pictures, training=False).numpy(), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours(images, training=False).numpy(), expected, rtol=0, atol=1e-5)
 
 
 def test_scores_of_the_published_imagenet_weights():
@@ -57,7 +57,7 @@ def test_scores_of_the_published_imagenet_weights():
     scores = ours(pixels, training=False).numpy()
     # 1e-6 is 8 units in the last place of a score near 1 (2**-23).
     np.testing.assert_allclose(scores, theirs(pixels, training=False).numpy(), rtol=0, atol=1e-6)
-    assert scores.argmax() == 0  # a tench: the pre-processing is what these weights were trained with
+    assert scores.argmax() == 0  # a tench: the preprocessing is what these weights were trained with
 
 
 def test_layer_names_say_where_and_what():
@@ -93,23 +93,23 @@ def test_dropout_rate_reaches_the_layer():
 @pytest.mark.parametrize(
     ("field", "value", "text"),
     [
-        ("size", 0, r"^size must be a multiple of 32, from 32 up; found 0$"),
-        ("size", -32, r"^size must be a multiple of 32, from 32 up; found -32$"),
-        ("size", 100, r"^size must be a multiple of 32, from 32 up; found 100$"),
-        ("size", 96.0, r"^size must be a multiple of 32, from 32 up; found 96\.0$"),
-        ("alpha", 0.0, r"^alpha must be from 0\.05 to 4; found 0\.0$"),
-        ("alpha", -1.0, r"^alpha must be from 0\.05 to 4; found -1\.0$"),
-        ("alpha", 4.5, r"^alpha must be from 0\.05 to 4; found 4\.5$"),
-        ("alpha", float("nan"), r"^alpha must be from 0\.05 to 4; found nan$"),
-        ("alpha", float("inf"), r"^alpha must be from 0\.05 to 4; found inf$"),
-        ("depth_multiplier", 0, r"^depth_multiplier must be an integer from 1 to 8; found 0$"),
-        ("depth_multiplier", 9, r"^depth_multiplier must be an integer from 1 to 8; found 9$"),
-        ("depth_multiplier", 1.5, r"^depth_multiplier must be an integer from 1 to 8; found 1\.5$"),
-        ("dropout", 1.0, r"^dropout must be from 0 to below 1; found 1\.0$"),
-        ("dropout", -0.1, r"^dropout must be from 0 to below 1; found -0\.1$"),
-        ("dropout", float("nan"), r"^dropout must be from 0 to below 1; found nan$"),
-        ("classes", 1, r"^classes must be an integer from 2 up; found 1$"),
-        ("classes", 10.0, r"^classes must be an integer from 2 up; found 10\.0$"),
+        ("size", 0, r"^size: must be a multiple of 32, from 32 up, got 0$"),
+        ("size", -32, r"^size: must be a multiple of 32, from 32 up, got -32$"),
+        ("size", 100, r"^size: must be a multiple of 32, from 32 up, got 100$"),
+        ("size", 96.0, r"^size: must be a multiple of 32, from 32 up, got 96\.0$"),
+        ("alpha", 0.0, r"^alpha: must be from 0\.05 to 4, got 0\.0$"),
+        ("alpha", -1.0, r"^alpha: must be from 0\.05 to 4, got -1\.0$"),
+        ("alpha", 4.5, r"^alpha: must be from 0\.05 to 4, got 4\.5$"),
+        ("alpha", float("nan"), r"^alpha: must be from 0\.05 to 4, got nan$"),
+        ("alpha", float("inf"), r"^alpha: must be from 0\.05 to 4, got inf$"),
+        ("depth_multiplier", 0, r"^depth_multiplier: must be an integer from 1 to 8, got 0$"),
+        ("depth_multiplier", 9, r"^depth_multiplier: must be an integer from 1 to 8, got 9$"),
+        ("depth_multiplier", 1.5, r"^depth_multiplier: must be an integer from 1 to 8, got 1\.5$"),
+        ("dropout", 1.0, r"^dropout: must be from 0 to below 1, got 1\.0$"),
+        ("dropout", -0.1, r"^dropout: must be from 0 to below 1, got -0\.1$"),
+        ("dropout", float("nan"), r"^dropout: must be from 0 to below 1, got nan$"),
+        ("classes", 1, r"^classes: must be an integer from 2 up, got 1$"),
+        ("classes", 10.0, r"^classes: must be an integer from 2 up, got 10\.0$"),
     ],
 )
 def test_values_out_of_range_are_refused(field, value, text):

@@ -21,7 +21,7 @@ def svg() -> bytes:
     return plot(SPEC, Path("net.svg"))
 
 
-def test_png_is_a_picture_with_something_on_it():
+def test_png_is_an_image_with_something_on_it():
     data = plot(SPEC, Path("net.png"))
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     with Image.open(BytesIO(data)) as image:
@@ -53,12 +53,12 @@ def test_another_model_gives_another_drawing(svg):
 
 @pytest.mark.parametrize("name", ["net.pdf", "net", "net.png.txt"])
 def test_another_ending_is_refused(name):
-    text = rf"^--plot: expected a file that ends in \.png or \.svg, found '{name}'$"
+    text = rf"^plot: must end in \.png or \.svg, got '{name}'$"
     with pytest.raises(EdgenetError, match=text):
         plot(SPEC, Path("somewhere") / name)
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(EdgenetError, match=r"^--plot: expected Matplotlib, found none; install it with pip install "):
+    with pytest.raises(EdgenetError, match=r"^plot: needs Matplotlib; install it with pip install "):
         plot(SPEC, Path("net.png"))

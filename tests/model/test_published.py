@@ -20,7 +20,8 @@ def test_what_google_published(alpha, size):
 
 @pytest.mark.parametrize(("alpha", "size"), [(0.3, 224), (1.0, 96), (2.0, 224), (0.25, 225)])
 def test_what_google_did_not_publish(alpha, size):
-    text = re.escape(f"expected an alpha of 0.25, 0.5, 0.75, 1.0 and a size of 128, 160, 192, 224, found {alpha:g}")
+    known = "for alpha 0.25, 0.5, 0.75, 1.0 and size 128, 160, 192, 224"
+    text = re.escape(f"weights: there are ImageNet weights {known}, but not for alpha {alpha:g} and size {size}")
     with pytest.raises(EdgenetError, match=text):
         published.check(alpha, size)
 
@@ -30,11 +31,11 @@ import sys
 from pathlib import Path
 from edgenet.errors import EdgenetError
 from edgenet.model import published, weight_file
-for check in (lambda: published.check(0.3, 224), lambda: weight_file.spec(Path(sys.argv[1]))):
+for check in (lambda: published.check(0.3, 224), lambda: weight_file.read_spec(Path(sys.argv[1]))):
     try:
         check()
     except EdgenetError as error:
-        print(str(error).rpartition("found")[2])
+        print(str(error).rpartition(": ")[2])
 print(sorted({"tensorflow", "keras"} & set(sys.modules)))
 """
 
@@ -44,6 +45,6 @@ def test_neither_needs_tensorflow(tmp_path):
     command = [sys.executable, "-c", _WITHOUT, str(tmp_path / "own_32.npz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     of_alpha, of_weights, modules = done.stdout.splitlines()
-    assert of_alpha == " 0.3 and 224"
-    assert of_weights == " those of a network with 1; a whole model goes with --model"
+    assert of_alpha.endswith("but not for alpha 0.3 and size 224")
+    assert of_weights == "the network has 1 convolutions of 3 x 3, not 14; give a whole model with model="
     assert modules == "[]"

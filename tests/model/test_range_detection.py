@@ -1,4 +1,4 @@
-"""The pre-processing that a model does itself, in all the ways in which people build it in."""
+"""The preprocessing that a model does itself, in all the ways in which people build it in."""
 
 import keras
 import numpy as np
@@ -73,7 +73,7 @@ FRONTS = {
 @pytest.mark.parametrize("name", FRONTS)
 def test_a_layer_that_scales_says_what_the_model_takes(make, name):
     front, expected = FRONTS[name]
-    assert range_detection.of(make(*front()), SHAPE) == expected
+    assert range_detection.detect_input_range(make(*front()), SHAPE) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_layer_that_scales_says_what_the_model_takes(make, name):
     ids=["mobilenet", "densenet", "resnet", "a quotient", "a difference times a number"],
 )
 def test_arithmetic_on_the_input_says_so_too(preprocess):
-    assert range_detection.of(functional(preprocess), SHAPE) == PIXELS
-    assert range_detection.of(functional(layers.RandomFlip(), preprocess), SHAPE) == PIXELS
+    assert range_detection.detect_input_range(functional(preprocess), SHAPE) == PIXELS
+    assert range_detection.detect_input_range(functional(layers.RandomFlip(), preprocess), SHAPE) == PIXELS
 
 
 @pytest.mark.parametrize("make", [functional, sequential])
@@ -104,12 +104,12 @@ def test_arithmetic_on_the_input_says_so_too(preprocess):
     ids=["nothing", "augmentation", "nested augmentation", "scales behind a convolution"],
 )
 def test_a_model_that_does_not_begin_with_a_scale_says_nothing(make, front):
-    assert range_detection.of(make(*front()), SHAPE) is None
+    assert range_detection.detect_input_range(make(*front()), SHAPE) is None
 
 
 def test_a_network_of_keras_applications_that_scales_by_itself():
     model = keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.75, weights=None, classes=5, minimalistic=True)
-    assert range_detection.of(model, SHAPE) == PIXELS
+    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
 
 
 @pytest.mark.parametrize("make", [functional, sequential])
@@ -123,7 +123,7 @@ def test_a_network_that_scales_by_itself_inside_another_model(make):
         model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(base(image))))
     else:
         model = keras.Sequential([keras.Input(SHAPE), base, layers.GlobalAveragePooling2D(), layers.Dense(5)])
-    assert range_detection.of(model, SHAPE) == PIXELS
+    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
 
 
 def test_a_network_without_scale_behind_one():
@@ -131,7 +131,7 @@ def test_a_network_without_scale_behind_one():
     image = keras.Input(SHAPE)
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(image)
     model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(base(scaled))))
-    assert range_detection.of(model, SHAPE) == PIXELS
+    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
 
 
 def test_layers_that_were_used_elsewhere_since():
@@ -142,17 +142,17 @@ def test_layers_that_were_used_elsewhere_since():
     model = keras.Model(image, layers.Dense(5)(x))
     other = keras.Input(SHAPE)
     keras.Model(other, scale(other))
-    assert range_detection.of(model, SHAPE) == PIXELS
+    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 1), (32, 48, 3)], ids=str)
 def test_grey_and_oblong_inputs(shape):
-    assert range_detection.of(functional(layers.Rescaling(1 / 255), shape=shape), shape) == PIXELS
+    assert range_detection.detect_input_range(functional(layers.Rescaling(1 / 255), shape=shape), shape) == PIXELS
 
 
 def test_a_free_size_is_tried_with_the_one_that_is_said():
     model = functional(layers.Rescaling(2.0, offset=-1), shape=(None, None, 3))
-    assert range_detection.of(model, SHAPE) == UNIT
+    assert range_detection.detect_input_range(model, SHAPE) == UNIT
 
 
 def test_a_scale_is_found_in_files_too(tmp_path):

@@ -13,7 +13,7 @@ from legacy import write_legacy
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled
 from edgenet.model import mobilenet, weights
-from edgenet.model.weights import Wish
+from edgenet.model.weights import ExpectedSpec
 from edgenet.records import ModelSpec
 
 SPEC = ModelSpec(size=32, alpha=0.25, classes=5)
@@ -70,7 +70,7 @@ def test_input_size_does_not_matter(stored, tmp_path):
 
 
 def test_missing_file(other, tmp_path):
-    with pytest.raises(EdgenetError, match=r"none\.npz: expected a weight file, found none$"):
+    with pytest.raises(EdgenetError, match=r"none\.npz: no such file; give a weight file \(\.npz\)$"):
         weights.assign(other, tmp_path / "none.npz")
 
 
@@ -108,7 +108,7 @@ def test_damaged_file(other, stored, tmp_path, kind):
     path = tmp_path / "weights.npz"
     path.write_bytes(DAMAGE[kind](stored))
     with pytest.raises(
-        EdgenetError, match=r"weights\.npz: expected a weight file \(\.npz\), found something "
+        EdgenetError, match=r"weights\.npz: not a weight file \(\.npz\), or only a part of one; "
     ) as caught:
         weights.assign(other, path)
     assert "\n" not in str(caught.value)
@@ -132,7 +132,7 @@ def test_weights_of_another_width(other, tmp_path, spec, differs):
     path = tmp_path / "weights.npz"
     path.write_bytes(weights.to_bytes(mobilenet.build(spec)))
     name, wanted, found = differs
-    text = f"{path}: expected {name} of shape {wanted} for mobilenet_v1_0.25_32, found {found}"
+    text = f"{path}: expected {name} of shape {wanted} for mobilenet_v1_0.25_32, got {found}"
     with pytest.raises(EdgenetError, match=f"^{re.escape(text)}$"):
         weights.assign(other, path)
     assert weights.to_bytes(other) == before
@@ -142,7 +142,7 @@ def test_weights_of_another_network(other, tmp_path):
     path = tmp_path / "weights.npz"
     small = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="only")])
     path.write_bytes(weights.to_bytes(small))
-    text = r"weights\.npz: expected the weights of mobilenet_v1_0\.25_32, found another model's \(.* differs\)$"
+    text = r"weights\.npz: expected the weights of mobilenet_v1_0\.25_32, got those of another model \(.* differs\)$"
     with pytest.raises(EdgenetError, match=text):
         weights.assign(other, path)
 
@@ -159,7 +159,7 @@ def test_bundled_weights_belong_to_the_bundled_model():
 # Files of Keras and Keras Applications, and a model made of nothing but a file
 
 
-NOTHING_SAID = Wish()
+NOTHING_SAID = ExpectedSpec()
 WRITERS = {
     "h5": write_legacy,
     "weights.h5": lambda model, path: model.save_weights(path),
@@ -201,8 +201,8 @@ def headless(theirs, tmp_path_factory) -> Path:
 
 
 def scores(model: keras.Model) -> np.ndarray:
-    pictures = np.random.default_rng(3).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
-    return model(pictures, training=False).numpy()
+    images = np.random.default_rng(3).uniform(-1, 1, (4, 64, 64, 3)).astype(np.float32)
+    return model(images, training=False).numpy()
 
 
 def assert_equal_scores(found: keras.Model, expected: keras.Model) -> None:
@@ -213,7 +213,7 @@ def assert_equal_scores(found: keras.Model, expected: keras.Model) -> None:
     np.testing.assert_allclose(scores(found), scores(expected), rtol=0, atol=1e-6)
 
 
-def refused(path: Path, text: str, wish: Wish = NOTHING_SAID) -> None:
+def refused(path: Path, text: str, wish: ExpectedSpec = NOTHING_SAID) -> None:
     with pytest.raises(EdgenetError, match=f"^{re.escape(str(path))}: {text}$") as caught:
         weights.load(path, wish)
     assert "\n" not in str(caught.value)
@@ -223,7 +223,7 @@ def refused(path: Path, text: str, wish: Wish = NOTHING_SAID) -> None:
 def test_files_of_keras_applications_give_its_scores(theirs, tmp_path, ending):
     path = tmp_path / f"own.{ending}"
     WRITERS[ending](theirs, path)
-    found = weights.load(path, Wish(size=64))
+    found = weights.load(path, ExpectedSpec(size=64))
     assert found.name == "mobilenet_v1_0.25_64"
     assert_equal_scores(found, theirs)
 
@@ -232,7 +232,7 @@ def test_files_of_keras_applications_give_its_scores(theirs, tmp_path, ending):
 def test_files_of_our_own_model_give_its_scores(ours, tmp_path, ending):
     path = tmp_path / f"own.{ending}"
     WRITERS[ending](ours, path)
-    found = weights.load(path, Wish(size=64))
+    found = weights.load(path, ExpectedSpec(size=64))
     for before, after in zip(ours.weights, found.weights, strict=True):
         np.testing.assert_array_equal(after.numpy(), before.numpy())
     assert_equal_scores(found, ours)
@@ -241,7 +241,7 @@ def test_files_of_our_own_model_give_its_scores(ours, tmp_path, ending):
 def test_the_weights_in_a_whole_model_are_taken(theirs, tmp_path):
     path = tmp_path / "whole.h5"
     theirs.save(path)
-    assert_equal_scores(weights.load(path, Wish(size=64)), theirs)
+    assert_equal_scores(weights.load(path, ExpectedSpec(size=64)), theirs)
 
 
 @pytest.mark.slow
@@ -255,7 +255,7 @@ def test_what_an_optimizer_keeps_is_left_out(ours, tmp_path, ending):
     path = tmp_path / f"checkpoint.{ending}"
     trained.save(path) if ending == "h5" else trained.save_weights(path)
     assert _count_arrays(path) > 2 * len(ours.weights)
-    assert_equal_scores(weights.load(path, Wish(size=64)), ours)
+    assert_equal_scores(weights.load(path, ExpectedSpec(size=64)), ours)
 
 
 def _count_arrays(path: Path) -> int:
@@ -268,13 +268,13 @@ def _count_arrays(path: Path) -> int:
 @pytest.mark.parametrize(
     ("name", "wish", "size"),
     [
-        ("mobilenet_2_5_64_tf.h5", Wish(), 64),
-        ("mobilenet_2_5_64_tf.h5", Wish(size=64, alpha=0.25, classes=7), 64),
-        ("own_128.h5", Wish(), 128),
-        ("own.h5", Wish(size=96), 96),
+        ("mobilenet_2_5_64_tf.h5", ExpectedSpec(), 64),
+        ("mobilenet_2_5_64_tf.h5", ExpectedSpec(size=64, alpha=0.25, classes=7), 64),
+        ("own_128.h5", ExpectedSpec(), 128),
+        ("own.h5", ExpectedSpec(size=96), 96),
         # The number of an epoch, as checkpoints have it, is no size of an input.
-        ("checkpoint_05.h5", Wish(size=64), 64),
-        ("v2.h5", Wish(size=64), 64),
+        ("checkpoint_05.h5", ExpectedSpec(size=64), 64),
+        ("v2.h5", ExpectedSpec(size=64), 64),
     ],
     ids=str,
 )
@@ -287,15 +287,15 @@ def test_the_size_is_that_in_the_name_or_the_one_that_is_said(theirs, tmp_path, 
 def test_a_size_that_nobody_says_is_asked_for(theirs, tmp_path):
     path = tmp_path / "own.h5"
     write_legacy(theirs, path)
-    refused(path, r"expected the size of the input, found none in the file's name; say it: --size 224")
+    refused(path, r"the file's name does not end in the input size; set it, for instance size=224")
 
 
 @pytest.mark.parametrize(
     ("wish", "text"),
     [
-        (Wish(alpha=0.5), r"expected weights for alpha 0\.5, found those for 0\.25; name the file's own"),
-        (Wish(classes=10), r"expected weights for classes 10, found those for 7; name the file's own"),
-        (Wish(size=96), r"expected weights for size 96, found those for 64 in the file's name; name the file's own"),
+        (ExpectedSpec(alpha=0.5), r"expected weights for alpha 0\.5, got 0\.25; leave alpha= out"),
+        (ExpectedSpec(classes=10), r"expected weights for classes 10, got 7; leave classes= out"),
+        (ExpectedSpec(size=96), r"expected weights for size 96, got 64, by the file's name; leave size= out"),
     ],
     ids=["alpha", "classes", "size"],
 )
@@ -310,7 +310,7 @@ def test_every_width_is_found_in_a_file(tmp_path, alpha, multiplier):
     spec = ModelSpec(size=32, alpha=alpha, depth_multiplier=multiplier, classes=3)
     path = tmp_path / "own_32.npz"
     path.write_bytes(weights.to_bytes(mobilenet.build(spec)))
-    found = weights.load(path, Wish(alpha=alpha))
+    found = weights.load(path, ExpectedSpec(alpha=alpha))
     assert found.name == spec.name
     assert weights.to_bytes(found) == path.read_bytes()
 
@@ -319,38 +319,42 @@ def test_a_width_that_only_the_stem_shares_is_asked_for(tmp_path):
     # 11 of 32 filters: of alpha 0.36, but of 11 / 32 too, which has 22 of 64 filters in the next layer and not 23.
     path = tmp_path / "own_32.npz"
     path.write_bytes(weights.to_bytes(mobilenet.build(ModelSpec(size=32, alpha=0.36, classes=3))))
-    text = r"expected the weights of MobileNetV1 with alpha 0\.34375, found no pointwise convolution of 11 to 22"
-    refused(path, f"{text} channels; name the file's --alpha")
+    text = r"not weights of MobileNetV1 with alpha 0\.34375: no pointwise convolution from 11 to 22"
+    refused(path, f"{text} channels; set alpha= to that of the file")
 
 
 def test_a_file_without_the_last_layer_is_refused_unless_a_fresh_one_is_wanted(headless):
     text = (
-        "expected weights with the last layer, found those without; train a model with it, or, to measure latency "
-        "alone, take an untrained layer: --fresh-head"
+        "the weights have no last layer; give weights of a whole model or, to measure latency only, use an untrained "
+        "last layer with fresh_head=True"
     )
-    refused(headless, text, Wish(classes=5))
+    refused(headless, text, ExpectedSpec(classes=5))
 
 
 def test_a_file_without_the_last_layer_does_not_say_how_many_classes_there_are(headless):
-    refused(headless, "expected weights with the last layer, found those without; name --classes", Wish(head=True))
+    refused(
+        headless,
+        "the weights have no last layer; set the number of classes with classes=",
+        ExpectedSpec(fresh_head=True),
+    )
 
 
 def test_a_fresh_last_layer_stands_on_the_weights_of_the_file(theirs, headless):
-    found = weights.load(headless, Wish(classes=5, head=True))
+    found = weights.load(headless, ExpectedSpec(classes=5, fresh_head=True))
     assert found.output_shape == (None, 5)
     expected = theirs.get_weights()[:-2]  # all but kernel and bias of the last layer
     for before, after in zip(expected, found.get_weights()[:-2], strict=True):
         np.testing.assert_array_equal(after, before)
     # The same one each time: an export of it has the same bytes.
-    assert weights.to_bytes(found) == weights.to_bytes(weights.load(headless, Wish(classes=5, head=True)))
+    assert weights.to_bytes(found) == weights.to_bytes(weights.load(headless, ExpectedSpec(classes=5, fresh_head=True)))
 
 
 def test_a_fresh_last_layer_is_refused_where_the_file_has_one(published):
-    text = "expected weights without the last layer, found those with; leave --fresh-head out"
-    refused(published, text, Wish(head=True))
+    text = "the weights have a last layer; leave fresh_head=True out"
+    refused(published, text, ExpectedSpec(fresh_head=True))
 
 
-EXPECTED = r"expected a weight file \(\.h5, \.weights\.h5 or \.npz\), found: "
+WEIGHT_FILE = r"a weight file \(\.h5, \.weights\.h5 or \.npz\)"
 
 
 @pytest.mark.parametrize("name", ["own_64.h5", "own_64.weights.h5"])
@@ -363,17 +367,17 @@ def test_what_is_no_whole_hdf5_file_is_refused(published, tmp_path, name, kind):
         "without its last bytes": whole[:-10],
     }[kind]
     (tmp_path / name).write_bytes(data)
-    refused(tmp_path / name, EXPECTED + "no HDF5 file, or only a part of one; copy or download it again")
+    refused(tmp_path / name, f"not {WEIGHT_FILE}, or only a part of one; copy or download it again")
 
 
 @pytest.mark.parametrize("name", ["none_64.h5", "none_64.weights.h5"])
 def test_a_file_that_is_not_there_is_refused(tmp_path, name):
-    refused(tmp_path / name, EXPECTED + "nothing")
+    refused(tmp_path / name, f"no such file; give {WEIGHT_FILE}")
 
 
 def test_a_folder_is_no_weight_file(tmp_path):
     (tmp_path / "own_64.h5").mkdir()
-    refused(tmp_path / "own_64.h5", EXPECTED + "a folder")
+    refused(tmp_path / "own_64.h5", f"a folder, not {WEIGHT_FILE}")
 
 
 def _mobilenet_v2() -> keras.Model:
@@ -389,8 +393,8 @@ def _dense() -> keras.Model:
 def test_the_weights_of_another_network_are_refused(tmp_path, ending, make, found):
     path = tmp_path / f"other_64.{ending}"
     WRITERS[ending](make(), path)
-    text = r"expected weights of MobileNetV1 \(14 convolutions of 3 x 3\), found those of a network with "
-    refused(path, rf"{text}{found}; a whole model goes with --model")
+    text = r"not weights of MobileNetV1: the network has "
+    refused(path, rf"{text}{found} convolutions of 3 x 3, not 14; give a whole model with model=")
 
 
 def test_a_file_with_the_right_arrays_in_the_wrong_places_is_refused(theirs, tmp_path):
@@ -398,4 +402,4 @@ def test_a_file_with_the_right_arrays_in_the_wrong_places_is_refused(theirs, tmp
     write_legacy(theirs, path)
     with h5py.File(path, "a") as file:  # the last layers first, which no file of a network has
         file.attrs["layer_names"] = list(file.attrs["layer_names"])[::-1]
-    refused(path, r"expected the weights of mobilenet_v1_0\.25_64, found others \(.+\)")
+    refused(path, r"expected the weights of mobilenet_v1_0\.25_64, got others \(.+\)")

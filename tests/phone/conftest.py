@@ -10,7 +10,7 @@ from phones import Phone
 
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
-from edgenet.phone.access import Doors
+from edgenet.phone.access import SessionStore
 from edgenet.phone.server import Server
 from edgenet.phone.service import Service
 
@@ -30,34 +30,36 @@ def litert(tmp_path_factory):
 
 @pytest.fixture
 def serve(litert):
-    """Serve a bundle until the block ends: the server, and what it told and finished.
+    """Serve a bundle until the block ends. Yields the server, its log, its results and its tokens.
 
-    faults: how many lines the terminal gets of what went wrong.
+    faults: the number of lines that the server logs.
     """
 
     @contextmanager
-    def serving(bundle: Bundle, guarded: bool = False, names: tuple[str, ...] | None = None, faults: int = 0, **tls):
-        told, finished, tokens = [], [], []
-        doors = Doors(guarded)
+    def serving(
+        bundle: Bundle, requires_token: bool = False, names: tuple[str, ...] | None = None, faults: int = 0, **tls
+    ):
+        logged, finished, tokens = [], [], []
+        sessions = SessionStore(requires_token)
         service = Service(
             bundle,
             names,
-            doors,
+            sessions,
             rounds=6,
             seconds=0.01,
             command="edgenet serve",
-            tell=told.append,
-            finished=lambda path, results: finished.append((path, results)),
+            log=logged.append,
+            on_results=lambda path, results: finished.append((path, results)),
             litert=litert,
         )
-        doors.show(tokens.append)
+        sessions.announce(tokens.append)
         with Server("127.0.0.1", 0, service, **tls) as server:
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             try:
-                yield SimpleNamespace(server=server, told=told, finished=finished, tokens=tokens)
+                yield SimpleNamespace(server=server, logged=logged, finished=finished, tokens=tokens)
             finally:
                 server.shutdown()
-        assert len(told) == faults, told
+        assert len(logged) == faults, logged
 
     return serving
 

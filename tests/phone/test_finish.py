@@ -1,4 +1,4 @@
-"""Runs are finished once, whatever becomes of the answer: results are written once, and never lost."""
+"""Runs are finished once, whatever becomes of the response: results are written once, and never lost."""
 
 import json
 import socket
@@ -10,9 +10,9 @@ import pytest
 from phones import Phone, report
 
 from edgenet import records
-from edgenet.bundle import bundle as bundles
+from edgenet.bundle import results_files
 from edgenet.errors import EdgenetError
-from edgenet.phone.service import MAX_ANSWERS, MOST_RUNS
+from edgenet.phone.service import MAX_RESPONSES, MAX_RUNS
 from edgenet.records import Results
 
 pytestmark = pytest.mark.slow  # whole runs of phones
@@ -36,8 +36,8 @@ class FullDisk:
     """Refuses to write results until `free` is set."""
 
     def __init__(self, monkeypatch):
-        self.free, self.write = False, bundles.write_result
-        monkeypatch.setattr("edgenet.bundle.bundle.write_result", self)
+        self.free, self.write = False, results_files.write
+        monkeypatch.setattr("edgenet.bundle.results_files.write", self)
 
     def __call__(self, folder, data):
         if not self.free:
@@ -45,46 +45,46 @@ class FullDisk:
         return self.write(folder, data)
 
 
-def test_a_run_that_is_finished_again_gets_the_same_answer(served, phone, bundle):
+def test_a_run_that_is_finished_again_gets_the_same_response(served, phone, bundle):
     run = scored(phone)
-    answers = [phone.post(f"/runs/{run}/finish", BODY) for _ in range(3)]
-    assert [answer.status for answer in answers] == [200] * 3
-    assert len({answer.data for answer in answers}) == 1
-    assert [path.name for path in results_in(bundle)] == [Path(json.loads(answers[0].data)["file"]).name]
+    responses = [phone.post(f"/runs/{run}/finish", BODY) for _ in range(3)]
+    assert [response.status for response in responses] == [200] * 3
+    assert len({response.data for response in responses}) == 1
+    assert [path.name for path in results_in(bundle)] == [Path(json.loads(responses[0].data)["file"]).name]
     assert len(served.finished) == 1
 
 
-def test_an_answer_that_was_lost_can_be_asked_for_again(served, phone, bundle):
+def test_an_response_that_was_lost_can_be_asked_for_again(served, phone, bundle):
     run = scored(phone)
     head = f"POST /runs/{run}/finish HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(BODY)}\r\n\r\n"
     with socket.create_connection(served.server.server_address[:2], timeout=20) as connection:
-        connection.sendall(head.encode() + BODY)  # and gone, before the answer comes
-    answer = phone.post(f"/runs/{run}/finish", BODY)
-    assert answer.status == 200
+        connection.sendall(head.encode() + BODY)  # and gone, before the response comes
+    response = phone.post(f"/runs/{run}/finish", BODY)
+    assert response.status == 200
     assert len(results_in(bundle)) == len(served.finished) == 1
 
 
 def test_finished_twice_at_the_same_time_it_is_written_once(served, phone, bundle, monkeypatch):
-    write, both = bundles.write_result, threading.Barrier(2, timeout=2)
+    write, both = results_files.write, threading.Barrier(2, timeout=2)
 
     def slow(folder, data):
         with suppress(threading.BrokenBarrierError):
             both.wait()  # if a second one comes here, too, both go on and write
         return write(folder, data)
 
-    monkeypatch.setattr("edgenet.bundle.bundle.write_result", slow)
-    run, answers = scored(phone), []
+    monkeypatch.setattr("edgenet.bundle.results_files.write", slow)
+    run, responses = scored(phone), []
 
     def finish():
-        answers.append(Phone(served.server).post(f"/runs/{run}/finish", BODY))
+        responses.append(Phone(served.server).post(f"/runs/{run}/finish", BODY))
 
     threads = [threading.Thread(target=finish) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[0].data == answers[1].data
+    assert [response.status for response in responses] == [200, 200]
+    assert responses[0].data == responses[1].data
     assert len(results_in(bundle)) == 1
 
 
@@ -95,9 +95,9 @@ def test_a_refused_report_may_be_followed_by_a_right_one(phone, bundle):
     assert len(results_in(bundle)) == 1
 
 
-def test_as_many_answers_are_remembered_as_there_is_room_for(served, phone, monkeypatch):
-    monkeypatch.setattr("edgenet.phone.service.MAX_ANSWERS", 2)
-    assert MAX_ANSWERS >= MOST_RUNS
+def test_as_many_responses_are_remembered_as_there_is_room_for(served, phone, monkeypatch):
+    monkeypatch.setattr("edgenet.phone.service.MAX_RESPONSES", 2)
+    assert MAX_RESPONSES >= MAX_RUNS
     runs = [scored(phone) for _ in range(3)]
     for run in runs:
         assert phone.post(f"/runs/{run}/finish", BODY).status == 200
@@ -106,7 +106,7 @@ def test_as_many_answers_are_remembered_as_there_is_room_for(served, phone, monk
 
 
 class TestFullDisk:
-    KEPT = "the laptop could not write the results, and keeps them in memory; see its terminal"
+    KEPT = "the laptop could not write the results and keeps them in memory; see its terminal"
 
     @pytest.fixture
     def disk(self, monkeypatch):
@@ -117,10 +117,10 @@ class TestFullDisk:
             phone = Phone(served.server)
             run = scored(phone)
             assert phone.error(phone.post(f"/runs/{run}/finish", BODY)) == (507, self.KEPT)
-            assert "Pixel 7, Chrome 140 could not be written: results: no space left on device" in served.told[0]
+            assert "Pixel 7, Chrome 140 could not be written: results: no space left on device" in served.logged[0]
             disk.free = True
-            answer = phone.again().post(f"/runs/{run}/finish", BODY)
-            assert answer.status == 200
+            response = phone.reconnect().post(f"/runs/{run}/finish", BODY)
+            assert response.status == 200
             ((path, results),) = served.finished
         assert results_in(bundle) == [path]
         assert records.from_json(Results, path.read_bytes(), "here") == results
@@ -132,8 +132,8 @@ class TestFullDisk:
             assert phone.post(f"/runs/{run}/finish", BODY).status == 507
             later = 1e9
             monkeypatch.setattr("edgenet.phone.service.time.monotonic", lambda: later)
-            phone = phone.again()
-            for _ in range(MOST_RUNS + 1):
+            phone = phone.reconnect()
+            for _ in range(MAX_RUNS + 1):
                 later += 1e6  # all runs before are forgotten
                 assert phone.post("/runs").status == 200
             disk.free = True
@@ -141,13 +141,13 @@ class TestFullDisk:
         assert len(results_in(bundle)) == 1
 
     def test_the_memory_for_them_is_bounded(self, serve, bundle, disk, monkeypatch):
-        monkeypatch.setattr("edgenet.phone.service.MOST_RUNS", 2)
+        monkeypatch.setattr("edgenet.phone.service.MAX_RUNS", 2)
         with serve(bundle, faults=2) as served:
             for _ in range(2):
                 phone = Phone(served.server)
                 assert phone.post(f"/runs/{scored(phone)}/finish", BODY).status == 507
-            status, line = phone.error(phone.again().post("/runs"))
-            assert (status, line) == (507, "2 results wait for space on the laptop; see its terminal")
+            status, line = phone.error(phone.reconnect().post("/runs"))
+            assert (status, line) == (507, "2 results are waiting for disk space on the laptop; see its terminal")
             disk.free = True
         assert len(results_in(bundle)) == 2
 
@@ -171,9 +171,9 @@ class TestFullDisk:
         assert records.from_json(Results, path.read_bytes(), "here") == results
 
 
-def test_a_terminal_that_is_gone_costs_no_answer(serve, bundle, monkeypatch):
+def test_a_terminal_that_is_gone_costs_no_response(serve, bundle, monkeypatch):
     with serve(bundle) as served:
-        monkeypatch.setattr(served.server.service, "_finished", lambda *_: (_ for _ in ()).throw(BrokenPipeError()))
+        monkeypatch.setattr(served.server.service, "_on_results", lambda *_: (_ for _ in ()).throw(BrokenPipeError()))
         phone = Phone(served.server)
         assert phone.post(f"/runs/{scored(phone)}/finish", BODY).status == 200
     assert len(results_in(bundle)) == 1

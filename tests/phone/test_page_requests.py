@@ -1,4 +1,4 @@
-"""What the phone's page does where an answer is lost: run by Node.js, with answers that are made up."""
+"""How the page handles lost responses: run by Node.js, with simulated responses."""
 
 import json
 import shutil
@@ -12,8 +12,8 @@ NODE = shutil.which("node")
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node.js")
 
-# Answers, one for each fetch: a status, "lost" where none comes, or "cut" where it ends in the middle. Pauses take no
-# time here, but are written down.
+# Responses, one for each fetch: a status, "lost" for none, or "cut" for one that ends early. Pauses take no time, but
+# are recorded.
 SCRIPT = """
 const [server, call, answers] = process.argv.slice(1);
 const left = JSON.parse(answers), asked = [], pauses = [];
@@ -31,7 +31,7 @@ const page = await import(server);
 const calls = {
   finish: () => page.send("/runs/a/finish", { phone: 1 }),
   scores: () => page.sendBytes("/runs/a/scores/int8/0", "bytes"),
-  pictures: () => page.bytes("/pictures/0"),
+  images: () => page.fetchBytes("/images/0"),
   session: () => page.sendOnce("/session", { token: "t" }),
 };
 let outcome;
@@ -63,7 +63,7 @@ def test_a_report_is_sent_again_as_it_was(first):
     assert len(done["pauses"]) == 2 and done["pauses"] == sorted(done["pauses"])
 
 
-@pytest.mark.parametrize("call", ["scores", "pictures"])
+@pytest.mark.parametrize("call", ["scores", "images"])
 def test_so_are_scores_and_what_is_fetched(call):
     assert ask(call, "lost", 200)["outcome"][0]
 
@@ -80,7 +80,7 @@ def test_a_link_that_works_once_is_not_used_twice():
 
 
 @pytest.mark.parametrize(
-    ("last", "sentence"), [("lost", "The laptop does not answer; is `edgenet serve`"), (507, "no: 507")]
+    ("last", "sentence"), [("lost", "The laptop does not respond. Is `edgenet serve`"), (507, "no: 507")]
 )
 def test_it_ends_in_a_sentence(last, sentence):
     done = ask("finish", *[last] * 20)

@@ -14,12 +14,14 @@ from phones import Phone, report
 
 from edgenet import records
 from edgenet.analysis import comparison, loading
-from edgenet.benchmarking import benchmark
+from edgenet.benchmarking import benchmark, drift
+from edgenet.benchmarking.options import BenchmarkOptions
+from edgenet.benchmarking.subject import Subject
 from edgenet.errors import EdgenetError
 from edgenet.phone import certificate
-from edgenet.phone.server import LARGEST_BODY, Server
-from edgenet.phone.service import FORGOTTEN, MOST_RUNS
-from edgenet.records import Results
+from edgenet.phone.server import MAX_REPORT_BYTES, Server
+from edgenet.phone.service import MAX_IDLE_SECONDS, MAX_RUNS
+from edgenet.records import Grade, Results
 from edgenet.reporting.results_table import results_table
 
 NAMES = ("float32", "float16", "dynamic", "int8")
@@ -33,20 +35,20 @@ def test_a_phones_run_becomes_results_with_the_laptops_drift(served, phone, bund
     path = bundle.folder / answer["file"]
     results = records.from_json(Results, path.read_bytes(), str(path))
     assert served.finished == [(path, results)]
-    laptops = benchmark.measure_drift(bundle, bundle.variants(), progress)
+    laptops = drift.measure_drift(bundle, bundle.variants(), progress)
     assert {m.name: m.drift for m in results.measurements} == laptops
     assert (results.machine.cpu, results.machine.cores) == ("Pixel 7, Chrome 140", 8)
-    assert results.api == "LiteRT.js" and results.machine.versions["LiteRT.js"] == "2.5.3"
+    assert results.run.api == "LiteRT.js" and results.machine.versions["LiteRT.js"] == "2.5.3"
     int8 = next(m for m in results.measurements if m.name == "int8")
-    assert [(entry.threads, entry.median, entry.speed.value) for entry in int8.latency] == [
+    assert [(entry.threads, entry.median, entry.speedup.value) for entry in int8.latency] == [
         (1, 0.001, 2),
         (4, 0.001, 2),
     ]
-    assert results.condition.grade == "good"
+    assert results.quality.grade == "good"
     flipped = {flip.file for m in results.measurements for flip in m.drift.flips}
-    assert set(results.thumbnails) == flipped
+    assert set(results.evaluation.thumbnails) == flipped
     shown = next(entry for entry in answer["variants"] if entry["name"] == "int8")
-    assert shown["agreement"] == int8.drift.agreement and shown["latency"][0]["speed"]["value"] == 2
+    assert shown["agreement"] == int8.drift.agreement.top1 and shown["latency"][0]["speedup"]["value"] == 2
     assert "Pixel 7" in results_table(results) and "an app is faster" in results_table(results)
 
 
@@ -56,53 +58,54 @@ def test_a_phone_is_one_more_device_for_compare(phone, bundle, progress):
     phone.score_all(run)
     answer = json.loads(phone.post(f"/runs/{run}/finish", json.dumps(report(NAMES)).encode()).data)
     some = bundle.variants(("float32", "int8"))
-    here = benchmark.run(benchmark.of_bundle(bundle, some, keras=False), progress, threads=[1], rounds=5, seconds=0.001)
+    subject = Subject.from_bundle(bundle, some, keras=False)
+    here = benchmark.run(subject, BenchmarkOptions(threads=[1], rounds=5, seconds=0.001), progress)
     # What another machine's noise would refuse is not this test's subject.
-    here = replace(here, condition=replace(here.condition, grade="fair"))
+    here = replace(here, quality=replace(here.quality, grade=Grade.FAIR))
     (bundle.folder / "here.json").write_bytes(records.to_json(here))
     compared = comparison.compare(loading.load([bundle.folder / "here.json", bundle.folder / answer["file"]]))
     assert compared.same == "bundle" and compared.threads == (1,)
     assert {row.variant for row in compared.rows} == {"float32", "int8"}
-    assert all(row.agreement.value == 0 for row in compared.rows)
+    assert all(row.agreement_change.value == 0 for row in compared.rows)
 
 
 def test_what_the_browser_does_to_latencies_lowers_the_grade(phone, bundle):
     run = phone.begin()
     phone.score_all(run)
-    said = report(NAMES, isolated=False)
-    said["condition"] = {"hidden": True, "battery": True, "resolution": 1e-4}
-    said["measurements"]["int8"]["latency"][0]["per_sample"] = 7
-    answer = json.loads(phone.post(f"/runs/{run}/finish", json.dumps(said).encode()).data)
+    body = report(NAMES, isolated=False)
+    body["condition"] = {"hidden": True, "battery": True, "resolution": 1e-4}
+    body["measurements"]["int8"]["latency"][0]["per_sample"] = 7
+    answer = json.loads(phone.post(f"/runs/{run}/finish", json.dumps(body).encode()).data)
     assert answer["grade"] == "poor"
-    assert "the page was hidden meanwhile" in answer["reasons"][0]
-    assert any("it ran on its battery" in reason for reason in answer["reasons"])
+    assert "the page was in the background" in answer["reasons"][0]
+    assert any("the machine ran on battery" in reason for reason in answer["reasons"])
     assert any("steps of 100 us" in reason for reason in answer["reasons"])
     results = records.from_json(Results, (bundle.folder / answer["file"]).read_bytes(), "here")
-    assert any("the page was not isolated" in note.lower() for note in results.notes)
-    assert any("mean of up to 7 inferences" in note for note in results.notes)
+    assert any("the page was not isolated" in note.lower() for note in results.run.notes)
+    assert any("mean of up to 7 inferences" in note for note in results.run.notes)
 
 
 def test_scores_come_in_order_whole_and_may_come_twice(phone, bundle):
     run = phone.begin()
-    size = 16 * 4 * 4  # pictures, classes, bytes of a float32
+    size = 16 * 4 * 4  # images, classes, bytes of a float32
     path = f"/runs/{run}/scores/float32"
-    assert phone.error(phone.post(f"{path}/1", bytes(size))) == (400, "expected chunk 0 of float32, found 1")
+    assert phone.error(phone.post(f"{path}/1", bytes(size))) == (400, "expected chunk 0 of float32, got 1")
     assert phone.error(phone.post(f"{path}/0", bytes(size - 4))) == (
         400,
-        f"expected {size} bytes of scores, found {size - 4}",
+        f"expected {size} bytes of scores, got {size - 4}",
     )
     first = json.loads(phone.post(f"{path}/0", bytes(size)).data)
     assert json.loads(phone.post(f"{path}/0", bytes(size)).data) == first == {**first, "images": 16}
     assert phone.error(phone.post(f"{path}/9", b"")) == (
         400,
-        "expected a variant and a chunk of the bundle, found 'float32' and 9",
+        "expected a variant and a chunk of the bundle, got 'float32' and 9",
     )
-    assert phone.error(phone.post(f"/runs/{run}/scores/int4/0", b""))[1].endswith("found 'int4' and 0")
+    assert phone.error(phone.post(f"/runs/{run}/scores/int4/0", b""))[1].endswith("got 'int4' and 0")
     status, line = phone.error(phone.post(f"{path}/1", b"\xff" * size))  # NaN
     assert status == 400 and re.match(r"float32: the score of class 0 \(ant\) is NaN for evaluation/", line)
     assert phone.error(phone.post(f"/runs/{run}/finish", json.dumps(report(NAMES)).encode())) == (
         400,
-        "expected 3 chunks of float32, found 1",
+        "expected 3 chunks of float32, got 1",
     )
     assert not (bundle.folder / "results").exists()
 
@@ -128,17 +131,17 @@ def test_scores_come_in_order_whole_and_may_come_twice(phone, bundle):
     ],
 )
 def test_a_report_of_another_form_is_refused_in_one_line(phone, bundle, change):
-    run, said = phone.begin(), report(NAMES)
-    change(said)
-    status, line = phone.error(phone.post(f"/runs/{run}/finish", json.dumps(said).encode()))
-    assert status == 400 and line.startswith("expected a phone's report, found another form (") and "\n" not in line
+    run, body = phone.begin(), report(NAMES)
+    change(body)
+    status, line = phone.error(phone.post(f"/runs/{run}/finish", json.dumps(body).encode()))
+    assert status == 400 and line.startswith("malformed report from the phone (") and "\n" not in line
     assert not (bundle.folder / "results").exists()
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000, b"\xff\xfe", b'{"phone": NaN}'])
 def test_malformed_json_is_refused(phone, bundle, body):
     status, line = phone.error(phone.post(f"/runs/{phone.begin()}/finish", body))
-    assert status == 400 and line.startswith("expected a phone's report")
+    assert status == 400 and line.startswith("malformed report from the phone (")
     assert not (bundle.folder / "results").exists()
 
 
@@ -157,28 +160,28 @@ def test_malformed_json_is_refused(phone, bundle, body):
         "/reference.npz",
         "/manifest.json",
         "/page/index.html%00.js",
-        "/pictures/-1",
+        "/images/-1",
         "/runs",
     ],
 )
 def test_nothing_else_can_be_read(phone, path):
-    assert phone.error(phone.get(path)) == (404, "there is nothing here")
+    assert phone.error(phone.get(path)) == (404, "there is no such page")
 
 
-def test_pictures_beyond_the_last_are_refused(phone):
-    assert len(phone.get("/pictures/2").data) == 11 * 32 * 32 * 3  # 43 pictures: 16, 16 and 11
-    assert phone.error(phone.get("/pictures/3")) == (400, "expected a chunk below 3, found 3")
+def test_images_beyond_the_last_are_refused(phone):
+    assert len(phone.get("/images/2").data) == 11 * 32 * 32 * 3  # 43 images: 16, 16 and 11
+    assert phone.error(phone.get("/images/3")) == (400, "expected a chunk below 3, got 3")
 
 
 def test_a_gigabyte_is_refused_before_it_is_read(served):
-    for path, most in (("/runs", 1_000), (f"/runs/{Phone(served.server).begin()}/finish", LARGEST_BODY)):
+    for path, most in (("/runs", 1_000), (f"/runs/{Phone(served.server).begin()}/finish", MAX_REPORT_BYTES)):
         with socket.create_connection(served.server.server_address[:2], timeout=20) as connection:
             connection.sendall(
                 f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {1 << 30}\r\n\r\n".encode() + bytes(100)
             )
             answer = connection.makefile("rb").read()  # to its end: the server hangs up
         assert answer.startswith(b"HTTP/1.1 413 ")
-        assert f"expected at most {most:,} bytes, found 1,073,741,824".encode() in answer
+        assert f"expected at most {most:,} bytes, got 1,073,741,824".encode() in answer
 
 
 @pytest.mark.parametrize("headers", ["", "Content-Length: -5\r\n", "Transfer-Encoding: chunked\r\n"])
@@ -224,17 +227,17 @@ def test_200_connections_at_once_are_served(served):
 
 
 def test_too_many_runs_are_refused_until_old_ones_are_forgotten(served, phone, monkeypatch):
-    runs = [phone.begin() for _ in range(MOST_RUNS)]
+    runs = [phone.begin() for _ in range(MAX_RUNS)]
     answer = phone.post("/runs")
-    assert phone.error(answer) == (503, f"expected at most {MOST_RUNS} phones at a time; wait a minute")
-    later = time.monotonic() + FORGOTTEN + 1
+    assert phone.error(answer) == (503, f"{MAX_RUNS} phones are connected already; try again in a minute")
+    later = time.monotonic() + MAX_IDLE_SECONDS + 1
     monkeypatch.setattr("edgenet.phone.service.time.monotonic", lambda: later)
     assert phone.begin()
-    assert phone.error(phone.post(f"/runs/{runs[0]}/finish"))[1].startswith("expected a run that was begun")
+    assert phone.error(phone.post(f"/runs/{runs[0]}/finish"))[1].startswith("this run does not exist or has expired")
 
 
 def test_other_methods_are_refused_in_the_same_form(phone):
-    assert phone.error(phone.ask("PUT", "/runs", b"{}")) == (501, "Unsupported method ('PUT')")
+    assert phone.error(phone.request("PUT", "/runs", b"{}")) == (501, "Unsupported method ('PUT')")
 
 
 @pytest.mark.parametrize(
@@ -242,13 +245,13 @@ def test_other_methods_are_refused_in_the_same_form(phone):
 )
 def test_a_name_that_points_here_is_refused(phone, host):
     answer = phone.get("/bundle.json", Host=host)
-    assert phone.error(answer) == (421, "open this page by the address that the terminal shows")
+    assert phone.error(answer) == (421, "open this page by the address in the terminal")
 
 
 def test_a_page_of_another_origin_is_refused(phone):
     assert phone.error(phone.post("/runs", Origin="https://evil.example")) == (
         403,
-        "another page may not ask this server",
+        "requests from other pages are not allowed",
     )
     server = phone.get("/bundle.json", Host="localhost:9999", Origin="http://localhost:9999")
     assert server.status == 200  # a port that was forwarded, as by adb
@@ -263,16 +266,16 @@ def test_pages_are_isolated_and_may_load_nothing_from_elsewhere(phone):
 
 
 class TestToken:
-    REFUSED = 403, "this link was used before or is wrong; scan the code that is shown now"
+    REFUSED = 403, "this link was already used or is wrong; scan the code that the terminal shows now"
 
     @pytest.fixture
     def served(self, serve, bundle):
-        with serve(bundle, guarded=True) as serving:
+        with serve(bundle, requires_token=True) as serving:
             yield serving
 
     def test_without_one_only_the_page_itself_is_shown(self, phone):
         assert phone.get("/").status == 200
-        for path in ("/bundle.json", "/models/int8.tflite", "/pictures/0", "/litert/core.js", "/nothing"):
+        for path in ("/bundle.json", "/models/int8.tflite", "/images/0", "/litert/core.js", "/nothing"):
             assert phone.error(phone.get(path)) == self.REFUSED
         for path in ("/runs", "/runs/x/finish", "/runs/x/scores/int8/0"):
             assert phone.error(phone.post(path)) == self.REFUSED
@@ -307,8 +310,8 @@ class TestToken:
 
 def test_https_with_its_own_certificate(serve, bundle):
     pytest.importorskip("cryptography")
-    tls, fingerprint = certificate.context("127.0.0.1")
-    with serve(bundle, guarded=True, tls=tls) as serving:
+    tls, fingerprint = certificate.make_context("127.0.0.1")
+    with serve(bundle, requires_token=True, tls=tls) as serving:
         address = serving.server.server_address[:2]
         with socket.create_connection(address, timeout=20):  # one that never shakes hands keeps nobody waiting
             trusting = ssl.create_default_context()
@@ -331,7 +334,7 @@ def test_https_with_its_own_certificate(serve, bundle):
     assert len(fingerprint.split(":")) == 32
 
 
-def test_a_port_in_use_is_told(served):
+def test_a_port_in_use_is_an_error(served):
     port = served.server.server_port
-    with pytest.raises(EdgenetError, match=rf"expected a free port at 127\.0\.0\.1, found {port}: .*; name another"):
+    with pytest.raises(EdgenetError, match=rf"^port: port {port} at 127\.0\.0\.1 is not available \(.*\); "):
         Server("127.0.0.1", port, served.server.service)

@@ -1,4 +1,4 @@
-"""What clients can take of the server: connections, sessions, time and memory are all bounded."""
+"""Limits: connections, sessions, time and memory that clients can use."""
 
 import socket
 import threading
@@ -8,8 +8,8 @@ import pytest
 from phones import Phone
 
 from edgenet.phone import access
-from edgenet.phone.access import Doors
-from edgenet.phone.files import Files
+from edgenet.phone.access import SessionStore
+from edgenet.phone.files import ServedFiles
 
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 # Tries of a client that never stops by itself: a server without a limit outlasts them.
@@ -110,21 +110,21 @@ def test_a_head_without_end_is_cut_off(served):
 
 
 def test_sessions_are_bounded_and_the_one_in_use_stays():
-    tokens, doors = [], Doors(guarded=True)
-    doors.show(tokens.append)
-    first = doors.enter(tokens[-1])
-    second = doors.enter(tokens[-1])
+    tokens, sessions = [], SessionStore(requires_token=True)
+    sessions.announce(tokens.append)
+    first = sessions.open(tokens[-1])
+    second = sessions.open(tokens[-1])
     for _ in range(access.MAX_SESSIONS - 1):
-        assert doors.knows(first)
-        assert doors.enter(tokens[-1])
-    assert doors.knows(first) and not doors.knows(second)
+        assert sessions.is_allowed(first)
+        assert sessions.open(tokens[-1])
+    assert sessions.is_allowed(first) and not sessions.is_allowed(second)
 
 
 def test_a_model_is_sent_in_pieces(litert, tmp_path):
     path = tmp_path / "large.tflite"
     with open(path, "wb") as file:
         file.truncate(1 << 40)  # a hole: more than fits in memory
-    sent = Files({"large": path}, litert).get("/models/large.tflite")
+    sent = ServedFiles({"large": path}, litert).get("/models/large.tflite")
     with sent.stream:
         assert sent.size == 1 << 40 and sent.stream.read(4) == bytes(4)
 

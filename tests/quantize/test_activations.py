@@ -1,4 +1,4 @@
-"""The grid of activations is the one that the converter makes of a range."""
+"""Scale and zero point of activations are those that the converter derives from a range."""
 
 import numpy as np
 import pytest
@@ -6,47 +6,47 @@ import pytest
 from edgenet.images import preprocess
 from edgenet.images.input_range import COMMON, InputRange
 from edgenet.litert.runner import as_input
-from edgenet.quantize.activations import Grid
+from edgenet.quantize.activations import QuantizationParameters
 from edgenet.quiet import quiet
 
 
 @pytest.fixture(scope="module")
-def grids(net, converter, seen, batches) -> list[tuple[tuple[float, float], float, int]]:
-    """Of the tensors of a real int8 file: the range that they were given, their scale, and their int8 zero point."""
+def tensors(net, converter, calibration_images, batches) -> list[tuple[tuple[float, float], float, int]]:
+    """For each tensor of an int8 file: the range that was set, the scale, and the int8 zero point."""
     from edgenet.quantize import quantizer
     from edgenet.tflite import flatbuffer
 
     with quiet():
-        made = converter(net)
-        ranged = flatbuffer.read(quantizer.full_integer(made.float32(), batches, (-1.0, 1.0)).model)
-        quantized = flatbuffer.read(made.int8(lambda: seen, "int8"))
-    found = {tensor.name: tensor.quantization for tensor in quantized.subgraphs[0].tensors}
+        net_converter = converter(net)
+        ranged = flatbuffer.read(quantizer.quantize_full_integer(net_converter.float32(), batches, (-1.0, 1.0)).model)
+        quantized = flatbuffer.read(net_converter.int8(lambda: calibration_images, "int8"))
+    parameters = {tensor.name: tensor.quantization for tensor in quantized.subgraphs[0].tensors}
     return [
-        ((float(tensor.quantization.min[0]), float(tensor.quantization.max[0])), grid.scale[0], int(grid.zeroPoint[0]))
-        for tensor, grid in _both(ranged, quantized, found)
+        ((float(tensor.quantization.min[0]), float(tensor.quantization.max[0])), own.scale[0], int(own.zeroPoint[0]))
+        for tensor, own in _with_own_range(ranged, parameters)
     ]
 
 
-def _both(ranged, quantized, found):
-    """The tensors of layers with a range of their own. Pooling and reshaping keep the grid of what they take."""
+def _with_own_range(ranged, parameters):
+    """The tensors with a range of their own. Pooling and reshaping keep the scale and zero point of their input."""
     from edgenet.tflite import flatbuffer
 
     graph = ranged.subgraphs[0]
     for op in graph.operators:
         tensor = graph.tensors[op.outputs[0]]
-        if flatbuffer.operator(ranged, op) in ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "FULLY_CONNECTED"):
-            yield tensor, found[tensor.name]
-    yield graph.tensors[graph.inputs[0]], found[b"image"]
+        if flatbuffer.operator_kind(ranged, op) in ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "FULLY_CONNECTED"):
+            yield tensor, parameters[tensor.name]
+    yield graph.tensors[graph.inputs[0]], parameters[b"image"]
 
 
-def test_the_grid_of_a_range_is_that_of_the_converter(grids):
-    assert len(grids) >= 9  # seven layers, an addition, the input
-    assert any(low < 0 for (low, _), _, _ in grids) and any(low == 0 for (low, _), _, _ in grids)
-    for (low, high), scale, zero_point in grids:
-        grid = Grid.of(low, high)
+def test_the_parameters_of_a_range_are_those_of_the_converter(tensors):
+    assert len(tensors) >= 9  # seven layers, an addition, the input
+    assert any(low < 0 for (low, _), _, _ in tensors) and any(low == 0 for (low, _), _, _ in tensors)
+    for (low, high), scale, zero_point in tensors:
+        parameters = QuantizationParameters.from_range(low, high)
         # float32 in the file, double here.
-        assert grid.scale == pytest.approx(scale, rel=1e-6)
-        assert grid.zero_point - 128 == zero_point
+        assert parameters.scale == pytest.approx(scale, rel=1e-6)
+        assert parameters.zero_point - 128 == zero_point
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,39 @@ def test_the_grid_of_a_range_is_that_of_the_converter(grids):
     [
         (-1.0, 1.0, 2 / 255, 127),  # pixels
         (0.0, 6.0, 6 / 255, 0),
-        (1.0, 5.0, 5 / 255, 0),  # zero is always in it
+        (1.0, 5.0, 5 / 255, 0),  # the range always includes zero
         (-5.0, -1.0, 5 / 255, 255),
         (0.0, 0.0, 1e-6 / 255, 0),  # a tensor that is always zero
     ],
 )
-def test_grids(low, high, scale, zero_point):
-    grid = Grid.of(low, high)
-    assert grid.scale == pytest.approx(scale)
-    assert grid.zero_point == zero_point
-    assert not grid.dequantize(grid.quantize(np.zeros(1, np.float32))).any()
+def test_scale_and_zero_point(low, high, scale, zero_point):
+    parameters = QuantizationParameters.from_range(low, high)
+    assert parameters.scale == pytest.approx(scale)
+    assert parameters.zero_point == zero_point
+    assert not parameters.dequantize(parameters.quantize(np.zeros(1, np.float32))).any()
 
 
-def test_values_come_back_half_a_step_away_at_most_and_saturate():
-    grid = Grid.of(-2.0, 4.0)
+def test_quantization_is_off_by_at_most_half_a_scale_and_saturates():
+    parameters = QuantizationParameters.from_range(-2.0, 4.0)
     inside = np.linspace(-2, 4, 999, dtype=np.float32)
-    # Half a step, and as much again at the ends, where zero's place was rounded.
-    assert np.abs(grid.dequantize(grid.quantize(inside)) - inside).max() <= 1.0001 * grid.scale
-    assert np.abs(grid.dequantize(grid.quantize(inside[20:-20])) - inside[20:-20]).max() <= 0.5001 * grid.scale
-    assert grid.quantize(np.array([-9, 9], np.float32)).tolist() == [0, 255]
-    steps = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(grid.quantize(grid.dequantize(steps)), steps)
+    # Half a scale, and another half at the ends, because the zero point is rounded.
+    assert np.abs(parameters.dequantize(parameters.quantize(inside)) - inside).max() <= 1.0001 * parameters.scale
+    assert (
+        np.abs(parameters.dequantize(parameters.quantize(inside[20:-20])) - inside[20:-20]).max()
+        <= 0.5001 * parameters.scale
+    )
+    assert parameters.quantize(np.array([-9, 9], np.float32)).tolist() == [0, 255]
+    integers = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(parameters.quantize(parameters.dequantize(integers)), integers)
 
 
-@pytest.mark.parametrize("taken", [*COMMON.values(), InputRange.between(-2, 2), InputRange.between(0, 2)], ids=str)
-def test_pixels_are_quantized_as_the_runtime_gets_them(taken):
-    # A middle of 127.5 lies between two integers. Bias correction makes good what the model will see: raw pixels.
-    recipe = taken.recipe(1, 256, 3)
+@pytest.mark.parametrize(
+    "input_range", [*COMMON.values(), InputRange.between(-2, 2), InputRange.between(0, 2)], ids=str
+)
+def test_quantized_pixels_are_those_of_the_runner(input_range):
+    # Zero is at pixel 127.5, between two integers. Bias correction must use what the model will get: raw pixels.
+    recipe = input_range.recipe(1, 256, 3)
     pixels = np.arange(256, dtype=np.uint8)[None, None, :, None].repeat(3, axis=-1)
-    grid = Grid.of(*recipe.range)
-    expected = as_input(pixels, recipe, np.dtype(np.uint8), grid.scale, grid.zero_point)
-    np.testing.assert_array_equal(grid.quantize(preprocess.normalize(pixels, recipe)), expected)
+    parameters = QuantizationParameters.from_range(*recipe.range)
+    expected = as_input(pixels, recipe, np.dtype(np.uint8), parameters.scale, parameters.zero_point)
+    np.testing.assert_array_equal(parameters.quantize(preprocess.normalize(pixels, recipe)), expected)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from browser import CHROMIUM, Browser
 from made_results import drift, flips, results, thumbnail
+from measured import changed
 
-from edgenet.analysis.loading import Loaded
+from edgenet.analysis.loading import LoadedResults
+from edgenet.analysis.tradeoff import pareto_front
 from edgenet.analysis.verdict import Limits
-from edgenet.records import Diagnosis, Flip, Guess, Kept, LayerNoise
-from edgenet.reporting import plots
+from edgenet.records import Diagnosis, Flip, LayerNoise, MixedPrecision, Prediction
 from edgenet.reporting.page import page
 
 # What must be shown, and must do nothing.
@@ -28,9 +29,11 @@ DIAGNOSIS = Diagnosis(
     variant="int8",
     images=100,
     agreeing=98,
-    logits=31.5,
+    logits_sqnr=31.5,
     layers=(
-        LayerNoise(f"net/{NASTY[1]}/conv", "CONV_2D", 0.435, 20.5, 18.25, (Kept("float32", 1.5, 2, 1_000, 1.25),)),
+        LayerNoise(
+            f"net/{NASTY[1]}/conv", "CONV_2D", 0.435, 20.5, 18.25, (MixedPrecision("float32", 1.5, 2, 1_000, 1.25),)
+        ),
         LayerNoise("net/pool/Mean", "MEAN", None, None, None, ()),
     ),
     created="2026-01-31T12:00:00Z",
@@ -39,8 +42,8 @@ DIAGNOSIS = Diagnosis(
 )
 
 
-def loaded(results, name: str = "mobilenet") -> Loaded:
-    return Loaded(Path("build/results/20260131.json"), name, results)
+def loaded(results, name: str = "mobilenet") -> LoadedResults:
+    return LoadedResults(Path("build/results/20260131.json"), name, results)
 
 
 def with_flips(count: int, **fields):
@@ -106,11 +109,11 @@ CONTRAST = """(() => {
 
 @in_browser
 def test_names_from_files_are_shown_and_do_nothing(browser, tmp_path):
-    guesses = tuple(Guess(label, 0.3) for label in range(3))
+    guesses = tuple(Prediction(label, 0.3) for label in range(3))
     flipped = [Flip(f"evaluation/{name}.png", 0, guesses, guesses[::-1]) for name in NASTY]
     found = results(
         {"int8": drift(flipped)},
-        bundle=NASTY[0],
+        name=NASTY[0],
         cpu=NASTY[1],
         labels=NASTY,
         thumbnails={flipped[0].file: thumbnail(0), flipped[1].file: '"><script>document.title="broken"</script>'},
@@ -154,15 +157,15 @@ def test_ten_results_of_a_thousand_images():
     assert len(text.encode()) < 3_000_000
 
 
-def test_asks_the_network_for_nothing():
+def test_is_self_contained():
     text = page([loaded(with_flips(2))], [DIAGNOSIS], Limits())
     found = set(re.findall(r"https?://[^\"'<> ]+", text))
-    # Names of formats, which nobody fetches.
+    # Names of formats, which are not fetched.
     assert found <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert "default-src 'none'" in text
 
 
-def test_the_gallery_begins_with_what_keras_was_surest_of():
+def test_the_gallery_begins_with_the_highest_scores_of_keras():
     found = with_flips(20)
     text = page([loaded(found)], [], Limits())
     shown = re.findall(r'class="card">.*?<b>Keras</b><span[^>]*><bdi>class 0</bdi></span><span>([\d.]+)', text, re.S)
@@ -170,26 +173,28 @@ def test_the_gallery_begins_with_what_keras_was_surest_of():
     assert shown == sorted(shown, reverse=True)
 
 
-def test_more_flips_than_pictures():
+def test_more_flips_than_thumbnails():
     text = page([loaded(with_flips(100))], [], Limits())
     assert text.count('class="card"') == 48
-    assert "100 evaluation images flip in at least one variant; here are 48 of them" in text
+    assert "100 evaluation images flip in at least one variant; 48 of them are shown" in text
 
 
-def test_without_pictures_the_names_are_left():
-    text = page([loaded(replace(with_flips(3), thumbnails={}))], [], Limits())
+def test_without_thumbnails_the_names_are_shown():
+    text = page([loaded(changed(with_flips(3), thumbnails={}))], [], Limits())
     assert text.count('class="card"') == text.count('class="nothing"') == 3
 
 
 def test_without_flips():
-    assert "None: every variant gives the class that Keras gives." in page([loaded(results())], [], Limits())
+    assert "None: every variant has the same top class as Keras on every image." in page(
+        [loaded(results())], [], Limits()
+    )
 
 
-def test_of_a_file_that_is_compared_with_nothing():
+def test_of_a_file_without_a_reference():
     found = results()
     measurements = tuple(replace(m, drift=None) for m in found.measurements)
-    text = page([loaded(replace(found, measurements=measurements, reference=None, evaluation=None))], [], Limits())
-    assert "nothing says how far they are from the model" in text
+    text = page([loaded(changed(found, measurements=measurements, reference=None, sha256=None))], [], Limits())
+    assert "there is no reference, so their drift is unknown" in text
     assert "Flipped images" not in text
 
 
@@ -199,8 +204,8 @@ def test_few_rounds_and_one_number_of_threads():
     assert text.count("<svg") == 3
 
 
-def test_several_results_are_told_apart():
-    text = page([loaded(results(), "Pi 4"), loaded(results(bundle="other"), "Pi 5")], [], Limits())
+def test_several_results_are_distinguished():
+    text = page([loaded(results(), "Pi 4"), loaded(results(name="other"), "Pi 5")], [], Limits())
     assert "All results" in text
     for number, name in ((1, "Pi 4"), (2, "Pi 5")):
         assert f'<a href="#results-{number}">{number}, <bdi>{name}</bdi></a>' in text
@@ -214,9 +219,30 @@ def test_several_results_are_told_apart():
 def test_pareto_front():
     points = [(1, 0.9), (2, 0.95), (2, 0.8), (3, 0.95), (4, 1.0), (4, 1.0), (0.5, 0.1)]
     # By definition: those that no other point beats in one and equals or beats in the other.
-    wanted = {
+    expected = {
         one
         for one in points
         if not any((c <= one[0] and w > one[1]) or (c < one[0] and w >= one[1]) for c, w in points)
     }
-    assert plots.pareto(points) == sorted(wanted)
+    assert pareto_front(points) == sorted(expected)
+
+
+def test_thread_counts_are_headings_over_their_columns():
+    text = page([loaded(results(threads=(1, 4)))], [], Limits())
+    first, second = re.findall(r"<thead><tr>(.*?)</tr><tr>(.*?)</tr></thead>", text)[0]
+    headings = re.findall(r'<th (?:colspan|rowspan)="(\d)"[^>]*>(?:<span>)?([^<]+)', first)
+    assert headings == [("2", "variant"), ("1", "size"), ("2", "1 thread"), ("2", "4 threads"), ("3", "top-1")]
+    titles = re.findall(r"<th[^>]*>([^<]+)", second)
+    assert titles == ["MB", "ms", "speedup", "ms", "speedup", "agreement", "accuracy", "change"]
+
+
+def test_every_detail_is_in_the_page():
+    text = page([loaded(results())], [], Limits())
+    titles = re.findall("<summary>(.*?)</summary>", text)
+    assert titles == ["Latency in detail", "Start and memory", "Agreement", "Accuracy"]
+
+
+def test_results_that_were_never_in_a_file():
+    text = page([LoadedResults(None, "mobilenet", results(command=""))], [], Limits())
+    assert "<dt>results</dt><dd>2025-01-31T12:00:00Z</dd>" in text
+    assert "<dt>command</dt>" not in text

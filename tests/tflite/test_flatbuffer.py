@@ -13,7 +13,7 @@ VARIANTS = ("float32", "float16", "dynamic", "int8")
 
 @pytest.fixture(scope="module")
 def converter_output(tiny_model) -> bytes:
-    """A .tflite as TensorFlow writes it."""
+    """A .tflite file as TensorFlow writes it."""
     import tensorflow as tf
 
     with quiet():
@@ -22,13 +22,13 @@ def converter_output(tiny_model) -> bytes:
         return tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert()
 
 
-def test_scores_survive_reading_and_writing(converter_output, unseen, tmp_path):
+def test_reading_and_writing_changes_no_score(converter_output, evaluation_images, tmp_path):
     from edgenet.tflite import flatbuffer
 
     before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
     before.write_bytes(converter_output)
     after.write_bytes(flatbuffer.write(flatbuffer.read(converter_output)))
-    np.testing.assert_array_equal(Runner(after).scores(unseen), Runner(before).scores(unseen))
+    np.testing.assert_array_equal(Runner(after).scores(evaluation_images), Runner(before).scores(evaluation_images))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -64,7 +64,7 @@ def test_constants_have_dtype_and_shape(converter_output, tiny_model):
 
     model = flatbuffer.read(converter_output)
     graph = model.subgraphs[0]
-    last = [op for op in graph.operators if flatbuffer.operator(model, op) == "CONV_2D"][-1]
+    last = [op for op in graph.operators if flatbuffer.operator_kind(model, op) == "CONV_2D"][-1]
     weights = flatbuffer.constant(model, graph.tensors[last.inputs[1]])
     kernel = tiny_model.get_layer("logits").kernel.numpy()  # (1, 1, in, out); TFLite has (out, 1, 1, in)
     assert weights.dtype == np.float32
@@ -73,8 +73,8 @@ def test_constants_have_dtype_and_shape(converter_output, tiny_model):
 
 
 def _buffer_starts(data: bytes) -> list[int]:
-    """Where in the file each buffer that is not empty begins."""
+    """The offset in the file of each buffer that is not empty."""
     model = schema.Model.GetRootAs(data)
     buffers = (model.Buffers(number) for number in range(model.BuffersLength()))
-    # Field 0 of a Buffer is its data: the first entry of the table's vtable, at offset 4.
+    # Field 0 of a Buffer is its data: the first entry of the vtable, at offset 4.
     return [table.Vector(table.Offset(4)) for table in (b._tab for b in buffers if b.DataLength())]

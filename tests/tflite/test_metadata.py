@@ -1,4 +1,4 @@
-"""TFLite Metadata, as its own library writes them: what a .tflite file says of itself."""
+"""Reading TFLite Metadata, as tflite-support writes it: normalization, labels and provenance."""
 
 import struct
 import zipfile
@@ -11,7 +11,7 @@ from bare import bare
 import edgenet
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
-from edgenet.tflite.metadata import provenance, said
+from edgenet.tflite.metadata import read_metadata, read_provenance
 
 LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]
 
@@ -27,62 +27,62 @@ LABELS = ["ant", "bee", "cat", "Seeigel, 海胆"]
     ],
 )
 def test_normalization_and_labels_are_read_back(with_metadata, mean, std):
-    found, labels = said(with_metadata(mean, std, LABELS))
-    # The file has them in 32 bits.
-    assert found == InputRange(tuple(np.float32(mean).tolist()), tuple(np.float32(std).tolist()))
+    normalization, labels = read_metadata(with_metadata(mean, std, LABELS))
+    # The file stores them as float32.
+    assert normalization == InputRange(tuple(np.float32(mean).tolist()), tuple(np.float32(std).tolist()))
     assert labels == LABELS
 
 
-def test_an_integer_model_has_labels_too(with_metadata):
-    assert said(with_metadata([127.5], [127.5], LABELS, variant="int8"))[1] == LABELS
+def test_labels_of_an_integer_model_are_read(with_metadata):
+    assert read_metadata(with_metadata([127.5], [127.5], LABELS, variant="int8"))[1] == LABELS
 
 
-def test_without_labels(with_metadata):
-    assert said(with_metadata([127.5], [127.5], [])) == (InputRange(), None)
+def test_a_file_without_labels_has_none(with_metadata):
+    assert read_metadata(with_metadata([127.5], [127.5], [])) == (InputRange(), None)
 
 
 @pytest.mark.parametrize("variant", ["float32", "int8"])
-def test_a_file_without_metadata_says_nothing(tiny_bundle, tmp_path, variant):
+def test_a_file_without_metadata_has_neither_normalization_nor_labels(tiny_bundle, tmp_path, variant):
     path = tmp_path / "model.tflite"
     path.write_bytes(bare(tiny_bundle.file(f"{variant}.tflite").read_bytes()))
-    assert said(path) == (None, None) and provenance(path) is None
+    assert read_metadata(path) == (None, None) and read_provenance(path) is None
 
 
-def test_an_exported_file_says_what_the_manifest_says(tiny_bundle, labels):
+def test_the_metadata_of_an_exported_file_match_the_manifest(tiny_bundle, labels):
     for variant in tiny_bundle.manifest.variants:
         path = tiny_bundle.file(variant.file)
-        assert said(path) == (InputRange(), labels)
-        found = provenance(path)
-        assert found["edgenet"] == edgenet.__version__ and len(found["weights_sha256"]) == 64
-        calibrated = {"calibration_sha256": tiny_bundle.manifest.calibration.sha256}
-        assert found.items() >= (calibrated if variant.name in ("dynamic", "int8") else {}).items()
-        assert ("calibration_sha256" in found) == (variant.name in ("dynamic", "int8"))
+        assert read_metadata(path) == (InputRange(), labels)
+        provenance = read_provenance(path)
+        assert provenance["edgenet"] == edgenet.__version__ and len(provenance["weights_sha256"]) == 64
+        calibration = {"calibration_sha256": tiny_bundle.manifest.calibration.sha256}
+        assert provenance.items() >= (calibration if variant.name in ("dynamic", "int8") else {}).items()
+        assert ("calibration_sha256" in provenance) == (variant.name in ("dynamic", "int8"))
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"TFL3", b"no model at all", b"\x1c\0\0\0TFL", b"PK\x03\x04" + bytes(60)], ids=repr
 )
-def test_what_is_no_metadata_is_refused(tmp_path, data):
+def test_a_file_of_another_kind_is_refused(tmp_path, data):
     path = tmp_path / "model.tflite"
     path.write_bytes(data)
-    text = r"model\.tflite: expected a \.tflite file, found another kind of file, or only a part of one$"
+    text = r"model\.tflite: not a \.tflite file, or only a part of one; copy or export it again$"
     with pytest.raises(EdgenetError, match=text):
-        said(path)
+        read_metadata(path)
 
 
 @pytest.mark.parametrize("kept", [8, 9, 100, 0.5])
-def test_a_file_that_was_cut_off_says_nothing(tiny_bundle, tmp_path, kept):
+def test_a_truncated_file_has_neither_normalization_nor_labels(tiny_bundle, tmp_path, kept):
     data = tiny_bundle.file("float32.tflite").read_bytes()
     path = tmp_path / "model.tflite"
     path.write_bytes(data[: kept if kept >= 8 else int(kept * len(data))])
-    assert said(path) == (None, None)
+    assert read_metadata(path) == (None, None)
 
 
-def test_a_line_of_labels_ends_as_in_other_languages(with_metadata):
-    # In Python's `splitlines`, each of these ends a line; the C++ libraries split at the line feed alone.
+def test_labels_are_split_at_line_feeds_only(with_metadata):
+    # Python's `splitlines` splits at each of these; the C++ libraries split at the line feed only.
     labels = ["a\u2028b\u2029c", "a\x85b", "a\x0bb\x0cc\x1cd\x1de\x1ef", "sea urchin"]
-    assert said(with_metadata([127.5], [127.5], labels))[1] == labels
-    assert said(with_metadata([127.5], [127.5], [f"{label}\r" for label in labels]))[1] == labels
+    assert read_metadata(with_metadata([127.5], [127.5], labels))[1] == labels
+    assert read_metadata(with_metadata([127.5], [127.5], [f"{label}\r" for label in labels]))[1] == labels
 
 
 # Damaged metadata
@@ -92,7 +92,7 @@ MEAN, STD = [111.0, 112.0, 113.0], [51.0, 52.0, 53.0]
 
 
 def change(path: Path, old: bytes, new: bytes) -> Path:
-    """The file with some bytes changed, which come once."""
+    """Replace some bytes of the file, which must occur exactly once."""
     data = path.read_bytes()
     assert data.count(old) == 1
     path.write_bytes(data.replace(old, new))
@@ -100,7 +100,7 @@ def change(path: Path, old: bytes, new: bytes) -> Path:
 
 
 def floats(*numbers: float) -> bytes:
-    """A vector as FlatBuffers have it: its length, then its values."""
+    """A FlatBuffers vector: its length, then its values."""
     return struct.pack(f"<I{len(numbers)}f", len(numbers), *numbers)
 
 
@@ -117,56 +117,56 @@ def floats(*numbers: float) -> bytes:
     ],
     ids=str,
 )
-def test_numbers_that_cannot_be_are_no_normalization(with_metadata, old, new):
+def test_invalid_numbers_are_not_read_as_a_normalization(with_metadata, old, new):
     path = change(with_metadata(MEAN, STD, LABELS), floats(*old), floats(*new))
-    assert said(path) == (None, LABELS)
+    assert read_metadata(path) == (None, LABELS)
 
 
 @pytest.mark.parametrize("length", [0, 2, 4, 2**31, 2**32 - 1])
-def test_a_length_that_cannot_be_is_no_normalization(with_metadata, length):
+def test_an_invalid_vector_length_is_not_read_as_a_normalization(with_metadata, length):
     path = change(with_metadata(MEAN, STD, LABELS), floats(*MEAN), struct.pack("<I", length) + floats(*MEAN)[4:])
-    assert said(path)[0] is None
+    assert read_metadata(path)[0] is None
 
 
-def test_labels_that_were_cut_off_are_none(with_metadata):
+def test_truncated_labels_are_not_read(with_metadata):
     path = with_metadata(MEAN, STD, LABELS)
     assert zipfile.is_zipfile(path)
     path.write_bytes(path.read_bytes()[:-10])
-    assert said(path)[1] is None
+    assert read_metadata(path)[1] is None
 
 
-def test_labels_that_were_changed_are_none(with_metadata):
+def test_modified_labels_are_not_read(with_metadata):
     path = with_metadata(MEAN, STD, LABELS)
-    # Stored as they are, with a checksum.
-    assert said(change(path, b"Seeigel", b"Seestern"[:7]))[1] is None
+    # Stored uncompressed, with a checksum.
+    assert read_metadata(change(path, b"Seeigel", b"Seestern"[:7]))[1] is None
 
 
 def test_damage_anywhere_in_the_metadata_raises_nothing(with_metadata):
     path = with_metadata(MEAN, STD, LABELS)
     whole = path.read_bytes()
-    # Their length and the metadata, whose mark comes after the offset of their root; at the end, the zipped labels.
+    # The metadata with its length, where the identifier follows the offset of the root; at the end, the zipped labels.
     start = whole.index(b"M001") - 4
     (length,) = struct.unpack_from("<I", whole, start - 4)
     zipped = whole.index(b"PK\x03\x04")
-    places = [*range(start - 4, start + length), *range(zipped, len(whole))]
+    offsets = [*range(start - 4, start + length), *range(zipped, len(whole))]
     random = np.random.default_rng(0)
     read = {"normalization": 0, "labels": 0}
     for _ in range(500):
         data = bytearray(whole)
-        for place in random.choice(places, random.integers(1, 12)):
-            data[place] = random.integers(256)
+        for offset in random.choice(offsets, random.integers(1, 12)):
+            data[offset] = random.integers(256)
         path.write_bytes(data)
-        normalization, labels = said(path)
+        normalization, labels = read_metadata(path)
         if normalization:
             assert np.isfinite((*normalization.mean, *normalization.std)).all()
             assert min(normalization.std) > 0
         read["normalization"] += normalization == InputRange(tuple(MEAN), tuple(STD))
         read["labels"] += labels == LABELS
-    # Some were read all the same, some were not.
+    # Some of the damaged files can still be read, some cannot.
     assert all(0 < count < 500 for count in read.values()), read
 
 
-def test_class_names_that_were_zipped_from_gigabytes_are_none(tiny_bundle, tmp_path):
+def test_a_zip_bomb_of_labels_is_not_read(tiny_bundle, tmp_path):
     path = tmp_path / "model.tflite"
     data = tiny_bundle.file("float32.tflite").read_bytes()
     path.write_bytes(data[: data.rindex(b"PK\x03\x04")])
@@ -174,4 +174,4 @@ def test_class_names_that_were_zipped_from_gigabytes_are_none(tiny_bundle, tmp_p
         for _ in range(100):
             file.write(bytes(1_000_000))
     assert path.stat().st_size < 1_000_000
-    assert said(path)[1] is None
+    assert read_metadata(path)[1] is None

@@ -1,105 +1,108 @@
 """`edgenet check`"""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenet.cli import limits
-from edgenet.cli.arguments import add_results, default_bundle, names, open_bundle, tell
+from edgenet.cli.arguments import add_results, default_bundle, names, print_next, print_notes
+from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
+from edgenet.records import Outcome
 
 if TYPE_CHECKING:
     from edgenet.analysis.verdict import Limits
 
-HELP = "judge variants by limits, for CI: exit code 0 (pass), 1 (fail, or an error) or 2 (undecided)"
+# A script tells them apart by the exit code.
+EXIT_CODES = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNDECIDED: 2}
+
+# The outcome, and the table that shows it.
+Checked = tuple[Outcome, str]
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description} Exit code: 0 (pass), 1 (fail, or an error) or 2 (undecided)."
     add_results(parser)
-    parser.add_argument("--variants", type=names, metavar="NAMES", help="those that count (default all)")
+    parser.add_argument("--variants", type=names, metavar="NAMES", help="variants to check (default: all of them)")
     parser.add_argument(
         "--apps",
         action="store_true",
-        help="ask the libraries that mobile apps link, as far as they are installed, whether they find what edgenet's "
-        "runner finds; in bundles only",
+        help="also run the files of bundles in the Task Library and MediaPipe, if installed, and compare their answers",
     )
     limits.add(parser)
 
 
 def is_isolated(options: argparse.Namespace) -> bool:
-    return options.apps
+    return bool(options.apps)
 
 
 def run(options: argparse.Namespace) -> None:
     from edgenet.analysis import verdict
 
-    asked = limits.of(options)
-    if not asked and not options.apps:
+    typed = limits.of(options)
+    if not typed and not options.apps:
         raise EdgenetError(
-            "check: expected a limit, found none; give --max-drift, --max-accuracy-drop, --min-speedup or --max-size, "
-            "or --apps"
+            "check: give at least one limit: max_drift=, max_accuracy_drop=, min_speedup=, max_size=, or apps=True"
         )
-    if options.variants == ():
-        raise EdgenetError("--variants: expected at least one name, found none")
-    options.results = options.results or [default_bundle()]
-    judged = [*(_by_limits(options, asked) if asked else ()), *(_by_apps(options) if options.apps else ())]
-    outcome = verdict.worst(outcome for outcome, _ in judged)
-    options.exit_code = {verdict.PASS: 0, verdict.FAIL: 1, verdict.UNDECIDED: 2}[outcome]
-    for _, table in judged:
+    paths = options.results or [default_bundle()]
+    checked: list[Checked] = []
+    if typed:
+        checked += _by_limits(paths, typed, options.variants)
+    if options.apps:
+        checked += _by_apps(paths, options.variants)
+    outcome = verdict.worst(outcome for outcome, _ in checked)
+    options.exit_code = EXIT_CODES[outcome]
+    for _, table in checked:
         print(table)
+    if outcome != Outcome.PASS:
+        print_next(f"edgenet report {paths[0]}, or `edgenet diagnose` for the layers that lose accuracy")
 
 
-def _by_limits(options: argparse.Namespace, asked: "Limits") -> list[tuple[str, str]]:
-    """Judge results by limits: the outcome of each, and its table."""
+def _by_limits(paths: Sequence[Path], typed: "Limits", variants: Sequence[str] | None) -> list[Checked]:
+    """Check results by limits."""
     from edgenet.analysis import loading, verdict
     from edgenet.reporting.verdict_table import verdict_table
 
-    loaded = loading.load(options.results)
+    loaded = loading.load(paths)
     for one in loaded:
-        if one.stale:
+        if one.stale and one.path:
             raise EdgenetError(f"{one.notes[0]}; run `edgenet benchmark {one.path.parent.parent}`")
-    tell(loaded)
-    judged = [verdict.judge(one.results, asked, options.variants, str(one.path)) for one in loaded]
-    return [
-        (
-            verdict.worst(found.outcome for found in verdicts),
-            verdict_table(one, verdicts, latency=asked.min_speedup is not None),
-        )
-        for one, verdicts in zip(loaded, judged, strict=True)
-    ]
+    print_notes(loaded)
+    verdicts = [verdict.judge(one, typed, variants) for one in loaded]
+    return [(one.outcome, verdict_table(one)) for one in verdicts]
 
 
-def _by_apps(options: argparse.Namespace) -> list[tuple[str, str]]:
-    """Ask the libraries of apps: the outcome of each bundle, and its table.
+def _by_apps(paths: Sequence[Path], variants: Sequence[str] | None) -> list[Checked]:
+    """Check bundles with mobile libraries.
 
-    Raises EdgenetError where nothing can be asked.
+    Raises:
+        EdgenetError: No library is installed, or none can run any variant.
     """
-    from edgenet.analysis import verdict
     from edgenet.apps import conformance
     from edgenet.apps.libraries import LIBRARIES
+    from edgenet.bundle import archive
     from edgenet.bundle import bundle as bundles
-    from edgenet.cli.terminal import TerminalProgress
     from edgenet.reporting.apps_table import apps_table
 
     missing = {library.name: library.missing() for library in LIBRARIES}
     if all(missing.values()):
-        found = "; ".join(f"{name}: {why}" for name, why in missing.items())
-        raise EdgenetError(f"check: expected a library of apps for --apps, found none: {found}")
-    examined, progress = {}, TerminalProgress()
-    try:
-        for path in options.results:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        raise EdgenetError(f"no mobile library is installed. {reasons}", parameter="apps")
+    examined = {}
+    with shown_progress() as progress:
+        for path in paths:
             progress.step(f"checking {path}")
-            bundle = open_bundle(path)
+            bundle = archive.open_bundle(path)
             bundles.verify(bundle)
-            progress.step("asking the libraries of apps")
-            examined[path] = conformance.examine(bundle, bundle.variants(options.variants))
-    finally:
-        progress.close()
-    judged = []
-    for path, some in examined.items():
-        failed = any(one.problems for one in some)
-        if not failed and not any(one.passed for one in some):
-            why = [one.unavailable or next(asked.impossible for asked in one.asked) for one in some]
-            raise EdgenetError(f"{path}: expected a variant for the libraries of apps, found none: {'; '.join(why)}")
-        outcome = verdict.FAIL if failed else verdict.PASS
-        judged.append((outcome, "\n".join([str(path), apps_table(some), outcome])))
-    return judged
+            progress.step("checking the files with mobile libraries")
+            examined[path] = conformance.examine(bundle, bundle.variants(variants))
+    checked: list[Checked] = []
+    for path, reports in examined.items():
+        failed = any(report.problems for report in reports)
+        if not failed and not any(report.passed for report in reports):
+            reasons = "; ".join(report.unavailable or next(iter(report.unsupported.values())) for report in reports)
+            raise EdgenetError(f"{path}: no mobile library can run any of the variants: {reasons}")
+        outcome = Outcome.FAIL if failed else Outcome.PASS
+        checked.append((outcome, "\n".join([str(path), apps_table(reports), outcome])))
+    return checked

@@ -3,16 +3,18 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import tell
-
-HELP = "compare results: one bundle on several devices, or several bundles on one"
+from edgenet.cli.arguments import print_next, print_notes
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "results", type=Path, nargs="+", metavar="RESULTS", help="files of results, or bundles: their newest results"
+        "results",
+        type=Path,
+        nargs="+",
+        metavar="RESULTS",
+        help="results files, or bundles, whose newest results count; the others are compared with the first",
     )
-    parser.add_argument("--no-latency", action="store_true", help="compare drift and size alone")
+    parser.add_argument("--no-latency", dest="latency", action="store_false", help="compare drift and size only")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -20,5 +22,6 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.reporting.comparison_table import comparison_table
 
     loaded = loading.load(options.results)
-    tell(loaded)
-    print(comparison_table(comparison.compare(loaded, not options.no_latency)))
+    print_notes(loaded)
+    print(comparison_table(comparison.compare(loaded, options.latency)))
+    print_next(f"edgenet report {' '.join(str(path) for path in options.results)}")

@@ -1,12 +1,12 @@
 """`edgenet doctor`"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from edgenet.cli.arguments import default_bundle, open_bundle
+from edgenet.cli.arguments import default_bundle, print_next
+from edgenet.cli.wording import as_options
 from edgenet.errors import EdgenetError
-
-HELP = "say whether this machine can run edgenet, and how far its latency can be trusted"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,19 +15,21 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="BUNDLE",
-        help="a bundle, packed or not, to try LiteRT on (default: that of the bundled model, if there is one)",
+        help="a bundle, packed or not, to check LiteRT with (default: that of the bundled model, if it was exported)",
     )
 
 
 def run(options: argparse.Namespace) -> None:
     from edgenet.bundle import archive
-    from edgenet.machine.doctor import Patient, examine
+    from edgenet.machine.doctor import MachineFacts, examine
+    from edgenet.records import Level
     from edgenet.reporting.doctor_table import doctor_table
 
     folder = default_bundle() if default_bundle().is_dir() else None
     if options.bundle:
-        folder = open_bundle(options.bundle).folder if archive.is_archive(options.bundle) else options.bundle
-    findings = examine(Patient(folder))
+        folder = archive.open_bundle(options.bundle).folder if archive.is_archive(options.bundle) else options.bundle
+    findings = [replace(finding, text=as_options(finding.text)) for finding in examine(MachineFacts(folder))]
     print(doctor_table(findings))
-    if any(finding.level == "wrong" for finding in findings):
-        raise EdgenetError("doctor: expected a machine that runs edgenet, found what is marked as wrong above; mend it")
+    if any(finding.level == Level.WRONG for finding in findings):
+        raise EdgenetError("edgenet cannot run on this machine yet; fix what is marked as wrong above")
+    print_next(f"edgenet benchmark {options.bundle or folder}" if folder else "edgenet export")

@@ -4,52 +4,56 @@ import argparse
 from pathlib import Path
 
 from edgenet.cli import source
-from edgenet.cli.arguments import names, require_tensorflow
+from edgenet.cli.arguments import names, print_next, require_tensorflow, text
+from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
-
-HELP = "turn a Keras model and calibration images into a bundle of .tflite files"
+from edgenet.records import InterfaceType, LibraryOutcome, Quantizer, Variant
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     source.add(parser, positional=True)
-    pictures = parser.add_argument_group("images")
-    pictures.add_argument("--calibration", type=Path, metavar="FOLDER", help="images that set the integer ranges")
-    pictures.add_argument(
+    images = parser.add_argument_group("images")
+    images.add_argument("--calibration", type=Path, metavar="FOLDER", help="images that set the integer ranges")
+    images.add_argument(
         "--evaluation",
         type=Path,
         metavar="FOLDER",
-        help="images that drift is measured on (default: a part of the others); in folders named after classes, "
-        "accuracy too",
+        help="images that drift is measured on; in folders named after classes, accuracy too (default: three quarters "
+        "of the calibration images)",
     )
-    pictures.add_argument(
+    images.add_argument(
         "--truth", type=Path, metavar="FILE", help="the class of each evaluation image, a line each: image, class"
     )
     parser.add_argument(
-        "--variants", type=names, metavar="NAMES", help="out of float32,float16,dynamic,int8 (default all)"
+        "--variants", type=names, metavar="NAMES", help=f"any of {','.join(Variant)} (default: all of them)"
     )
     parser.add_argument(
-        "--io", metavar="DTYPE", default="uint8", help="input and output of int8: uint8 (default), int8 or float32"
+        "--io",
+        choices=[str(kind) for kind in InterfaceType],
+        default="uint8",
+        help="data type of the int8 file's input and output (default uint8)",
     )
     parser.add_argument(
         "--quantizer",
-        metavar="NAME",
+        choices=[str(kind) for kind in Quantizer],
         default="edgenet",
-        help="who chooses 8-bit weights: edgenet (default) or the stock converter (stock)",
+        help="who chooses the 8-bit weights: edgenet (default) or TensorFlow's converter alone (stock)",
     )
-    told = parser.add_argument_group("what the files say of themselves, in their metadata")
-    told.add_argument("--author", metavar="TEXT", help="who made the model")
-    told.add_argument("--license", metavar="TEXT", help="under which licence it is given on")
-    told.add_argument("--description", metavar="TEXT", help="what it tells apart")
-    told.add_argument("--model-version", metavar="TEXT", help="its version (default 1)")
+    metadata = parser.add_argument_group("metadata stored in the files")
+    metadata.add_argument("--author", type=text, metavar="TEXT", help="author of the model")
+    metadata.add_argument("--license", type=text, metavar="TEXT", help="licence of the model")
+    metadata.add_argument("--description", type=text, metavar="TEXT", help="what the model classifies")
+    metadata.add_argument("--model-version", type=text, metavar="TEXT", help="version of the model (default 1)")
     parser.add_argument("--batch", type=int, default=1, help="images in one inference (default 1)")
+    parser.add_argument("--name", type=text, metavar="TEXT", help="name of the bundle (default: that of the model)")
     parser.add_argument(
-        "--no-apps", action="store_true", help="do not ask the Task Library of mobile apps what it finds"
+        "--no-apps", dest="apps", action="store_false", help="skip the check with the Android Task Library"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the bundle (default build/<model name>)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the bundle to FOLDER (default build/NAME)")
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace files in FOLDER that are not part of the earlier bundle and are in the way of the new one",
+        help="replace files in FOLDER that are not part of the earlier bundle where new ones take their places",
     )
 
 
@@ -58,80 +62,68 @@ def is_isolated(options: argparse.Namespace) -> bool:
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet import files
+    from edgenet import api, files
     from edgenet.bundle import bundle as bundles
-    from edgenet.cli.terminal import TerminalProgress
-    from edgenet.convert.options import VARIANTS, Options
+    from edgenet.convert.options import Options
+    from edgenet.images import bundled
     from edgenet.quiet import quiet
-    from edgenet.reporting.apps_table import apps_line
+    from edgenet.reporting.bundle_table import bundle_table
 
-    variants = VARIANTS if options.variants is None else options.variants
-    chosen = Options(variants, options.io, options.batch, options.quantizer, not options.no_apps)
-    credits = _credits(options)
     wanted = source.find(options)
-    out = options.out or Path("build") / wanted.name
+    # What can be wrong is found before TensorFlow is loaded.
+    Options(options.variants or tuple(Variant), options.io, options.batch, options.quantizer)
+    name = options.name or wanted.name
+    out = options.out or Path("build") / name
     bundles.check_replaceable(out, force=options.force)
     files.check_writable(out / bundles.MANIFEST if out.exists() else out)
-    calibration, evaluation = _folders(options, wanted)
-    require_tensorflow("export")
-    progress = TerminalProgress()
-    try:
-        with quiet():
-            progress.step("loading TensorFlow")
-            from edgenet.convert.metadata import About
-            from edgenet.exporter import export
-            from edgenet.images import splits
-
-            classifier = wanted.load()
-            labels = wanted.labels(classifier.classes)
-            pictures = splits.choose(calibration, evaluation, labels, options.truth)
-            if options.fresh_head:
-                progress.note("the last layer is untrained: agreement and accuracy mean nothing")
-            for note in (*classifier.notes, *pictures.notes):
-                progress.note(note)
-            about = About(wanted.name, **{**wanted.credits, **credits})
-            bundle = export(
-                classifier,
-                out,
-                progress,
-                name=wanted.name,
-                labels=labels,
-                sets=pictures,
-                options=chosen,
-                about=about,
-                force=options.force,
-            )
-    finally:
-        progress.close()
-    for variant in bundle.manifest.variants:
-        size = bundle.manifest.files[variant.file].bytes / 1e6
-        agreement = f"top-1 agreement with Keras {variant.drift.agreement:.3f} of {variant.drift.images:,} images"
-        print(f"{bundle.file(variant.file)}: {size:.2f} MB, {agreement}")
-    for library in bundle.manifest.apps:
-        print(apps_line(library))
-
-
-def _credits(options: argparse.Namespace) -> dict[str, str]:
-    """What was said of the model, by the fields of `metadata.About`. Raises EdgenetError for an empty text."""
-    said = {field: getattr(options, field) for field in ("author", "license", "description", "model_version")}
-    for field, text in said.items():
-        if text is not None and not text.strip():
-            raise EdgenetError(f"--{field.replace('_', '-')}: expected a text, found none; leave it out, or write one")
-    said["version"] = said.pop("model_version")
-    return {field: text for field, text in said.items() if text is not None}
-
-
-def _folders(options: argparse.Namespace, wanted: source.Source) -> tuple[Path, Path | None]:
-    """The folders of calibration and evaluation images. Raises EdgenetError when they hold none."""
-    from edgenet.images import bundled, preprocess
-
     calibration, evaluation = options.calibration, options.evaluation
     if wanted.is_bundled:
         calibration, evaluation = calibration or bundled.CALIBRATION, evaluation or bundled.EVALUATION
+    _check_images(calibration, evaluation, options.truth, name)
+    require_tensorflow("export")
+    given = {field: getattr(options, field) for field in ("author", "license", "description", "model_version")}
+    credits = {**wanted.credits, **{field: value for field, value in given.items() if value is not None}}
+    with shown_progress() as progress:
+        progress.step("loading TensorFlow")
+        with quiet():
+            classifier = wanted.load()
+        if options.fresh_head:
+            progress.note("the last layer is untrained: agreement and accuracy mean nothing")
+        bundle = api.export(
+            classifier,
+            out=out,
+            labels=wanted.labels(classifier.classes),
+            calibration=calibration,
+            evaluation=evaluation,
+            truth=options.truth,
+            variants=options.variants,
+            io=options.io,
+            quantizer=options.quantizer,
+            batch=options.batch,
+            name=name,
+            apps=False,  # checked below, so that what failed is an error, not a note
+            force=options.force,
+            progress=progress,
+            **credits,
+        )
+        if options.apps:
+            with quiet():
+                bundle = api.check_apps(bundle, progress)
+    print(bundle_table(bundle.manifest, str(bundle.folder)))
+    failed = [library for library in bundle.manifest.apps if library.outcome == LibraryOutcome.FAILED]
+    if failed:
+        problems = "; ".join(f"{variant}: {text}" for library in failed for variant, text in library.problems.items())
+        raise EdgenetError(f"{failed[0].library}: {problems}. The bundle is in {out}; skip this check with apps=False")
+    print_next(f"edgenet benchmark {out}")
+
+
+def _check_images(calibration: Path | None, evaluation: Path | None, truth: Path | None, name: str) -> None:
+    """Raise EdgenetError when a folder is missing or has no images."""
+    from edgenet.images import listing
+
     if calibration is None:
-        raise EdgenetError(f"--calibration: expected images that go with {wanted.name}, found none; name their folder")
+        raise EdgenetError(f"give a folder of images that match {name}", parameter="calibration")
     for folder in filter(None, (calibration, evaluation)):
-        preprocess.find(folder)
-    if options.truth and not options.truth.is_file():
-        raise EdgenetError(f"{options.truth}: expected a file with the class of each image, found none; name another")
-    return calibration, evaluation
+        listing.find_images(folder)
+    if truth and not truth.is_file():
+        raise EdgenetError(f"{truth}: no such file; check the path")

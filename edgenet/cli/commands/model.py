@@ -3,14 +3,12 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import in_range
+from edgenet.cli.arguments import print_next, spec_value
 from edgenet.records import DEFAULT_CLASSES
-
-HELP = "show the layers of MobileNetV1 and what they cost"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    size, alpha, multiplier, classes = (in_range(field) for field in ("size", "alpha", "depth_multiplier", "classes"))
+    size, alpha, multiplier, classes = (spec_value(field) for field in ("size", "alpha", "depth_multiplier", "classes"))
     parser.add_argument("--size", type=size, default=224, help="input height and width, a multiple of 32 (default 224)")
     parser.add_argument("--alpha", type=alpha, default=1.0, help="width multiplier (default 1.0)")
     parser.add_argument("--depth-multiplier", type=multiplier, default=1, help="filters for each channel (default 1)")
@@ -19,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet.files import write_whole
+    from edgenet.files import write_atomic
     from edgenet.model.plot import plot
     from edgenet.records import ModelSpec
     from edgenet.reporting.model_table import model_table
@@ -31,5 +29,6 @@ def run(options: argparse.Namespace) -> None:
         classes=options.classes,
     )
     if options.plot:
-        write_whole(options.plot, plot(spec, options.plot))
+        write_atomic(options.plot, plot(spec, options.plot))
     print(model_table(spec))
+    print_next("edgenet export --weights FILE --calibration FOLDER, with weights of a MobileNetV1")

@@ -3,15 +3,17 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import default_bundle
+from edgenet.cli.arguments import default_bundle, print_next
 from edgenet.errors import EdgenetError
-
-HELP = "make one file of a bundle, to take it to a device"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE", help="default: that of the bundled model")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: BUNDLE.tar.gz")
+    parser.add_argument(
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="a bundle (default: that of the bundled model)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write the packed bundle to FILE (default BUNDLE.tar.gz)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -23,6 +25,7 @@ def run(options: argparse.Namespace) -> None:
     folder = bundle.folder.resolve()
     path = options.out or folder.parent / (folder.name + archive.SUFFIX)
     if path.resolve().is_relative_to(folder):
-        raise EdgenetError(f"--out: expected a file outside the bundle, found {path}; name another")
+        raise EdgenetError(f"{path} is inside the bundle; choose a file outside of it", parameter="out")
     archive.pack(bundle, path)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {len(bundle.manifest.files) + 1:,} files")
+    print_next(f"copy it to a device, and run `edgenet benchmark {path.name}` there")

@@ -2,105 +2,124 @@
 
 import argparse
 import signal
+import ssl
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgenet.cli.arguments import add_bundle, default_bundle, names, open_bundle
+from edgenet.cli.arguments import add_bundle, default_bundle, names
+from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
 
-HELP = "benchmark a phone, or any browser, with a page that this machine serves"
+if TYPE_CHECKING:
+    from edgenet.bundle.bundle import Bundle
+    from edgenet.records import Results
 
 PORT = 8765
+MAX_PORT = 65_535
+MAX_SECONDS = 10
 LOOPBACK = "127.0.0.1"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_bundle(parser)
-    parser.add_argument("--variants", type=names, metavar="NAMES", help="those to measure (default all)")
+    parser.add_argument("--variants", type=names, metavar="NAMES", help="variants to measure (default all)")
     parser.add_argument(
         "--lan",
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="let phones of the local network in, by a link that works once (default: this machine alone)",
+        help="allow phones on the local network, by one-time links (default: only this machine)",
     )
     parser.add_argument(
-        "--http", action="store_true", help="with --lan: without https; phones give no camera and one thread then"
+        "--http", action="store_true", help="with --lan: no https; then phones offer no camera and only one thread"
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"0 for any that is free (default {PORT})")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port; 0 for any free one (default {PORT})")
     parser.add_argument("--rounds", type=int, default=20, help="interleaved rounds (default 20)")
     parser.add_argument(
-        "--seconds", type=float, default=0.05, help="of each variant in each round, about (default 0.05)"
+        "--seconds", type=float, default=0.05, help="duration of each variant in each round (default 0.05)"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet import files
-    from edgenet.bundle import bundle as bundles
     from edgenet.cli import qr_code
-    from edgenet.cli.terminal import TerminalProgress
     from edgenet.phone import access, certificate
-    from edgenet.phone.phone import MOST_ROUNDS
     from edgenet.phone.server import Server
     from edgenet.phone.service import Service
     from edgenet.reporting.results_table import results_table
 
-    if not 1 <= options.rounds <= MOST_ROUNDS or not 0 < options.seconds <= 10:
-        raise EdgenetError(
-            f"--rounds, --seconds: expected a number from 1 to {MOST_ROUNDS}, and seconds above 0 up to 10, "
-            f"found {options.rounds} and {options.seconds:g}"
-        )
-    if not 0 <= options.port <= 65535:
-        raise EdgenetError(f"--port: expected a number from 0 to 65535, found {options.port}")
-    if options.http and options.lan is None:
-        raise EdgenetError("--http: expected --lan with it, found none; leave it out: this machine needs no https")
-    address, tls, fingerprint = LOOPBACK, None, None
+    _check(options)
+    address = LOOPBACK
+    tls: ssl.SSLContext | None = None
+    fingerprint: str | None = None
     if options.lan is not None:
-        address = access.given_address(options.lan) if options.lan else access.lan_address()
+        address = access.check_address(options.lan) if options.lan else access.lan_address()
         if not options.http:
-            tls, fingerprint = certificate.context(address)
-    bundle = open_bundle(options.bundle or default_bundle())
-    progress = TerminalProgress()
-    try:
-        progress.step("checking the bundle")
-        bundles.verify(bundle)
-    finally:
-        progress.close()
-    files.check_writable(bundle.file(bundles.RESULTS) / "new.json")
+            tls, fingerprint = certificate.make_context(address)
+    bundle = _open(options.bundle or default_bundle())
 
-    def finished(path: Path, results) -> None:
-        print(f"\n{results_table(results)}\n\nresults: {path}", flush=True)
+    def print_results(path: Path, results: "Results") -> None:
+        print(f"\n{results_table(results)}\n\nResults: {path}", flush=True)
 
-    doors = access.Doors(guarded=options.lan is not None)
+    sessions = access.SessionStore(requires_token=options.lan is not None)
     service = Service(
         bundle,
         options.variants,
-        doors,
+        sessions,
         rounds=options.rounds,
         seconds=options.seconds,
         command=options.command,
-        tell=lambda line: print(line, flush=True),
-        finished=finished,
+        log=lambda line: print(line, flush=True),
+        on_results=print_results,
     )
     with Server(address, options.port, service, tls) as server:
         print(f"serving {bundle.manifest.name} at {server.address}")
         if options.lan is None:
-            print("for this machine alone; --lan lets a phone in", flush=True)
+            print("only for this machine; --lan allows phones", flush=True)
         else:
-            for line in _how_to_come_in(fingerprint):
+            for line in _access_notes(fingerprint):
                 print(line)
-            doors.show(lambda token: print(qr_code.invitation(f"{server.address}#{token}"), flush=True))
-        print("Ctrl-C ends it", flush=True)
+            sessions.announce(lambda token: print(qr_code.invitation(f"{server.address}#{token}"), flush=True))
+        print("press Ctrl-C to stop", flush=True)
         try:
             server.serve_forever()
-        except KeyboardInterrupt:  # how it ends
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            if sys.platform != "win32" and hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, 0)
             print()
 
 
-def _how_to_come_in(fingerprint: str | None) -> list[str]:
+def _check(options: argparse.Namespace) -> None:
+    from edgenet.phone.phone_report import MAX_ROUNDS
+
+    if not 1 <= options.rounds <= MAX_ROUNDS:
+        raise EdgenetError(f"must be from 1 to {MAX_ROUNDS}, not {options.rounds}", parameter="rounds")
+    if not 0 < options.seconds <= MAX_SECONDS:
+        raise EdgenetError(f"must be above 0 and at most {MAX_SECONDS}, not {options.seconds:g}", parameter="seconds")
+    if not 0 <= options.port <= MAX_PORT:
+        raise EdgenetError(f"must be from 0 to {MAX_PORT:,}, not {options.port}", parameter="port")
+    if options.http and options.lan is None:
+        raise EdgenetError("needs --lan: this machine does not need https for itself; leave it out", parameter="http")
+
+
+def _open(path: Path) -> "Bundle":
+    """A verified bundle whose folder can be written to."""
+    from edgenet import files
+    from edgenet.bundle import bundle as bundles
+    from edgenet.bundle.archive import open_bundle
+
+    bundle = open_bundle(path)
+    with shown_progress() as progress:
+        progress.step("checking the bundle")
+        bundles.verify(bundle)
+    files.check_writable(bundle.file(bundles.RESULTS) / "new.json")
+    return bundle
+
+
+def _access_notes(fingerprint: str | None) -> list[str]:
     if fingerprint is None:
-        return ["by http: no camera, one thread"]
+        return ["http: no camera, only one thread"]
     return [
-        "The phone warns of an unknown certificate, since this command has just made it; go on from there.",
+        "The phone will warn about an unknown certificate, which this command has just made. Accept it to continue.",
         f"its SHA-256: {fingerprint}",
     ]

@@ -3,14 +3,23 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import require_tensorflow
-
-HELP = "train the bundled model again, from Debian's package dataset-fashion-mnist"
+from edgenet.cli.arguments import print_next, require_tensorflow
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the folder with the four IDX files of the package")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", default=Path("build/train"), help="default build/train")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with the four IDX files of Fashion-MNIST (default: that of Debian's package)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("build/train"),
+        help="write weights and images to FOLDER (default build/train)",
+    )
 
 
 def is_isolated(options: argparse.Namespace) -> bool:
@@ -18,6 +27,7 @@ def is_isolated(options: argparse.Namespace) -> bool:
 
 
 def run(options: argparse.Namespace) -> None:
+    from edgenet.images import bundled
     from edgenet.model import dataset
 
     folder = options.data or dataset.FOLDER
@@ -26,3 +36,4 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.model import train
 
     train.train(folder, options.out)
+    print_next(f"edgenet export --weights {options.out / bundled.WEIGHTS.name} --calibration FOLDER --labels FILE")

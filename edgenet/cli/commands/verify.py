@@ -2,9 +2,7 @@
 
 import argparse
 
-from edgenet.cli.arguments import add_bundle, default_bundle, open_bundle
-
-HELP = "check every file of a bundle against its manifest"
+from edgenet.cli.arguments import add_bundle, default_bundle, print_next
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +10,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from edgenet.bundle import archive
     from edgenet.bundle import bundle as bundles
 
     path = options.bundle or default_bundle()
-    count = bundles.verify(open_bundle(path))
-    print(f"{path}: {count:,} files, all as the manifest says")
+    count = bundles.verify(archive.open_bundle(path))
+    print(f"{path}: {count:,} files, all as in the manifest")
+    print_next(f"edgenet benchmark {path}")

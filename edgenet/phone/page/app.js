@@ -1,47 +1,47 @@
-// The page. For tests, document.body.dataset tells its state: ready, running, done or failed; and camera: off or on.
+// The page. For tests, document.body.dataset.state is ready, running, done or failed; and .camera is off or on.
 
 import { Camera } from "./camera.js";
-import { describe, watch } from "./device.js";
-import { ask, send, sendOnce } from "./server.js";
+import { describeDevice, watchPage } from "./device.js";
+import { request, send, sendOnce } from "./server.js";
 import { threads as countOf } from "./numbers.js";
-import { Variants, element, fastest } from "./variants.js";
-import { STOPPED, open } from "./work.js";
+import { VariantCards, element, fastestSentence } from "./variants.js";
+import { STOPPED, openWorker } from "./work.js";
 
 const find = id => document.getElementById(id);
 const buttons = { ready: "Benchmark this phone", running: "Stop", done: "Benchmark again", failed: "Start again" };
 
-let bundle, threads, phone, table, running, camera;
+let bundle, threads, phone, cards, running, camera;
 
 function setState(state, message = "") {
   document.body.dataset.state = state;
-  say("message", message);
+  showMessage("message", message);
   find("benchmark").textContent = buttons[state];
   find("benchmark").disabled = false;
   find("progress").hidden = state !== "running";
-  find("outcome").hidden = find("condition").hidden = state !== "done";
+  find("outcome").hidden = find("quality").hidden = state !== "done";
   find("camera").disabled = find("variant").disabled = !bundle || state === "running";
 }
 
-function say(place, message) {
-  find(place).textContent = message;
-  find(place).hidden = !message;
+function showMessage(id, message) {
+  find(id).textContent = message;
+  find(id).hidden = !message;
 }
 
-/** Get the session and the bundle, and show what there is. */
-async function begin() {
+/** Open a session, load the bundle's description and show it. */
+async function initialize() {
   const token = location.hash.slice(1);
   try {
     if (token) {
       history.replaceState(null, "", location.pathname);
-      await sendOnce("/session", { token }).catch(() => {}); // the session of an earlier visit may do; /bundle.json tells
+      await sendOnce("/session", { token }).catch(() => {}); // an earlier session may still be valid; /bundle.json shows it
     }
-    const found = await (await ask("/bundle.json")).json();
+    const description = await (await request("/bundle.json")).json();
     const { possibleThreads } = await import("./runtime.js").catch(() => {
-      throw new Error("LiteRT.js cannot be loaded; run `make web` on the laptop, and start `edgenet serve` again.");
+      throw new Error("LiteRT.js cannot be loaded. Run `make web` on the laptop, then restart `edgenet serve`.");
     });
-    threads = await possibleThreads(found.threads);
-    phone = { ...(await describe()), litert: found.litert };
-    bundle = found;
+    threads = await possibleThreads(description.threads);
+    phone = { ...(await describeDevice()), litert: description.litert };
+    bundle = description;
   } catch (error) {
     return setState("failed", error.message);
   }
@@ -50,8 +50,8 @@ async function begin() {
   showDevice();
   find("variant").replaceChildren(...bundle.variants.map(({ name }) => new Option(name, name)));
   find("variant").value = (bundle.variants.find(variant => variant.name === "int8") ?? bundle.variants[0]).name;
-  table = new Variants(find("variants"), bundle, threads.threads);
-  say("meaning", bundle.base ? `speed: times as fast as ${bundle.base}; in brackets: no difference is sure` : "");
+  cards = new VariantCards(find("variants"), bundle, threads.threads);
+  showMessage("meaning", bundle.base ? `speed: relative to ${bundle.base} with the same number of threads; (parentheses): not significant` : "");
   setState("ready");
 }
 
@@ -60,7 +60,7 @@ function showDevice() {
     browser: phone.browser,
     device: `${phone.model}, ${phone.system}`,
     cores: phone.cores,
-    threads: threads.why ? `no threads: ${threads.why}` : threads.threads.map(countOf).join(", "),
+    threads: threads.reason ? `1 thread: ${threads.reason}` : threads.threads.map(countOf).join(", "),
   };
   find("device").replaceChildren(
     ...Object.entries(lines).flatMap(([name, text]) => [element("dt", name), element("dd", text)]),
@@ -69,44 +69,44 @@ function showDevice() {
 
 async function benchmark() {
   camera?.stop();
-  cameraOff();
-  table = new Variants(find("variants"), bundle, threads.threads);
+  showCameraOff();
+  cards = new VariantCards(find("variants"), bundle, threads.threads);
   setState("running");
-  running = open(showProgress);
-  const watched = await watch();
+  running = openWorker(showProgress);
+  const watcher = await watchPage();
   try {
-    const { id, measurements, resolution } = await running.ask("benchmark", { bundle, threads: threads.threads });
-    const condition = { ...watched.end(), resolution };
+    const { id, measurements, resolution } = await running.call("benchmark", { bundle, threads: threads.threads });
+    const condition = { ...watcher.end(), resolution };
     show(await send(`/runs/${encodeURIComponent(id)}/finish`, { phone, measurements, condition }));
     setState("done");
   } catch (error) {
-    watched.end();
+    watcher.end();
     if (error.message === STOPPED) setState("ready");
     else setState("failed", error.message);
   }
   running.close();
 }
 
-function showProgress(told) {
-  if (told.name) {
-    find("step").textContent = `Step ${told.step} of ${told.steps}: ${told.name}`;
+function showProgress(progress) {
+  if (progress.name) {
+    find("step").textContent = `Step ${progress.step} of ${progress.steps}: ${progress.name}`;
     find("detail").textContent = "";
     find("bar").value = 0;
-  } else if (told.detail) {
-    find("detail").textContent = told.detail;
-    find("bar").value = told.done;
-  } else if (told.images) {
-    table.agreement(told.variant, told.agreeing / told.images, told.images);
+  } else if (progress.detail) {
+    find("detail").textContent = progress.detail;
+    find("bar").value = progress.done;
+  } else if (progress.images) {
+    cards.agreement(progress.variant, progress.agreeing / progress.images, progress.images);
   } else {
-    table.latency(told);
+    cards.latency(progress);
   }
 }
 
 function show(result) {
-  table.finished(result.variants);
-  find("fastest").textContent = fastest(result.variants, bundle.base);
-  find("stored").textContent = `Stored on the laptop as ${result.file}.`;
-  find("grade").replaceChildren("Latency: ", element("b", result.grade));
+  cards.finished(result.variants);
+  find("fastest").textContent = fastestSentence(result.variants, bundle.base);
+  find("stored").textContent = `Saved on the laptop as ${result.file}.`;
+  find("grade").replaceChildren("Timing quality: ", element("b", result.grade));
   find("reasons").replaceChildren(...result.reasons.map(reason => element("li", reason)));
 }
 
@@ -114,34 +114,34 @@ async function startCamera() {
   const button = find("camera");
   const variant = bundle.variants.find(({ name }) => name === find("variant").value);
   button.disabled = find("benchmark").disabled = true;
-  say("camera-message", "");
+  showMessage("camera-message", "");
   find("view").hidden = false;
   try {
-    camera = await Camera.start(bundle, variant, threads.threads.at(-1), cameraOff);
+    camera = await Camera.start(bundle, variant, threads.threads.at(-1), showCameraOff);
     button.textContent = "Stop the camera";
     document.body.dataset.camera = "on";
   } catch (error) {
-    cameraOff(error.message);
+    showCameraOff(error.message);
   }
   button.disabled = find("benchmark").disabled = false;
 }
 
-function cameraOff(message = "") {
+function showCameraOff(message = "") {
   camera = null;
   document.body.dataset.camera = "off";
   find("camera").textContent = "Start the camera";
   find("view").hidden = true;
   for (const id of ["label", "numbers", "best"]) find(id).replaceChildren();
-  say("camera-message", message);
+  showMessage("camera-message", message);
 }
 
 function stopCamera() {
   camera?.stop();
-  cameraOff();
+  showCameraOff();
 }
 
 find("benchmark").addEventListener("click", () => {
-  if (!bundle) begin();
+  if (!bundle) initialize();
   else if (document.body.dataset.state === "running") running.close();
   else benchmark();
 });
@@ -151,10 +151,10 @@ find("variant").addEventListener("change", async () => {
   stopCamera();
   await startCamera();
 });
-// A new link, opened where the page already is, loads nothing.
+// Opening a new link on the same page does not reload it.
 addEventListener("hashchange", () => {
-  if (location.hash.length > 1 && document.body.dataset.state !== "running") begin();
+  if (location.hash.length > 1 && document.body.dataset.state !== "running") initialize();
 });
 addEventListener("pagehide", stopCamera);
-cameraOff();
-begin();
+showCameraOff();
+initialize();

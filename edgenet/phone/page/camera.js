@@ -1,42 +1,42 @@
-// The camera: what it sees, classified picture by picture.
+// The camera: classifies one frame after the other.
 
 import { element } from "./variants.js";
 import { milliseconds } from "./numbers.js";
-import { open } from "./work.js";
+import { openWorker } from "./work.js";
 
-const BEST = 3;
-// Of the last so many pictures, the median time and the rate are shown.
-const RECENT = 15;
+const TOP = 3;
+// The median time and the frame rate are those of the last frames.
+const RECENT_FRAMES = 15;
 
 const find = id => document.getElementById(id);
 
-/** One look through the camera, until `stop`. ended: told why, in a sentence, when it ends by itself. */
+/** The camera until `stop`. onEnd: called with a sentence when it ends by itself. */
 export class Camera {
   #bundle;
   #worker;
   #stream;
   #stopped = false;
-  #ended;
+  #onEnd;
 
-  /** Raises an Error with a sentence for the user. */
-  static async start(bundle, variant, threads, ended) {
+  /** Throws an Error with a sentence for the user. */
+  static async start(bundle, variant, threads, onEnd) {
     const camera = new Camera();
     camera.#bundle = bundle;
-    camera.#ended = ended;
+    camera.#onEnd = onEnd;
     try {
       camera.#stream = await stream();
-      camera.#worker = open();
+      camera.#worker = openWorker();
       for (const track of camera.#stream.getTracks()) {
-        track.onended = () => camera.#end("The camera was taken away; start it again.");
+        track.onended = () => camera.#end("The camera was disconnected. Start it again.");
       }
       const video = find("video");
       video.srcObject = camera.#stream;
-      await Promise.all([video.play(), camera.#worker.ask("load", { bundle, variant, threads })]);
+      await Promise.all([video.play(), camera.#worker.call("load", { bundle, variant, threads })]);
     } catch (error) {
       camera.stop();
       throw error;
     }
-    camera.#look();
+    camera.#classifyFrames();
     return camera;
   }
 
@@ -53,10 +53,10 @@ export class Camera {
   #end(sentence) {
     if (this.#stopped) return;
     this.stop();
-    this.#ended(sentence);
+    this.#onEnd(sentence);
   }
 
-  async #look() {
+  async #classifyFrames() {
     const { width, height, channels } = this.#bundle;
     const canvas = element("canvas");
     Object.assign(canvas, { width, height });
@@ -67,18 +67,18 @@ export class Camera {
       while (!this.#stopped) {
         await nextFrame(video);
         if (this.#stopped || !video.videoWidth) continue;
-        const cut = seen(video, this.#bundle);
-        frame(video, cut);
+        const crop = modelCrop(video, this.#bundle);
+        drawFrame(video, crop);
         context.imageSmoothingEnabled = true;
         context.imageSmoothingQuality = "high";
-        context.drawImage(video, cut.left, cut.top, cut.width, cut.height, 0, 0, width, height);
+        context.drawImage(video, crop.left, crop.top, crop.width, crop.height, 0, 0, width, height);
         const pixels = toPixels(context.getImageData(0, 0, width, height).data, channels);
-        const found = await this.#worker.ask("classify", { pixels, count: BEST }, [pixels.buffer]);
-        seconds.push(found.seconds);
+        const result = await this.#worker.call("classify", { pixels, count: TOP }, [pixels.buffer]);
+        seconds.push(result.seconds);
         moments.push(performance.now());
-        if (seconds.length > RECENT) seconds.shift();
-        if (moments.length > RECENT) moments.shift();
-        this.#show(found.best, seconds, moments);
+        if (seconds.length > RECENT_FRAMES) seconds.shift();
+        if (moments.length > RECENT_FRAMES) moments.shift();
+        this.#show(result.best, seconds, moments);
       }
     } catch (error) {
       this.#end(error.message);
@@ -87,33 +87,33 @@ export class Camera {
 
   #show(best, seconds, moments) {
     const name = ({ label }) => this.#bundle.labels[label] ?? `class ${label}`;
-    const share = ({ score }) =>
-      ["softmax", "logits"].includes(this.#bundle.scores) ? `${(100 * score).toFixed(1)} %` : score.toPrecision(3);
+    const percent = ({ score }) =>
+      ["softmax", "logits"].includes(this.#bundle.scores) ? `${(100 * score).toFixed(1)}%` : score.toPrecision(3);
     find("label").textContent = name(best[0]);
-    const typical = [...seconds].sort((one, other) => one - other)[seconds.length >> 1];
+    const typical = [...seconds].sort((first, second) => first - second)[seconds.length >> 1];
     const elapsed = moments.at(-1) - moments[0];
     const rate = elapsed ? `, ${((1000 * (moments.length - 1)) / elapsed).toFixed(1)} frames/s` : "";
-    find("numbers").textContent = `${share(best[0])}, ${milliseconds(typical)} ms${rate}`;
+    find("numbers").textContent = `${percent(best[0])}, ${milliseconds(typical)} ms${rate}`;
     find("best").replaceChildren(
-      ...best.map(one => element("li", "", element("bdi", name(one)), " ", element("span", share(one)))),
+      ...best.map(top => element("li", "", element("bdi", name(top)), " ", element("span", percent(top)))),
     );
   }
 }
 
 async function stream() {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error("The browser gives no camera to this page; open it over https or localhost.");
+    throw new Error("The browser does not allow this page to use the camera. Open it over https or on localhost.");
   }
   try {
     const video = { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } };
     return await navigator.mediaDevices.getUserMedia({ video, audio: false });
   } catch (error) {
     const reasons = {
-      NotAllowedError: "The camera was refused; allow it for this page in the browser's settings, and start it again.",
-      NotFoundError: "This device has no camera that the browser knows of.",
-      NotReadableError: "Another app uses the camera; close it, and start the camera again.",
+      NotAllowedError: "Camera access was denied. Allow it for this page in the browser's settings, then start it again.",
+      NotFoundError: "The browser found no camera on this device.",
+      NotReadableError: "Another app is using the camera. Close it, then start the camera again.",
     };
-    throw new Error(reasons[error.name] ?? `The camera does not start: ${error.message}`);
+    throw new Error(reasons[error.name] ?? `The camera cannot be started: ${error.message}`);
   }
 }
 
@@ -124,14 +124,14 @@ function nextFrame(video) {
   });
 }
 
-/** The part of the video that the model sees, in its pixels: of the model's proportions, in the centre. */
-function seen(video, { width, height, crop = 1 }) {
+/** The centre crop of the video that the model gets, in pixels of the video. */
+function modelCrop(video, { width, height, crop = 1 }) {
   const scale = crop * Math.min(video.videoWidth / width, video.videoHeight / height);
   const [across, down] = [scale * width, scale * height];
   return { left: (video.videoWidth - across) / 2, top: (video.videoHeight - down) / 2, width: across, height: down };
 }
 
-function frame(video, { left, top, width, height }) {
+function drawFrame(video, { left, top, width, height }) {
   const percent = (part, whole) => `${(100 * part) / whole}%`;
   Object.assign(find("frame").style, {
     left: percent(left, video.videoWidth),
@@ -141,7 +141,7 @@ function frame(video, { left, top, width, height }) {
   });
 }
 
-/** RGBA as pixels for a model: RGB, or ITU-R 601-2 luma, as Pillow computes it. */
+/** RGBA to RGB, or to ITU-R 601-2 luma as Pillow computes it. */
 function toPixels(rgba, channels) {
   const count = rgba.length / 4;
   const pixels = new Uint8Array(count * channels);

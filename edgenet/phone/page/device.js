@@ -1,7 +1,10 @@
-// What the browser tells of the phone.
+// The properties of the phone, as far as the browser provides them.
 
-/** As /runs/<id>/finish takes it, but for LiteRT.js. Browsers on iPhones and Firefox tell less; then the user agent has to do. */
-export async function describe() {
+/**
+ * The device as in the report to /runs/<id>/finish, without the version of LiteRT.js. Browsers on iPhones, and Firefox,
+ * provide less; the rest then comes from the user agent.
+ */
+export async function describeDevice() {
   const agent = navigator.userAgent;
   const hints = await navigator.userAgentData
     ?.getHighEntropyValues(["model", "architecture", "bitness", "platformVersion"])
@@ -10,7 +13,7 @@ export async function describe() {
     model: hints?.model || modelOf(agent),
     architecture: architectureOf(hints, agent),
     cores: navigator.hardwareConcurrency || 1,
-    // Rounded to a power of two, and up to a limit.
+    // Browsers round it to a power of two, and limit it.
     memory_bytes: navigator.deviceMemory ? navigator.deviceMemory * 2 ** 30 : null,
     system: systemOf(hints, agent),
     browser: browserOf(agent),
@@ -21,9 +24,9 @@ export async function describe() {
 
 function modelOf(agent) {
   const android = agent.match(/Android [^;)]*; ([^;)]+?)(?: Build\/[^)]*)?\)/)?.[1];
-  // What Chrome says of every phone, and Firefox of none.
+  // "K" is what Chrome has for every phone; Firefox has none.
   if (android && android !== "K" && !/^(Mobile|Tablet|rv:.*)$/.test(android)) return android;
-  // An iPad says that it is a Mac, which has no touch screen.
+  // An iPad identifies itself as a Mac, which has no touch screen.
   if (/Macintosh/.test(agent) && navigator.maxTouchPoints > 1) return "iPad";
   return agent.match(/iPhone|iPad/)?.[0] ?? (/Android/.test(agent) ? "Android device" : "computer");
 }
@@ -34,7 +37,7 @@ function architectureOf(hints, agent) {
     return `${hints.architecture}${bits}`.replace("arm_64", "arm64");
   }
   if (/iPhone|iPad/.test(modelOf(agent))) return "arm64";
-  // Chrome says armv81 on every Android.
+  // Chrome has armv81 on every Android device.
   return navigator.platform.match(/aarch64|armv\d|x86_64|i\d86/)?.[0] ?? "unknown";
 }
 
@@ -47,13 +50,13 @@ function systemOf(hints, agent) {
   const ios = agent.match(/(?:iPhone|CPU) OS (\d+(?:_\d+)*)/)?.[1];
   if (ios) return `iOS ${ios.replaceAll("_", ".")}`;
   if (modelOf(agent) === "iPad") return "iPadOS";
-  // Android 10 is what Chrome says of every phone.
+  // Chrome has "Android 10" for every phone.
   const android = agent.match(/Android [\d.]+(?=;)(?!; K\))/)?.[0] ?? agent.match(/Android/)?.[0];
   return android ?? agent.match(/Windows|Mac OS X|Linux/)?.[0] ?? "unknown";
 }
 
 function browserOf(agent) {
-  // Each of these names those below it, too.
+  // The user agents of those above contain the names below, too.
   const names = [
     ["SamsungBrowser", "Samsung Internet"],
     ["EdgA", "Edge"],
@@ -73,12 +76,11 @@ function browserOf(agent) {
   return safari ? `Safari ${safari}` : "unknown";
 }
 
-/** Watches what may spoil a benchmark, and keeps the screen on, until `end`, which gives what /runs/<id>/finish takes.
- */
-export async function watch() {
+/** Watch what disturbs a benchmark, and keep the screen on, until `end`, which returns both for the report. */
+export async function watchPage() {
   let hidden = document.hidden, battery = null, lock = null, over = false;
   const power = await navigator.getBattery?.().catch(() => null);
-  const look = () => {
+  const readBattery = () => {
     if (power) battery = battery || !power.charging;
   };
   const stayAwake = async () => {
@@ -87,17 +89,17 @@ export async function watch() {
   };
   const changed = () => {
     if (document.hidden) hidden = true;
-    else stayAwake(); // a hidden page loses its lock
+    else stayAwake(); // a hidden page loses its wake lock
   };
-  look();
+  readBattery();
   stayAwake();
-  power?.addEventListener("chargingchange", look);
+  power?.addEventListener("chargingchange", readBattery);
   document.addEventListener("visibilitychange", changed);
   return {
     end() {
       over = true;
-      look();
-      power?.removeEventListener("chargingchange", look);
+      readBattery();
+      power?.removeEventListener("chargingchange", readBattery);
       document.removeEventListener("visibilitychange", changed);
       lock?.release();
       return { hidden, battery };

@@ -1,9 +1,9 @@
-// Numbers as people read them, like edgenet/reporting/numbers.py.
+// Numbers as text, like edgenet/reporting/numbers.py.
 
 const grouped = (value, digits) =>
   value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-/** At least three digits that count: 0.281, 2.81, 28.1, 281, 2,810. */
+/** Three significant digits: 0.281, 2.81, 28.1, 281, 2,810. */
 export function threeDigits(value) {
   return grouped(value, value < 1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0);
 }
@@ -25,8 +25,8 @@ export function threads(count) {
   return `${count} thread${count > 1 ? "s" : ""}`;
 }
 
-/** A ratio; in brackets where it may as well be none. */
-export function speed({ value, low, high }) {
+/** A speedup; in parentheses if it is not significant. */
+export function speedup({ value, low, high }) {
   const text = `${value.toFixed(2)}x`;
   return low > 1 || high < 1 ? text : `(${text})`;
 }

@@ -1,49 +1,49 @@
-// LiteRT.js: one .tflite file, bytes in and bytes out. For a worker that lives as long as its models.
+// Runs a .tflite file with LiteRT.js: bytes in, bytes out. For a worker that is closed with its models.
 
 import { loadLiteRt, supportsFeature } from "/litert/core.js";
 
 const FOLDER = "/litert/wasm/";
 let liteRt;
-// What the runtime last wrote of errors.
-let complaint = "";
+// The last error that the runtime printed.
+let lastError = "";
 
-/** Which numbers of threads can be used here, of those wanted; and, where there is only one, why. */
+/** The numbers of threads that this browser can use, of those wanted; and the reason if there is only one. */
 export async function possibleThreads(wanted) {
   const cores = navigator.hardwareConcurrency || 1;
   const threads = wanted ?? [1, Math.min(4, cores)];
-  const why = !self.crossOriginIsolated
-    ? "the page is not isolated; open it over https or localhost"
+  const reason = !self.crossOriginIsolated
+    ? "the page is not isolated; open it over https or on localhost"
     : !(await supportsFeature("relaxedSimd")) || !(await supportsFeature("threads"))
-      ? "this browser lacks WebAssembly's relaxed SIMD or its threads, and LiteRT.js needs both"
+      ? "this browser does not support WebAssembly threads with relaxed SIMD, which LiteRT.js needs"
       : cores === 1
-        ? "the browser tells of one core"
+        ? "the browser reports one core"
         : null;
-  if (why) return { threads: [1], why };
-  const possible = [...new Set(threads)].filter(count => count <= cores).sort((one, other) => one - other);
-  return { threads: possible.length ? possible : [1], why: null };
+  if (reason) return { threads: [1], reason };
+  const possible = [...new Set(threads)].filter(count => count <= cores).sort((first, second) => first - second);
+  return { threads: possible.length ? possible : [1], reason: null };
 }
 
-/** Load the runtime, once in a worker. helpers: threads, beside this one, that all models will ever need together. */
-export async function start(helpers) {
+/** Load the runtime, once in a worker. workerThreads: threads of all models together, in addition to this one. */
+export async function loadRuntime(workerThreads) {
   // LiteRT.js asks for a WebGPU device when it loads, and warns where there is none. Only the CPU is measured here.
   const adapter = { limits: {}, features: new Set(), requestDevice: async () => null };
   define("gpu", { requestAdapter: async () => adapter });
-  if (helpers) {
-    // It makes a pool of as many threads as there are cores. Beyond those it hangs, waiting for a thread that cannot
-    // start before it returns; and each model keeps threads of its own.
-    define("hardwareConcurrency", Math.max(helpers, navigator.hardwareConcurrency));
+  if (workerThreads) {
+    // It creates a pool with one thread per core. With more threads than that it hangs, waiting for a thread that can
+    // only start after it returns; and each model has its own threads.
+    define("hardwareConcurrency", Math.max(workerThreads, navigator.hardwareConcurrency));
   }
   self.Module = {
     locateFile: name => FOLDER + name,
-    // Threads would load this worker's own script.
+    // Without this, threads would load the script of this worker.
     mainScriptUrlOrBlob: `${FOLDER}litert_wasm_threaded_internal.js`,
     print: () => {},
-    // It writes of what goes well here, too.
+    // Messages that are not errors are printed here, too.
     printErr: text => {
-      if (/^(ERROR|FATAL)/.test(text)) complaint = text;
+      if (/^(ERROR|FATAL)/.test(text)) lastError = text;
     },
   };
-  liteRt = await loadLiteRt(FOLDER, { threads: helpers > 0 });
+  liteRt = await loadLiteRt(FOLDER, { threads: workerThreads > 0 });
 }
 
 function define(name, value) {
@@ -51,8 +51,8 @@ function define(name, value) {
 }
 
 /**
- * A compiled model with its input, on `threads` threads. It calls what LiteRT.js' own CompiledModel and Tensor call:
- * those know no int8 tensors, and make more objects for each inference.
+ * A compiled model with its input. It uses the functions below LiteRT.js' CompiledModel and Tensor, which do not support
+ * int8 tensors and create more objects for each inference.
  */
 export class Model {
   #compiled;
@@ -63,41 +63,41 @@ export class Model {
   static async compile(bytes, threads) {
     const wasm = liteRt.liteRtWasm;
     const environment = liteRt.getDefaultEnvironment();
-    const made = new Model();
-    complaint = "";
+    const compiled = new Model();
+    lastError = "";
     try {
-      made.#weights = wasm._malloc(bytes.length);
-      wasm.HEAPU8.set(bytes, made.#weights);
-      made.#model = wasm.loadModel(environment.liteRtEnvironment, made.#weights, bytes.length);
+      compiled.#weights = wasm._malloc(bytes.length);
+      wasm.HEAPU8.set(bytes, compiled.#weights);
+      compiled.#model = wasm.loadModel(environment.liteRtEnvironment, compiled.#weights, bytes.length);
       const cpuOptions = { numThreads: threads };
       const options = { environment, accelerator: "wasm", cpuOptions, gpuOptions: {}, webNNOptions: {} };
-      made.#compiled = await wasm.compileModel(environment.liteRtEnvironment, made.#model, options);
-      const type = made.#model.getInputTensorType(0, 0);
+      compiled.#compiled = await wasm.compileModel(environment.liteRtEnvironment, compiled.#model, options);
+      const type = compiled.#model.getInputTensorType(0, 0);
       const memory = wasm.LiteRtTensorBufferType.HOST_MEMORY;
-      made.#input = wasm.LiteRtTensorBuffer.createManaged(environment.liteRtEnvironment, memory, type, type.bytes());
+      compiled.#input = wasm.LiteRtTensorBuffer.createManaged(environment.liteRtEnvironment, memory, type, type.bytes());
       type.delete();
     } catch (error) {
-      throw new Error(`LiteRT.js cannot load it: ${complaint || error.message || error}`);
+      throw new Error(`LiteRT.js cannot load it: ${lastError || error.message || error}`);
     }
-    return made;
+    return compiled;
   }
 
   /** Set the input: the bytes of the whole tensor. */
-  show(bytes) {
+  setInput(bytes) {
     const wasm = liteRt.liteRtWasm;
     if (bytes.length !== this.#input.packedSize()) {
-      throw new Error(`expected an input of ${this.#input.packedSize()} bytes, found ${bytes.length}`);
+      throw new Error(`expected an input of ${this.#input.packedSize()} bytes, got ${bytes.length}`);
     }
     wasm.HEAPU8.set(bytes, this.#input.lock(wasm.LiteRtTensorBufferLockMode.WRITE));
     this.#input.unlock();
   }
 
-  /** One inference on what was last shown. Gives the outputs, to be freed. */
+  /** Run one inference on the current input. Returns the outputs, which the caller frees. */
   run() {
     return this.#compiled.run(0, [this.#input]);
   }
 
-  /** Run once. Gives the bytes of the output. */
+  /** Run one inference. Returns the bytes of the output. */
   output() {
     const wasm = liteRt.liteRtWasm;
     const outputs = this.run();

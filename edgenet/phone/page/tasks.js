@@ -1,30 +1,30 @@
-// What the page asks of a worker.
+// The tasks of a worker.
 
 import { benchmark as measure } from "./benchmark.js";
-import { Model, start } from "./runtime.js";
-import { bytes } from "./server.js";
-import { softmax, toInput, toScores, top } from "./tensor.js";
+import { Model, loadRuntime } from "./runtime.js";
+import { fetchBytes } from "./server.js";
+import { rank, softmax, toInput, toScores } from "./tensor.js";
 
 let bundle, variant, model;
 
-export function benchmark({ bundle, threads }, tell) {
-  return measure(bundle, threads, tell);
+export function benchmark({ bundle, threads }, report) {
+  return measure(bundle, threads, report);
 }
 
 /** Load a variant for the camera. */
 export async function load({ threads, ...parameters }) {
   ({ bundle, variant } = parameters);
-  await start(threads - 1);
-  model = await Model.compile(await bytes(variant.file), threads);
+  await loadRuntime(threads - 1);
+  model = await Model.compile(await fetchBytes(variant.file), threads);
 }
 
-/** The classes of one uint8 picture (height, width, channels), and the seconds of the inference. */
+/** Classify one uint8 image (height, width, channels). Returns the best classes, and the seconds of the inference. */
 export function classify({ pixels, count }) {
-  model.show(toInput(bundle, variant, pixels));
+  model.setInput(toInput(bundle, variant, pixels));
   const begun = performance.now();
   const output = model.output();
   const seconds = (performance.now() - begun) / 1000;
   const scores = toScores(bundle, variant, output);
-  const shown = bundle.scores === "logits" ? softmax(scores) : scores;
-  return { seconds, best: top(shown, count).map(label => ({ label, score: shown[label] })) };
+  const probabilities = bundle.scores === "logits" ? softmax(scores) : scores;
+  return { seconds, best: rank(probabilities, count).map(label => ({ label, score: probabilities[label] })) };
 }

@@ -1,23 +1,23 @@
-// The table of the variants: a card for each.
+// A card with the results of each variant.
 
-import { megabytes, milliseconds, speed, threads, whole } from "./numbers.js";
+import { megabytes, milliseconds, speedup, threads, whole } from "./numbers.js";
 
 /** An element with a text and children. */
 export function element(name, text = "", ...children) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.append(...children);
-  return made;
+  const created = document.createElement(name);
+  created.textContent = text;
+  created.append(...children);
+  return created;
 }
 
-/** Shows all variants of a bundle in `place`, with nothing measured yet. counts: the numbers of threads. */
-export class Variants {
+/** The cards of all variants of a bundle in `container`, without results. counts: the numbers of threads. */
+export class VariantCards {
   #cards = {};
   #base;
 
-  constructor(place, bundle, counts) {
+  constructor(container, bundle, counts) {
     this.#base = bundle.base;
-    place.replaceChildren();
+    container.replaceChildren();
     for (const { name, bytes } of bundle.variants) {
       const title = element("h3", "", element("bdi", name), " ", element("small", `${megabytes(bytes)} MB`));
       const head = element("tr", "", ...["ms", "median", "p90", "p99", "speed"].map(text => element("th", text)));
@@ -25,11 +25,11 @@ export class Variants {
       const rows = Object.fromEntries(counts.map(count => [count, this.#row(count)]));
       const table = element("table", "", element("thead", "", head), element("tbody", "", ...Object.values(rows)));
       table.setAttribute("aria-label", `Latency of ${name}`);
-      const agreement = element("p", bundle.pictures ? "agreement with Keras: -" : "");
+      const agreement = element("p", bundle.images ? "top-1 agreement with Keras: -" : "");
       const card = element("article", "", title, table, agreement);
       card.className = "card";
       card.dataset.variant = name;
-      place.append(card);
+      container.append(card);
       this.#cards[name] = { rows, agreement };
     }
   }
@@ -40,40 +40,40 @@ export class Variants {
     return element("tr", "", head, ...Array.from({ length: 4 }, () => element("td", "-")));
   }
 
-  /** {variant, threads, median, p90, p99}, in seconds, and speed where it is known. */
-  latency({ variant, threads: count, median, p90, p99, speed: ratio }) {
+  /** Show {variant, threads, median, p90, p99} in seconds, and the speedup if there is one. */
+  latency({ variant, threads: count, median, p90, p99, speedup: ratio }) {
     const cells = this.#cards[variant].rows[count]?.querySelectorAll("td");
     if (!cells) return;
-    [median, p90, p99].forEach((value, place) => (cells[place].textContent = milliseconds(value)));
+    [median, p90, p99].forEach((value, column) => (cells[column].textContent = milliseconds(value)));
     if (ratio) {
-      cells[3].replaceChildren(speed(ratio), element("small", `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`));
+      cells[3].replaceChildren(speedup(ratio), element("small", `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`));
     } else if (variant === this.#base) {
       cells[3].textContent = "1.00x";
     }
   }
 
-  /** The share of images with Keras' class. */
-  agreement(variant, share, images) {
+  /** Show the fraction of images with the same top class as Keras. */
+  agreement(variant, fraction, images) {
     const of = `of ${whole(images)} image${images === 1 ? "" : "s"}`;
-    this.#cards[variant].agreement.textContent = `agreement with Keras: ${share.toFixed(3)} ${of}`;
+    this.#cards[variant].agreement.textContent = `top-1 agreement with Keras: ${fraction.toFixed(3)} ${of}`;
   }
 
-  /** All that the laptop found: its variants. */
+  /** Show the final results: the variants of the response. */
   finished(variants) {
     for (const { name, agreement, images, latency } of variants) {
-      for (const one of latency) this.latency({ variant: name, ...one });
+      for (const entry of latency) this.latency({ variant: name, ...entry });
       if (images) this.agreement(name, agreement, images);
     }
   }
 }
 
-/** One sentence of the fastest. */
-export function fastest(variants, base) {
+/** A sentence about the fastest variant. */
+export function fastestSentence(variants, base) {
   const all = variants.flatMap(variant => variant.latency.map(latency => ({ ...latency, name: variant.name })));
-  const best = all.reduce((one, other) => (other.median < one.median ? other : one));
-  const time = `${best.name} is the fastest here: ${milliseconds(best.median)} ms on ${threads(best.threads)}`;
-  if (!best.speed) return `${time}.`;
-  const sure = best.speed.low > 1 || best.speed.high < 1;
-  const times = `${best.speed.value.toFixed(2)} times as fast as ${base}`;
-  return `${time}, ${sure ? times : `but not surely faster than ${base}`}.`;
+  const best = all.reduce((first, second) => (second.median < first.median ? second : first));
+  const time = `${best.name} is the fastest on this phone: ${milliseconds(best.median)} ms with ${threads(best.threads)}`;
+  if (!best.speedup) return `${time}.`;
+  const significant = best.speedup.low > 1 || best.speedup.high < 1;
+  const factor = `${best.speedup.value.toFixed(2)} times as fast as ${base}`;
+  return `${time}, ${significant ? factor : `not significantly faster than ${base}`}.`;
 }

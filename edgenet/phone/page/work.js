@@ -1,7 +1,7 @@
-// A worker, and what it is asked.
+// Calls of a worker.
 
-/** Start a fresh worker. progress: told what a task says before it ends. */
-export function open(progress = () => {}) {
+/** Start a new worker. progress: called with what a task reports. */
+export function openWorker(progress = () => {}) {
   const worker = new Worker("/page/worker.js");
   const waiting = new Map();
   let last = 0, closed = false;
@@ -11,29 +11,29 @@ export function open(progress = () => {}) {
   };
   worker.onmessage = ({ data }) => {
     if (data.progress) return progress(data.progress);
-    const asked = waiting.get(data.number);
+    const call = waiting.get(data.number);
     waiting.delete(data.number);
-    if (data.error === undefined) asked?.resolve(data.result);
-    else asked?.reject(new Error(data.error));
+    if (data.error === undefined) call?.resolve(data.result);
+    else call?.reject(new Error(data.error));
   };
   worker.onerror = event => {
     event.preventDefault();
     fail(
       event.message
-        ? `What runs the models failed: ${event.message}`
-        : "What runs the models cannot be loaded; is `edgenet serve` still running?",
+        ? `The models could not be run: ${event.message}`
+        : "The worker that runs the models cannot be loaded. Is `edgenet serve` still running?",
     );
   };
   return {
-    /** What the task gives. transfer: buffers that go over without a copy. */
-    ask(task, parameters, transfer = []) {
+    /** Run a task and return its result. transfer: buffers that are moved, not copied. */
+    call(task, parameters, transfer = []) {
       if (closed) return Promise.reject(new Error(STOPPED));
       return new Promise((resolve, reject) => {
         waiting.set(++last, { resolve, reject });
         worker.postMessage({ number: last, task, ...parameters }, transfer);
       });
     },
-    /** End it, whatever it does; who waits learns that it was stopped. */
+    /** End the worker. Running calls fail with the message STOPPED. */
     close() {
       closed = true;
       worker.terminate();

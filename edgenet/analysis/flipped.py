@@ -1,0 +1,76 @@
+"""Images that flip in some variant, and drift class by class."""
+
+from dataclasses import dataclass
+
+from edgenet.analysis.soundness import class_name
+from edgenet.records import Prediction, Results
+
+
+@dataclass(frozen=True)
+class FlippedImage:
+    """An image whose top class differs from the reference's in at least one variant."""
+
+    # Its path in the bundle.
+    file: str
+    # The name of its true class, where that is known.
+    true_class: str | None
+    # The reference's best predictions, the best first.
+    reference: tuple[Prediction, ...]
+    # Those of each variant in which it flips, by the variant's name.
+    variants: tuple[tuple[str, tuple[Prediction, ...]], ...]
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """The images of one class."""
+
+    name: str
+    images: int
+    # Images that the reference classifies correctly.
+    reference_correct: int
+    # For each variant the images that flip, and those that it classifies correctly.
+    variants: tuple[tuple[int, int], ...]
+
+    @property
+    def flips(self) -> int:
+        """Flips of all variants."""
+        return sum(flips for flips, _ in self.variants)
+
+
+def flipped_images(results: Results) -> list[FlippedImage]:
+    """The flipped images of all variants, those with the reference's highest top score first."""
+    images: dict[str, FlippedImage] = {}
+    for measurement in results.measurements:
+        for flip in measurement.drift.flips if measurement.drift else ():
+            known = images.get(flip.file)
+            images[flip.file] = FlippedImage(
+                file=flip.file,
+                true_class=None if flip.label is None else class_name(results, flip.label),
+                reference=known.reference if known else flip.reference,
+                variants=(*(known.variants if known else ()), (measurement.name, flip.variant)),
+            )
+    return sorted(images.values(), key=lambda image: -image.reference[0].score)
+
+
+def class_rows(results: Results) -> tuple[list[str], list[ClassRow]]:
+    """Drift class by class.
+
+    Returns:
+        The names of the variants, and a row for each class that has images, those with the most flips first.
+    """
+    compared = [(m.name, m.drift) for m in results.measurements if m.drift and m.drift.classes]
+    if not compared:
+        return [], []
+    by_label = [{row.label: row for row in drift.classes} for _, drift in compared]
+    rows = []
+    for label, counts in by_label[0].items():
+        found = [classes[label] for classes in by_label if label in classes]
+        rows.append(
+            ClassRow(
+                name=class_name(results, label),
+                images=counts.images,
+                reference_correct=counts.reference_correct,
+                variants=tuple((row.images - row.agreeing, row.correct) for row in found),
+            )
+        )
+    return [name for name, _ in compared], sorted(rows, key=lambda row: (-row.flips, -row.images))

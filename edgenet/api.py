@@ -1,0 +1,421 @@
+"""The public functions: keyword-only options, records out. Nothing here needs a terminal.
+
+`edgenet` exports these names (see edgenet/__init__.py). Options have the names of their command-line twins. Modules
+that take long to import are imported in the functions.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenet import files, inputs, records
+from edgenet.analysis import comparison, verdict
+from edgenet.analysis.comparison import Comparison
+from edgenet.analysis.verdict import Limits, Verdicts
+from edgenet.bundle import archive
+from edgenet.bundle import bundle as bundles
+from edgenet.bundle.bundle import Bundle
+from edgenet.errors import EdgenetError
+from edgenet.inputs import Listener, PathLike
+from edgenet.progress import SILENT, Progress
+from edgenet.quiet import quiet
+from edgenet.records import Diagnosis, ModelSpec, Results
+from edgenet.records.shown import show_with
+from edgenet.reporting import display
+
+if TYPE_CHECKING:
+    import keras
+
+    from edgenet.model.classifier import KerasClassifier
+
+show_with(display.text_of, display.html_of)
+
+
+def mobilenet_v1(
+    *,
+    size: int = 224,
+    alpha: float = 1.0,
+    depth_multiplier: int = 1,
+    dropout: float = 1e-3,
+    classes: int = records.DEFAULT_CLASSES,
+    weights: PathLike | None = None,
+) -> "keras.Model":
+    """Build MobileNetV1 (arXiv:1704.04861) as a Keras model.
+
+    Args:
+        size: Height and width of the input in pixels, a multiple of 32.
+        alpha: Width multiplier, 0.05 to 4.
+        depth_multiplier: Depthwise filters for each channel.
+        dropout: Rate before the last layer.
+        classes: Output classes.
+        weights: None for random weights; "bundled" for the model that comes with edgenet (alpha 0.5, 96 px,
+            Fashion-MNIST); "imagenet" for Google's weights, downloaded once; or a file of weights (.h5, .weights.h5,
+            .npz). The bundled model and files have their own size, alpha and classes.
+
+    Returns:
+        A model from float32 images (batch, size, size, 3) in [-1, 1] to probabilities (batch, classes).
+
+    Raises:
+        EdgenetError: A value is out of its range, or the weights do not fit.
+
+    Example:
+        >>> edgenet.mobilenet_v1(size=96, alpha=0.5, classes=10).output_shape
+        (None, 10)
+    """
+    spec = ModelSpec(size=size, alpha=alpha, depth_multiplier=depth_multiplier, dropout=dropout, classes=classes)
+    inputs.require_tensorflow("mobilenet_v1")
+    from edgenet.model import imagenet, mobilenet
+    from edgenet.model import weights as weight_loading
+    from edgenet.model.weights import ExpectedSpec
+
+    if weights is None:
+        return mobilenet.build(spec)
+    if weights == "bundled":
+        return weight_loading.bundled()
+    if weights == "imagenet":
+        return imagenet.load(alpha, size)
+    expected = ExpectedSpec(None if size == 224 else size, None if alpha == 1.0 else alpha, None)
+    return weight_loading.load(Path(weights), expected)
+
+
+def export(
+    model: "keras.Model | KerasClassifier | PathLike",
+    *,
+    out: PathLike | None = None,
+    labels: PathLike | Sequence[str] | None = None,
+    calibration: Any = None,
+    evaluation: Any = None,
+    truth: PathLike | None = None,
+    variants: Sequence[str] | None = None,
+    io: str = "uint8",
+    quantizer: str = "edgenet",
+    batch: int = 1,
+    size: int | None = None,
+    input_range: str | Sequence[float] | None = None,
+    channel_order: str | None = None,
+    crop: float | None = None,
+    author: str | None = None,
+    license: str | None = None,
+    description: str | None = None,
+    model_version: str | None = None,
+    name: str | None = None,
+    apps: bool = True,
+    force: bool = False,
+    progress: Listener = None,
+) -> Bundle:
+    """Convert a Keras image classifier to a bundle of .tflite files, and measure the drift of each.
+
+    Args:
+        model: A Keras model, or a file of one: .keras, .h5, or the folder of a SavedModel.
+        out: The folder of the bundle; build/NAME by default. An earlier bundle there is replaced.
+        labels: The class names in the order of the scores: a file with a line for each, or the names themselves. May
+            be left out for models with the 1,000 classes of ImageNet, and for datasets with `class_names`.
+        calibration: The images that set the integer ranges: a folder, paths, uint8 arrays (height, width, 3) or (n,
+            height, width, 3), a `tf.data.Dataset`, or any iterable of images or (image, label) pairs. Values are those
+            of pixels, 0 to 255.
+        evaluation: The images that drift is measured on, in the same forms; a part of `calibration` by default. Their
+            classes are their labels, the names of their folders, or what `truth` says.
+        truth: A file with the class of each evaluation image, a line each: image, class.
+        variants: Any of float32, float16, dynamic, int8; all by default.
+        io: Data type of the int8 file's input and output: uint8, int8 or float32.
+        quantizer: Who chooses the 8-bit weights: edgenet, or TensorFlow's converter alone (stock).
+        batch: Images in one inference.
+        size: Height and width, where the model leaves them free.
+        input_range: The values that black and white pixels map to, such as (-1, 1) or "0,255", or mean and standard
+            deviation of each channel as six numbers. Found in the model by default, otherwise -1,1.
+        channel_order: RGB (default) or BGR.
+        crop: Fraction of the shorter side that the centre crop keeps, 0.1 to 1 (default).
+        author, license, description, model_version: What the files say about the model, in their metadata.
+        name: The name of the bundle; that of the model or its file by default.
+        apps: Whether to check the files with the Android Task Library where it is installed. What it finds is in
+            `bundle.manifest.apps`.
+        force: Whether to replace files in `out` that are not part of the earlier bundle.
+        progress: True for a progress bar, or an object with the methods of `edgenet.progress.Progress`.
+
+    Returns:
+        The bundle; `bundle.manifest.variants` has the drift of each file.
+
+    Raises:
+        EdgenetError: Something does not fit. `out` is then left as it was.
+
+    Example:
+        >>> model = edgenet.mobilenet_v1(weights="bundled")
+        >>> bundle = edgenet.export(
+        ...     model,
+        ...     labels="calibration_data/labels.txt",
+        ...     calibration="calibration_data/calibration",
+        ...     variants=["int8"],
+        ... )
+    """
+    from edgenet.convert.options import Options
+
+    options = Options(variants or tuple(records.Variant), io, batch, quantizer)
+    name = name or inputs.model_name(model)
+    folder = Path(out) if out is not None else Path("build") / name
+    bundles.check_replaceable(folder, force=force)
+    if calibration is None:
+        raise EdgenetError(f"give images that match {name}: a folder, paths or arrays", parameter="calibration")
+    given = {"author": author, "license": license, "description": description, "version": model_version}
+    inputs.require_tensorflow("export")
+    with inputs.listening(progress) as listener:
+        if "tensorflow" not in sys.modules:
+            listener.step("loading TensorFlow")
+        with quiet():
+            from edgenet import exporter
+            from edgenet.convert.metadata import About
+            from edgenet.images import sources, splits
+
+            classifier = inputs.keras_classifier(model, name, size, input_range, channel_order, crop)
+            for note in classifier.notes:
+                listener.note(note)
+            names = inputs.class_labels(labels, classifier.classes, name, (calibration, evaluation))
+            with tempfile.TemporaryDirectory(prefix="edgenet-images-") as scratch:
+                images = {
+                    parameter: sources.from_any(source, Path(scratch, parameter), labels=names, parameter=parameter)
+                    for parameter, source in (("calibration", calibration), ("evaluation", evaluation))
+                    if source is not None
+                }
+                split = splits.choose(
+                    images["calibration"], images.get("evaluation"), names, Path(truth) if truth else None
+                )
+                for note in split.notes:
+                    listener.note(note)
+                about = About(name, **{field: text for field, text in given.items() if text is not None})
+                model_inputs = exporter.Inputs(classifier, name, names, split, about)
+                bundle = exporter.export(model_inputs, folder, options, force=force, progress=listener)
+            if apps:
+                bundle = check_apps(bundle, listener)
+                for library in bundle.manifest.apps:
+                    for variant, problem in library.problems.items():
+                        listener.note(f"{library.library}: {variant} failed: {problem}")
+            return bundle
+
+
+def check_apps(bundle: Bundle, progress: Progress = SILENT) -> Bundle:
+    """Check a bundle's files with the Android Task Library, and write into its manifest what that found.
+
+    Args:
+        bundle: The bundle.
+        progress: Listens to the work.
+
+    Returns:
+        The bundle with the new manifest. A library that failed a file has a record whose outcome is FAILED.
+    """
+    from edgenet.apps import conformance
+
+    progress.step("checking with the Task Library")
+    found = conformance.check(bundle)
+    return bundles.write_manifest(bundle.folder, replace(bundle.manifest, apps=found))
+
+
+def load_bundle(path: PathLike) -> Bundle:
+    """Load a bundle, and check all of its files against its manifest.
+
+    Args:
+        path: Its folder, or the file that `edgenet pack` made of it, which is unpacked into the user's cache.
+
+    Returns:
+        The bundle. Its `manifest` has the variants, their drift, and the preprocessing.
+
+    Raises:
+        EdgenetError: There is no bundle, or a file of it is missing or changed.
+
+    Example:
+        >>> edgenet.load_bundle("build/mobilenet_v1_0.5_96").manifest.classes
+        10
+    """
+    bundle = archive.open_bundle(Path(path))
+    bundles.verify(bundle)
+    return bundle
+
+
+def benchmark(
+    model: "Bundle | PathLike",
+    *,
+    variants: Sequence[str] | None = None,
+    threads: Sequence[int] | None = None,
+    rounds: int = 20,
+    seconds: float = 0.05,
+    keras: bool = True,
+    api: str = "interpreter",
+    layers: bool = False,
+    cooldown: bool = False,
+    images: Any = None,
+    reference: "keras.Model | PathLike | None" = None,
+    truth: PathLike | None = None,
+    labels: PathLike | Sequence[str] | None = None,
+    size: int | None = None,
+    input_range: str | Sequence[float] | None = None,
+    channel_order: str | None = None,
+    crop: float | None = None,
+    progress: Listener = None,
+) -> Results:
+    """Measure latency and drift of a bundle's files, or of any .tflite classifier, on this machine.
+
+    Args:
+        model: A bundle, the path of one (packed or not), or a .tflite file.
+        variants: The variants of the bundle to measure; all by default.
+        threads: The numbers of threads to time with; 1 and all cores by default.
+        rounds: Interleaved rounds.
+        seconds: Time of each variant in each round.
+        keras: Whether to time the Keras model, too, where TensorFlow is installed.
+        api: LiteRT's interface: interpreter or compiled.
+        layers: Whether to time each operator, too.
+        cooldown: Whether to wait before each turn until the machine is as cool as at the beginning.
+        images: For a .tflite file: the images that drift or accuracy is measured on, in any form that `export` takes.
+        reference: For a .tflite file: what drift is measured against, another .tflite file or a Keras model.
+        truth: For a .tflite file: a file with the class of each image, a line each: image, class.
+        labels: For a .tflite file: the class names, or a file with a line for each.
+        size, input_range, channel_order, crop: For a .tflite file, as in `export`; its metadata by default.
+        progress: As in `export`.
+
+    Returns:
+        The results. `print` shows them as a table; `edgenet.records.to_json` makes the file that other verbs read.
+
+    Raises:
+        EdgenetError: A file cannot be run, or an option does not fit.
+
+    Example:
+        >>> results = edgenet.benchmark(bundle, threads=[1], rounds=5)
+        >>> print(results)  # doctest: +SKIP
+    """
+    from edgenet.benchmarking import benchmark as benchmarking
+    from edgenet.benchmarking.options import BenchmarkOptions
+
+    options = BenchmarkOptions(threads, rounds, seconds, api, cooldown, layers)
+    of_file = {
+        **{"images": images, "reference": reference, "truth": truth, "labels": labels, "size": size},
+        **{"input_range": input_range, "channel_order": channel_order, "crop": crop},
+    }
+    with inputs.listening(progress) as listener, ExitStack() as stack:
+        subject = inputs.subject(model, variants, keras, of_file, stack, listener)
+        return benchmarking.run(subject, options, listener)
+
+
+def check(
+    results: "Results | Bundle | PathLike",
+    *,
+    max_drift: float | None = None,
+    max_accuracy_drop: float | None = None,
+    min_speedup: float | None = None,
+    max_size: int | None = None,
+    variants: Sequence[str] | None = None,
+) -> Verdicts:
+    """Check whether results prove that variants keep limits.
+
+    Args:
+        results: Results, a file of them, or a bundle, whose newest results of this machine count.
+        max_drift: The largest fraction of images whose top class may change; 0 for none of these images.
+        max_accuracy_drop: The largest loss of accuracy, as a fraction; 0 for no image newly wrong.
+        min_speedup: The smallest speedup relative to float32, on every number of threads measured.
+        max_size: The largest file, in bytes.
+        variants: The variants to check; all by default.
+
+    Returns:
+        A verdict for each variant. `outcome` is PASS, FAIL or UNDECIDED; each is wrong in at most 2.5% of cases.
+
+    Raises:
+        EdgenetError: There is no limit, or the results do not have what one needs.
+
+    Example:
+        >>> edgenet.check(results, max_drift=0.02).outcome
+        <Outcome.PASS: 'pass'>
+    """
+    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size)
+    if not limits:
+        raise EdgenetError("check: give at least one of max_drift=, max_accuracy_drop=, min_speedup=, max_size=")
+    (loaded,) = inputs.loaded_results([results])
+    if loaded.stale:
+        raise EdgenetError(f"{loaded.notes[0]}; measure it again")
+    return verdict.judge(loaded, limits, variants)
+
+
+def compare(results: "Sequence[Results | Bundle | PathLike]", *, latency: bool = True) -> Comparison:
+    """Compare results: one bundle on several machines, or several bundles on one.
+
+    Args:
+        results: Two or more; the first one is what the others are compared with.
+        latency: Whether to compare latencies, too.
+
+    Returns:
+        A row for each variant of each other results, with 95% confidence intervals.
+
+    Raises:
+        EdgenetError: They are not comparable.
+
+    Example:
+        >>> edgenet.compare([before, after], latency=False).same
+        'bundle and machine'
+    """
+    return comparison.compare(inputs.loaded_results(results), latency)
+
+
+def diagnose(
+    bundle: "Bundle | PathLike", *, variant: str = "int8", images: int = 200, progress: Listener = None
+) -> Diagnosis:
+    """Find the layers that an int8 file loses accuracy in, and what more bits there would bring.
+
+    Args:
+        bundle: A bundle, or the path of one.
+        variant: The integer variant.
+        images: Evaluation images to measure on.
+        progress: As in `export`.
+
+    Returns:
+        The layers, the noisiest first.
+
+    Raises:
+        EdgenetError: The bundle has no such variants, or cannot be run.
+
+    Example:
+        >>> len(edgenet.diagnose(bundle, images=20).layers) > 25
+        True
+    """
+    from edgenet.diagnosis import diagnosis
+
+    with inputs.listening(progress) as listener:
+        return diagnosis.diagnose(inputs.verified_bundle(bundle), variant, listener, images)
+
+
+def report(
+    results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+    path: PathLike,
+    *,
+    max_drift: float | None = None,
+    max_accuracy_drop: float | None = None,
+    min_speedup: float | None = None,
+    max_size: int | None = None,
+    variants: Sequence[str] | None = None,
+) -> Path:
+    """Write results as an HTML page, as Markdown or as CSV.
+
+    Args:
+        results: One or more results, files of them, or bundles.
+        path: The file to write; its ending (.html, .md, .csv) is the format. The page is self-contained.
+        max_drift, max_accuracy_drop, min_speedup, max_size, variants: As in `check`; the report then has the verdicts.
+
+    Returns:
+        The path.
+
+    Raises:
+        EdgenetError: The ending is none of these, the page needs a package that is not installed, or the file cannot
+            be written.
+
+    Example:
+        >>> edgenet.report([results], "report.md")
+        PosixPath('report.md')
+    """
+    from edgenet.reporting import formats
+
+    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size)
+    out = Path(path)
+    formats.check_format(out)
+    files.check_writable(out)
+    files.write_atomic(
+        out, formats.render(inputs.loaded_results(results), formats.format_of(out), limits, variants).encode()
+    )
+    return out

@@ -1,0 +1,202 @@
+"""What callers of the public functions pass, turned into what the stages take."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenet.analysis import loading
+from edgenet.bundle import archive
+from edgenet.bundle import bundle as bundles
+from edgenet.bundle.bundle import Bundle
+from edgenet.errors import EdgenetError
+from edgenet.images import labels as class_names
+from edgenet.images.input_range import InputRange, check_channel_order
+from edgenet.progress import SILENT, Progress
+from edgenet.records import Results
+
+if TYPE_CHECKING:
+    from edgenet.benchmarking.subject import Subject
+    from edgenet.model.classifier import KerasClassifier
+
+PathLike = str | os.PathLike[str]
+# True shows a bar in a terminal or notebook; an object listens; False and None are silent.
+Listener = bool | Progress | None
+# Classes of a file that does not name them.
+MAX_CLASSES = 100_000
+
+
+def subject(
+    model: "Bundle | PathLike",
+    variants: Sequence[str] | None,
+    keras: bool,
+    of_file: dict[str, Any],
+    stack: ExitStack,
+    progress: Progress,
+) -> "Subject":
+    """What to measure. `stack` ends its processes, and removes its temporary files."""
+    from edgenet.benchmarking.subject import Subject
+
+    if isinstance(model, Bundle) or Path(model).suffix != ".tflite":
+        for name, value in of_file.items():
+            if value is not None:
+                raise EdgenetError("a bundle has its own images and preprocessing; leave it out", parameter=name)
+        progress.step("checking the bundle")
+        bundle = verified_bundle(model)
+        return Subject.from_bundle(bundle, bundle.variants(variants), keras=keras)
+    if variants is not None:
+        raise EdgenetError(f"{model} is a single file; leave it out", parameter="variants")
+    return _file_subject(Path(model), keras, of_file, stack, progress)
+
+
+def _file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitStack, progress: Progress) -> "Subject":
+    from edgenet.benchmarking import single_file
+    from edgenet.images import sources
+    from edgenet.tflite.metadata import read_metadata
+
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgenet-")))
+    labels, images, truth = options["labels"], options["images"], options["truth"]
+    names = class_names.read(Path(labels)) if isinstance(labels, str | os.PathLike) else labels
+    if images is not None and not isinstance(images, str | os.PathLike):
+        # Without names, any class is taken here: how many there are is known when the file is loaded.
+        known = names or read_metadata(path)[1] or [str(number) for number in range(MAX_CLASSES)]
+        found = sources.in_one_folder(sources.from_any(images, scratch / "images", labels=known), scratch / "images")
+        for note in found.notes:
+            progress.note(note)
+        images, truth = found.folder, truth or found.classes
+    reference = options["reference"]
+    if reference is not None and not isinstance(reference, str | os.PathLike):
+        reference.save(scratch / "reference.keras")
+        reference = scratch / "reference.keras"
+    if reference is not None and Path(reference).suffix != ".tflite":
+        require_tensorflow("benchmark")
+    size = options["size"]
+    chosen = single_file.SingleFileOptions(
+        path,
+        images=None if images is None else Path(images),
+        truth=Path(truth) if isinstance(truth, str | os.PathLike) else truth,
+        labels=names,
+        reference=None if reference is None else Path(reference),
+        input_range=_input_range(options["input_range"]),
+        channel_order=_channel_order(options["channel_order"]),
+        crop=_crop(options["crop"]) or 1.0,
+        size=(size, size) if size else None,
+    )
+    return stack.enter_context(single_file.open_subject(chosen, progress, keras=keras))
+
+
+def loaded_results(
+    results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+) -> list[loading.LoadedResults]:
+    """Results from records, files and bundles, in their order; one of them may stand alone."""
+    loaded: list[loading.LoadedResults] = []
+    for one in [results] if isinstance(results, Results | Bundle | str | os.PathLike) else results:
+        if isinstance(one, Results):
+            loaded += loading.from_records([one])
+        else:
+            loaded += loading.load([one.folder if isinstance(one, Bundle) else Path(one)])
+    return loading.named(loaded)
+
+
+def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:
+    """A bundle, or that at a path, whose files were checked against its manifest."""
+    if not isinstance(bundle, Bundle):
+        bundle = archive.open_bundle(Path(bundle))
+    bundles.verify(bundle)
+    return bundle
+
+
+def keras_classifier(
+    model: Any,
+    name: str,
+    size: int | None,
+    input_range: str | Sequence[float] | None,
+    channel_order: str | None,
+    crop: float | None,
+) -> "KerasClassifier":
+    """A Keras model, or a file of one, as a classifier. Raises EdgenetError when it is none."""
+    from edgenet.model import keras_model
+    from edgenet.model.classifier import KerasClassifier
+
+    if isinstance(model, KerasClassifier):
+        return model
+    expected, order = _input_range(input_range), _channel_order(channel_order)
+    sides, fraction = (size, size) if size else None, _crop(crop) or 1.0
+    if isinstance(model, str | os.PathLike):
+        return keras_model.load(Path(model), input_range=expected, channel_order=order, size=sides, crop=fraction)
+    return keras_model.from_keras(model, name, input_range=expected, channel_order=order, size=sides, crop=fraction)
+
+
+def model_name(model: Any) -> str:
+    """The name of a model's bundle: that of its file, or its own."""
+    if isinstance(model, str | os.PathLike):
+        return Path(model).resolve().stem
+    return str(getattr(model, "name", "model")).replace("/", "_").replace("\\", "_") or "model"
+
+
+def class_labels(
+    given: "PathLike | Sequence[str] | None", classes: int, name: str, sources: Sequence[Any]
+) -> list[str]:
+    """The class names: as given, as a dataset has them, or ImageNet's."""
+    if given is None:
+        given = next((found for source in sources if (found := getattr(source, "class_names", None))), None)
+    if given is None:
+        if classes != 1000:
+            raise EdgenetError(f"give the names of the {classes:,} classes of {name}", parameter="labels")
+        return class_names.imagenet()
+    where = "labels"
+    if isinstance(given, str | os.PathLike):
+        where, names = str(given), class_names.read(Path(given))
+    else:
+        names = [str(label) for label in given]
+    if len(names) != classes:
+        raise EdgenetError(f"{where}: expected {classes:,} names, one for each class of {name}, got {len(names):,}")
+    return names
+
+
+def _input_range(value: str | Sequence[float] | None) -> InputRange | None:
+    if value is None:
+        return None
+    return InputRange.parse(value if isinstance(value, str) else ",".join(f"{number:.9g}" for number in value))
+
+
+def _channel_order(value: str | None) -> str | None:
+    if value is not None:
+        check_channel_order(value)
+    return value
+
+
+def _crop(value: float | None) -> float | None:
+    if value is not None and not 0.1 <= value <= 1:
+        raise EdgenetError(f"must be a fraction from 0.1 to 1, got {value:g}", parameter="crop")
+    return value
+
+
+def require_tensorflow(what: str) -> None:
+    """Raise EdgenetError where TensorFlow is not installed."""
+    from importlib.util import find_spec
+
+    if not find_spec("tensorflow"):
+        raise EdgenetError(f"{what}: TensorFlow is not installed; run pip install 'edgenet[export]'")
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else Keras is used with on this machine
+
+
+@contextmanager
+def listening(progress: Listener) -> Iterator[Progress]:
+    """The progress listener of a call: a bar, which is closed at the end, the caller's object, or a silent one."""
+    if progress is None or progress is False:
+        yield SILENT
+    elif progress is True:
+        from edgenet.terminal import TerminalProgress
+
+        bar = TerminalProgress()
+        try:
+            yield bar
+        finally:
+            bar.close()
+    else:
+        yield progress
