@@ -1,11 +1,11 @@
-# The commands of edgenet. Everything is installed into .venv and written to build/; nothing else is touched.
+# Runs edgenet from a clone. Everything is installed into .venv and written to build/; nothing else is changed.
 #
-#   PYTHON=python3.12   the Python to use, 3.10 to 3.13 (default: the first of python3, python3.13, ... that will do)
+#   PYTHON=python3.12   the Python to use, 3.10 to 3.13 (default: the first suitable of python3, python3.13, ...)
 #   BUNDLE=folder       benchmark this bundle, packed or not; installs the device side alone (no TensorFlow; Python 3.10 to 3.14)
 #   VENV=, BUILD=       other places for .venv and build (without spaces), for instance when this folder is read-only
 #   EXPORT_FLAGS=       more options of `edgenet export`; likewise BENCHMARK_FLAGS and TRAIN_FLAGS
 #
-# What to export and to benchmark, if not the bundled model; the options of `edgenet export` in capitals:
+# What to export and benchmark instead of the bundled model; these are options of `edgenet export`:
 #   WEIGHTS=imagenet ALPHA=0.75 SIZE=224, or WEIGHTS=file, or MODEL=file, with LABELS=file
 #   CALIBRATION=folder EVALUATION=folder TRUTH=file
 
@@ -15,7 +15,7 @@ VENV ?= .venv
 BUILD ?= build
 export VENV
 EDGENET := $(VENV)/bin/edgenet
-# Said on the command line, or nothing: never what an environment happens to call so.
+# From the command line only: environment variables of the same names are ignored.
 MODEL :=
 WEIGHTS :=
 ALPHA :=
@@ -25,13 +25,13 @@ CALIBRATION :=
 EVALUATION :=
 TRUTH :=
 OWN := $(MODEL)$(WEIGHTS)
-# A value for the shell, whatever is in it.
+# Quote a value for the shell.
 quoted = '$(subst ','\'',$(1))'
-said = $(if $($(1)), --$(2) $(call quoted,$($(1))))
-ASKED := $(call said,MODEL,model)$(call said,WEIGHTS,weights)$(call said,ALPHA,alpha)$(call said,SIZE,size)
-ASKED := $(ASKED)$(call said,LABELS,labels)$(call said,CALIBRATION,calibration)$(call said,EVALUATION,evaluation)
-ASKED := $(ASKED)$(call said,TRUTH,truth)$(if $(EXPORT_FLAGS), $(EXPORT_FLAGS))
-# The bundle: named after the model; make itself knows no names with spaces.
+option = $(if $($(1)), --$(2) $(call quoted,$($(1))))
+OPTIONS := $(call option,MODEL,model)$(call option,WEIGHTS,weights)$(call option,ALPHA,alpha)$(call option,SIZE,size)
+OPTIONS := $(OPTIONS)$(call option,LABELS,labels)$(call option,CALIBRATION,calibration)$(call option,EVALUATION,evaluation)
+OPTIONS := $(OPTIONS)$(call option,TRUTH,truth)$(if $(EXPORT_FLAGS), $(EXPORT_FLAGS))
+# The bundle is named after the model. Spaces and the like become underscores: make cannot handle them in file names.
 NAME := $(if $(OWN),$(shell \
 	model=$(call quoted,$(MODEL)); weights=$(call quoted,$(WEIGHTS)); \
 	if [ -n "$$model" ]; then basename "$$model" | sed 's/\.[^.]*$$//'; \
@@ -40,10 +40,10 @@ NAME := $(if $(OWN),$(shell \
 FOLDER := $(BUILD)/$(NAME)
 SOURCES := $(shell find edgenet calibration_data -type f ! -name '*.pyc' ! -path 'edgenet/reporting/*' ! -path 'edgenet/cli/*' ! -path 'edgenet/phone/*')
 
-# Asked for now, and not what was asked for when it was made: make it again.
+# Rebuild if PYTHON or the options differ from those of the last build.
 OTHER_PYTHON := $(if $(PYTHON),$(shell test "$$(cat $(VENV)/python 2>/dev/null)" = "$(PYTHON)" || echo FORCE))
-OTHER_FLAGS := $(shell test "$$(cat $(FOLDER).flags 2>/dev/null)" = $(call quoted,$(ASKED)) || echo FORCE)
-# Nobody knows what an own model's files depend on: `make export` makes them again, `make benchmark` does not.
+OTHER_FLAGS := $(shell test "$$(cat $(FOLDER).flags 2>/dev/null)" = $(call quoted,$(OPTIONS)) || echo FORCE)
+# make does not know what your own model depends on: `make export` always exports it again, `make benchmark` does not.
 AGAIN := $(if $(OWN),$(if $(filter export,$(MAKECMDGOALS)),FORCE))
 
 .PHONY: help export benchmark test web train lint lock clean FORCE
@@ -51,7 +51,7 @@ AGAIN := $(if $(OWN),$(if $(filter export,$(MAKECMDGOALS)),FORCE))
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-export: $(VENV)/laptop $(FOLDER)/manifest.json ## make the .tflite files of the bundled model, in build/; or of MODEL=, WEIGHTS=
+export: $(VENV)/laptop $(FOLDER)/manifest.json ## export the bundled model, or MODEL= or WEIGHTS=, to build/
 
 benchmark: $(if $(BUNDLE),$(VENV)/device,export) ## measure latency and drift of the bundled model, or of BUNDLE=folder
 	@$(EDGENET) benchmark "$(or $(BUNDLE),$(FOLDER))" --report $(BENCHMARK_FLAGS)
@@ -65,8 +65,11 @@ web: $(or $(wildcard $(VENV)/laptop),$(VENV)/device) ## install LiteRT.js, for `
 train: $(VENV)/laptop ## train the bundled model again, into build/train (under 90 minutes)
 	@$(EDGENET) train --out $(BUILD)/train $(TRAIN_FLAGS)
 
-lint: $(VENV)/laptop ## check the style of the code
-	@$(VENV)/bin/ruff check -q . && $(VENV)/bin/ruff format -q --check . && echo "lint: no findings"
+lint: $(VENV)/laptop ## check style and types, the types for Windows too
+	@$(VENV)/bin/ruff check -q . && $(VENV)/bin/ruff format -q --check .
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/mypy --no-error-summary --platform win32 --no-warn-unreachable --cache-dir .mypy_cache/windows
+	@echo "lint: no findings"
 
 lock: $(VENV)/laptop ## pin the newest versions in requirements.lock
 	@.ci/lock
@@ -75,8 +78,8 @@ clean: ## remove .venv and build/
 	@rm -rf $(VENV) $(BUILD)
 
 $(FOLDER)/manifest.json: $(SOURCES) $(OTHER_FLAGS) $(AGAIN) | $(VENV)/laptop
-	@$(EDGENET) export --out "$(FOLDER)"$(ASKED)
-	@printf '%s\n' $(call quoted,$(ASKED)) > "$(FOLDER).flags"
+	@$(EDGENET) export --out "$(FOLDER)"$(OPTIONS)
+	@printf '%s\n' $(call quoted,$(OPTIONS)) > "$(FOLDER).flags"
 
 $(VENV)/laptop $(VENV)/device: requirements.lock pyproject.toml $(OTHER_PYTHON)
 	@.ci/install $(@F) "$(PYTHON)"

@@ -141,14 +141,14 @@ def test_help_is_the_default_and_lists_every_target(copy):
 @pytest.mark.parametrize(
     ("target", "prelude", "found"),
     [
-        ("benchmark", version(2, 7), "found Python 2.7;"),
-        ("benchmark", version(3, 9), "found Python 3.9;"),
-        ("export", version(3, 14), "found Python 3.14;"),
+        ("benchmark", version(2, 7), "got Python 2.7;"),
+        ("benchmark", version(3, 9), "got Python 3.9;"),
+        ("export", version(3, 14), "got Python 3.14;"),
         ("export", 'import sys; sys.modules["venv"] = None', "without venv; sudo apt install python3-venv"),
         ("export", 'import sys; sys.modules["ensurepip"] = None', "without venv; sudo apt install python3-venv"),
-        ("export", "import sys; sys.maxsize = 2**31 - 1", "found a 32-bit Python;"),
+        ("export", "import sys; sys.maxsize = 2**31 - 1", "got a 32-bit Python;"),
         ("export", 'import platform; platform.machine = lambda: "riscv64"', " riscv64;"),
-        ("export", "raise SystemExit(1)", "python3, which is no Python that runs;"),
+        ("export", "raise SystemExit(1)", "python3, which does not run;"),
     ],
 )
 @pytest.mark.parametrize("named", [False, True])
@@ -157,27 +157,27 @@ def test_a_python_that_will_not_do(copy, target, prelude, found, named):
         prelude += '; platform.system = lambda: "Linux"'
     copy.python("python3", prelude)
     error = error_of(copy.make(target, *(["PYTHON=python3"] if named else [])))
-    assert error.startswith("expected Python 3.10 to 3.13, found ")
+    assert error.startswith("expected Python 3.10 to 3.13, got ")
     assert found in error
     assert copy.log() == []
     assert not (copy.folder / ".venv").exists()
 
 
 def test_no_python_at_all(copy):
-    assert error_of(copy.make("benchmark")).startswith("expected Python 3.10 to 3.13, found no program python3; ")
+    assert error_of(copy.make("benchmark")).startswith("expected Python 3.10 to 3.13, got no program python3; ")
     assert not (copy.folder / ".venv").exists()
 
 
 def test_a_python_that_is_not_there(copy):
     copy.python("python3")  # another one than the one that is named is not taken
     error = error_of(copy.make("export", "PYTHON=python3.99"))
-    assert error.startswith("expected Python 3.10 to 3.13, found no program python3.99; ")
+    assert error.startswith("expected Python 3.10 to 3.13, got no program python3.99; ")
     assert not (copy.folder / ".venv").exists()
 
 
 def test_the_device_side_takes_a_newer_python(copy):
     copy.python("python3", version(3, 15))
-    assert error_of(copy.make("benchmark", "BUNDLE=mine")).startswith("expected Python 3.10 to 3.14, found Python 3.15")
+    assert error_of(copy.make("benchmark", "BUNDLE=mine")).startswith("expected Python 3.10 to 3.14, got Python 3.15")
     copy.python("python3", version(3, 14))
     assert copy.make("benchmark", "BUNDLE=mine").returncode == 0
 
@@ -186,7 +186,7 @@ def test_the_laptop_side_in_a_venv_of_a_python_for_the_device_alone(copy):
     copy.python("python3", version(3, 14))
     assert copy.make("benchmark", "BUNDLE=mine").returncode == 0
     error = error_of(copy.make("export"))
-    assert error.startswith("expected Python 3.10 to 3.13 in .venv, found one for the device side alone")
+    assert error.startswith("expected Python 3.10 to 3.13 in .venv, got one for the device side only")
 
 
 @pytest.mark.parametrize("minor", [10, 13])
@@ -215,7 +215,7 @@ def test_a_place_that_cannot_be_written(copy):
     copy.python("python3", version(3, 12))
     (copy.folder / "a_file").touch()
     error = error_of(copy.make("export", "VENV=a_file/venv"))
-    assert error.startswith("expected to make a_file/venv here, found a folder that cannot be written; ")
+    assert error.startswith("a_file/venv cannot be created, since its folder is not writable; ")
 
 
 # What is installed, and when
@@ -252,7 +252,7 @@ def test_an_install_that_failed_is_begun_anew(copy):
     copy.python("python3", version(3, 12))
     (copy.folder / "no_network").touch()
     error = error_of(copy.make("export"))
-    assert error.startswith("expected to install from requirements.lock, found the error above; ")
+    assert error.startswith("installing from requirements.lock failed (see above); ")
     assert not any(line.startswith("edgenet") for line in copy.log())
     assert copy.make("-q", "export").returncode == 1
     (copy.folder / "no_network").unlink()
@@ -373,9 +373,9 @@ def test_the_other_targets_run_their_program(installed):
         ),
     ],
 )
-def test_what_was_said_reaches_export_word_by_word(installed, variables, folder, options):
-    said = [f"{name}={value}" for name, value in variables.items()]
-    done = installed.make("export", *said)
+def test_variables_become_options_of_export_word_by_word(installed, variables, folder, options):
+    given = [f"{name}={value}" for name, value in variables.items()]
+    done = installed.make("export", *given)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     verb, out, place, *words = installed.words()
@@ -386,7 +386,7 @@ def test_what_was_said_reaches_export_word_by_word(installed, variables, folder,
     assert (installed.folder / place / "manifest.json").exists()
     installed.log()
     # Nothing of it is done again for a measurement, which is of that bundle.
-    assert installed.make("benchmark", *said).returncode == 0
+    assert installed.make("benchmark", *given).returncode == 0
     assert installed.log() == [f"edgenet benchmark {place} --report"]
 
 
@@ -431,9 +431,9 @@ def test_a_failed_export_of_a_model_of_ones_own_is_not_measured(installed):
 
 
 def test_flags_with_quotes_are_the_same_flags_the_next_time(installed):
-    said = "EXPORT_FLAGS=--calibration 'my photos'"
+    flags = "EXPORT_FLAGS=--calibration 'my photos'"
     for _ in range(2):
-        assert installed.make("export", said).returncode == 0
+        assert installed.make("export", flags).returncode == 0
     assert installed.log() == ["edgenet export --out build/mobilenet_v1_0.5_96 --calibration my photos"]
 
 

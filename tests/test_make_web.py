@@ -58,7 +58,7 @@ def test_without_npm_it_says_what_to_do(install, tmp_path):
     done = install(npm=False)
     assert (done.returncode, done.stderr) == (
         1,
-        "Error: expected npm, found none; install Node.js 18 or newer (nodejs.org), and run make web again\n",
+        "Error: npm not found; install Node.js 18 or newer (nodejs.org), and run make web again\n",
     )
     assert not (tmp_path / "venv").exists()
 
@@ -66,7 +66,7 @@ def test_without_npm_it_says_what_to_do(install, tmp_path):
 def test_a_failure_leaves_nothing(install, tmp_path):
     done = install(NPM_EXIT="1")
     assert done.returncode == 1
-    assert done.stderr.startswith("Error: expected npm to install LiteRT.js, found the error above; mend it (network?")
+    assert done.stderr.startswith("Error: npm failed to install LiteRT.js (see above); check the network")
     assert list((tmp_path / "venv" / "share" / "edgenet").iterdir()) == []
 
 

@@ -1,5 +1,6 @@
-"""The wheel does what the clone does: weights and images are in it, and outputs go to the working folder."""
+"""The wheel does what the clone does: it contains weights, images and help, and writes to the working folder."""
 
+import email
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import trove_classifiers
 from places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -25,7 +27,7 @@ def built(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def installed(built, tmp_path_factory) -> Path:
-    """Where the wheel is unpacked, as pip would do."""
+    """The folder that the wheel is unpacked into, as pip would do."""
     target = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(built[0]) as archive:
         archive.extractall(target)
@@ -53,13 +55,32 @@ def test_size(built):
 def test_wheel_has_weights_and_images(built):
     wheel = zipfile.ZipFile(built[0])
     assert "edgenet/model/bundled/mobilenet_v1_0.5_96.npz" in wheel.namelist()
-    # In one file: as 1,200 of their own they would take 4 MB more on a disk.
+    # In one file: 1,200 separate ones would take 4 MB more on the disk.
     with wheel.open("edgenet/calibration_data.zip") as file:
         names = zipfile.ZipFile(file).namelist()
     assert "LICENSE" in names
     assert sum(name.startswith("calibration/") for name in names) == 200
     assert sum(name.startswith("evaluation/") for name in names) == 1_000
     assert not any(name.startswith(("tests/", "benchmarks/", "calibration_data/")) for name in wheel.namelist())
+
+
+def test_wheel_has_help_texts_and_the_marker_of_types(built):
+    names = zipfile.ZipFile(built[0]).namelist()
+    topics = {f"edgenet/help/{path.name}" for path in (ROOT / "edgenet" / "help").glob("*.md")}
+    assert topics
+    assert topics <= set(names)
+    assert "edgenet/py.typed" in names
+
+
+def test_metadata_describes_the_package(built):
+    archive = zipfile.ZipFile(built[0])
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = email.message_from_bytes(archive.read(name))
+    assert "Keras image classifier" in metadata["Summary"]
+    assert metadata.get_all("Project-URL")
+    classifiers = metadata.get_all("Classifier")
+    assert "Typing :: Typed" in classifiers
+    assert set(classifiers) <= set(trove_classifiers.classifiers)
 
 
 def test_sdist_builds_the_same_wheel(built, tmp_path):
