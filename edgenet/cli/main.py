@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None, supervised: bool = False) -> in
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
             _drop_stdout()
         except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):
+                _set_alarm(0)  # it has arrived, and need not be repeated
             if options.debug:
                 raise
             _drop_stdout_if_full(error)
