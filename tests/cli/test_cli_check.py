@@ -332,6 +332,7 @@ def slower(**changes) -> Results:
 def test_compare_prints_a_table(mine, tmp_path, run_here):
     written(tmp_path / "slow.json", slower())
     lines = output_of(run_here("compare", "mine.json", "slow.json"))
+    assert lines[-1] == "Next: edgenet report mine.json slow.json"
     assert lines[0] == "relative to 2025-01-31T12:00:00Z; same bundle and machine"
     rows = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(("float32", "int8", "keras"))}
     assert list(rows) == ["float32", "int8", "keras"]

@@ -29,6 +29,7 @@ def test_a_diagnosis_is_printed_stored_and_reported(tiny_bundle, tmp_path, capsy
     path = folder / "results" / "diagnosis_int8.json"
     found = records.from_json(Diagnosis, path.read_bytes(), str(path))
     assert f"\nDiagnosis: {path}\n" in out
+    assert out.endswith(f"\nNext: edgenet report {folder} shows it with the newest results\n")
     assert out.startswith("tiny: int8 against float32 on 6 images\n")
     assert f"SQNR at the logits: {found.logits_sqnr:.1f} dB" in out
     fractions = [float(percent) for percent in re.findall(r"conv_2d +(\d+\.\d)%", out)]

@@ -542,6 +542,7 @@ def test_the_bundled_images_fit_the_bundled_model(tmp_path, run_here, words):
     assert any("200 images, no duplicates" in line for line in lines[:table])
     assert any("--input-range -1,1 fits" in line for line in lines[:table])
     assert any(line.startswith("0,1 ") for line in lines[table:])
+    assert lines[-1] == "Next: edgenet export"
     assert not tree(tmp_path)
 
 

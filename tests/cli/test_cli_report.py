@@ -28,7 +28,8 @@ def bundle(tmp_path, tiny_bundle, monkeypatch) -> Path:
 def test_page_beside_the_newest_results(bundle, capsys):
     assert main(["report", str(bundle)]) == 0
     page = bundle / "results" / "20260102-000000.html"
-    assert capsys.readouterr().out == f"Report: {page}\n"
+    check = f"edgenet check {page.with_suffix('.json')} --max-drift 0.02"
+    assert capsys.readouterr().out == f"Report: {page}\n\nNext: {check}\n"
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<!DOCTYPE html>")
     assert text.count('class="card"') == 1

@@ -32,4 +32,5 @@ def run(options: argparse.Namespace) -> None:
     files.check_writable(out)
     files.write_atomic(out, formats.render(loaded, formats.format_of(out), typed, options.variants).encode())
     print(f"Report: {out}")
-    print_next(f"edgenet check {loaded[0].path or out} --max-drift 0.02")
+    if any(measurement.drift for measurement in loaded[0].results.measurements):
+        print_next(f"edgenet check {loaded[0].where} --max-drift 0.02")
