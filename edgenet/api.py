@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenet import files, inputs, records
+from edgenet import inputs, records
 from edgenet.analysis import comparison, verdict
 from edgenet.analysis.comparison import Comparison
 from edgenet.analysis.verdict import Limits, Verdicts
-from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
 from edgenet.inputs import Listener, PathLike
+from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.quiet import quiet
 from edgenet.records import Diagnosis, ModelSpec, Results
@@ -67,7 +67,7 @@ def mobilenet_v1(
         (None, 10)
     """
     spec = ModelSpec(size=size, alpha=alpha, depth_multiplier=depth_multiplier, dropout=dropout, classes=classes)
-    inputs.require_tensorflow("mobilenet_v1")
+    require_tensorflow("mobilenet_v1")
     from edgenet.model import imagenet, mobilenet
     from edgenet.model import weights as weight_loading
     from edgenet.model.weights import ExpectedSpec
@@ -160,7 +160,7 @@ def export(
     if calibration is None:
         raise EdgenetError(f"give images that match {name}: a folder, paths or arrays", parameter="calibration")
     given = {"author": author, "license": license, "description": description, "version": model_version}
-    inputs.require_tensorflow("export")
+    require_tensorflow("export")
     with inputs.listening(progress) as listener:
         if "tensorflow" not in sys.modules:
             listener.step("loading TensorFlow")
@@ -228,9 +228,7 @@ def load_bundle(path: PathLike) -> Bundle:
         >>> edgenet.load_bundle("build/mobilenet_v1_0.5_96").manifest.classes
         10
     """
-    bundle = archive.open_bundle(Path(path))
-    bundles.verify(bundle)
-    return bundle
+    return inputs.verified_bundle(path)
 
 
 def benchmark(
@@ -413,9 +411,5 @@ def report(
 
     limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size)
     out = Path(path)
-    formats.check_format(out)
-    files.check_writable(out)
-    files.write_atomic(
-        out, formats.render(inputs.loaded_results(results), formats.format_of(out), limits, variants).encode()
-    )
+    formats.write(inputs.loaded_results(results), out, limits, variants)
     return out

@@ -32,7 +32,7 @@ from edgenet.images.splits import DataSplit
 from edgenet.litert import delegate
 from edgenet.litert.runner import Runner
 from edgenet.machine import host
-from edgenet.model.classifier import KerasClassifier as KerasClassifier
+from edgenet.model.classifier import KerasClassifier
 from edgenet.progress import SILENT, Progress
 from edgenet.records import (
     Calibration,

@@ -1,7 +1,6 @@
 """What callers of the public functions pass, turned into what the stages take."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,8 @@ from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
-from edgenet.images.input_range import InputRange, check_channel_order
+from edgenet.images.input_range import check_crop, parse_input
+from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.records import Results
 
@@ -49,19 +49,22 @@ def subject(
         return Subject.from_bundle(bundle, bundle.variants(variants), keras=keras)
     if variants is not None:
         raise EdgenetError(f"{model} is a single file; leave it out", parameter="variants")
-    return _file_subject(Path(model), keras, of_file, stack, progress)
+    return file_subject(Path(model), keras, of_file, stack, progress)
 
 
-def _file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitStack, progress: Progress) -> "Subject":
+def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitStack, progress: Progress) -> "Subject":
+    """A .tflite file to measure. options: of `edgenet.benchmark`, by name; `stack` as in `subject`."""
     from edgenet.benchmarking import single_file
     from edgenet.images import sources
     from edgenet.tflite.metadata import read_metadata
 
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgenet-")))
     labels, images, truth = options["labels"], options["images"], options["truth"]
-    names = class_names.read(Path(labels)) if isinstance(labels, str | os.PathLike) else labels
+    if isinstance(labels, str | os.PathLike):
+        labels = Path(labels)
     if images is not None and not isinstance(images, str | os.PathLike):
         # Without names, any class is taken here: how many there are is known when the file is loaded.
+        names = class_names.read(labels) if isinstance(labels, Path) else labels
         known = names or read_metadata(path)[1] or [str(number) for number in range(MAX_CLASSES)]
         found = sources.in_one_folder(sources.from_any(images, scratch / "images", labels=known), scratch / "images")
         for note in found.notes:
@@ -73,16 +76,17 @@ def _file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitS
         reference = scratch / "reference.keras"
     if reference is not None and Path(reference).suffix != ".tflite":
         require_tensorflow("benchmark")
+    input_range, order = parse_input(options["input_range"], options["channel_order"])
     size = options["size"]
     chosen = single_file.SingleFileOptions(
         path,
         images=None if images is None else Path(images),
         truth=Path(truth) if isinstance(truth, str | os.PathLike) else truth,
-        labels=names,
+        labels=labels,
         reference=None if reference is None else Path(reference),
-        input_range=_input_range(options["input_range"]),
-        channel_order=_channel_order(options["channel_order"]),
-        crop=_crop(options["crop"]) or 1.0,
+        input_range=input_range,
+        channel_order=order,
+        crop=check_crop(options["crop"]) or 1.0,
         size=(size, size) if size else None,
     )
     return stack.enter_context(single_file.open_subject(chosen, progress, keras=keras))
@@ -123,8 +127,8 @@ def keras_classifier(
 
     if isinstance(model, KerasClassifier):
         return model
-    expected, order = _input_range(input_range), _channel_order(channel_order)
-    sides, fraction = (size, size) if size else None, _crop(crop) or 1.0
+    expected, order = parse_input(input_range, channel_order)
+    sides, fraction = (size, size) if size else None, check_crop(crop) or 1.0
     if isinstance(model, str | os.PathLike):
         return keras_model.load(Path(model), input_range=expected, channel_order=order, size=sides, crop=fraction)
     return keras_model.from_keras(model, name, input_range=expected, channel_order=order, size=sides, crop=fraction)
@@ -155,34 +159,6 @@ def class_labels(
     if len(names) != classes:
         raise EdgenetError(f"{where}: expected {classes:,} names, one for each class of {name}, got {len(names):,}")
     return names
-
-
-def _input_range(value: str | Sequence[float] | None) -> InputRange | None:
-    if value is None:
-        return None
-    return InputRange.parse(value if isinstance(value, str) else ",".join(f"{number:.9g}" for number in value))
-
-
-def _channel_order(value: str | None) -> str | None:
-    if value is not None:
-        check_channel_order(value)
-    return value
-
-
-def _crop(value: float | None) -> float | None:
-    if value is not None and not 0.1 <= value <= 1:
-        raise EdgenetError(f"must be a fraction from 0.1 to 1, got {value:g}", parameter="crop")
-    return value
-
-
-def require_tensorflow(what: str) -> None:
-    """Raise EdgenetError where TensorFlow is not installed."""
-    from importlib.util import find_spec
-
-    if not find_spec("tensorflow"):
-        raise EdgenetError(f"{what}: TensorFlow is not installed; run pip install 'edgenet[export]'")
-    if "keras" not in sys.modules:
-        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else Keras is used with on this machine
 
 
 @contextmanager

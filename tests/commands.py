@@ -87,10 +87,11 @@ def living(group: int) -> list[int]:
     return found
 
 
-def wait_for(holds) -> bool:
-    """Wait until something holds, for half a minute at most."""
-    for _ in range(300):
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False
+def wait_for(holds, seconds: float = 30) -> bool:
+    """Wait until something holds, so many seconds at most. Returns whether it does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from edgenet.errors import EdgenetError
+from edgenet.images.input_range import MIN_CROP
 from edgenet.records import Manifest
 from edgenet.records.values import MAX_SIDE
 
@@ -17,7 +18,6 @@ RESULTS = "results"
 MAX_NAME_BYTES = 255
 MAX_CLASSES = 1_000_000
 MAX_BATCH = 1_024
-MIN_CROP = 0.1
 
 
 def check(manifest: Manifest, source: str) -> None:

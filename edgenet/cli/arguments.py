@@ -1,14 +1,11 @@
 """Arguments that several verbs have, and their types."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenet.errors import EdgenetError
 from edgenet.records import ALLOWED
 
 if TYPE_CHECKING:
@@ -80,10 +77,3 @@ def print_notes(loaded: "Sequence[LoadedResults]") -> None:
 def print_next(command: str) -> None:
     """Print what to do next."""
     print(f"\nNext: {command}")
-
-
-def require_tensorflow(verb: str) -> None:
-    """Raise EdgenetError where TensorFlow is not installed."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else Keras is used with on this machine
-    if not find_spec("tensorflow"):
-        raise EdgenetError(f"{verb}: TensorFlow is not installed; run `make export`, or pip install 'edgenet[export]'")

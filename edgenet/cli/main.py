@@ -4,17 +4,16 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import edgenet
 from edgenet import quiet, terminal
+from edgenet.cli.interrupts import interruptible, stop_repeating
 from edgenet.cli.wording import error_text
 from edgenet.errors import EdgenetError, first_sentence
 
@@ -47,8 +46,6 @@ STAGES = {
 HELP = {"help": "explain a topic"}
 VERBS = {verb: text for verbs in (*STAGES.values(), HELP) for verb, text in verbs.items()}
 
-# An interrupt that Python dropped is repeated after this time.
-REPEAT_SECONDS = 1.0
 # Characters of an error: a name in a file may have millions.
 MAX_LINE = 1_500
 _VALUE = re.compile(r"-[\d.][\d.,eE+-]*")
@@ -72,14 +69,14 @@ def main(arguments: Sequence[str] | None = None, supervised: bool = False) -> in
     """
     arguments = _with_values(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace(exit_code=0, debug="--debug" in arguments)
-    with _interruptible():
+    with interruptible():
         try:
             _run(arguments, options, supervised)
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
             _drop_stdout()
         except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt):
-                _set_alarm(0)  # it has arrived, and need not be repeated
+                stop_repeating()
             if options.debug:
                 raise
             _drop_stdout_if_full(error)
@@ -161,45 +158,6 @@ def _drop_stdout_if_full(error: BaseException) -> None:
             _drop_stdout()
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn the signals that end a program into KeyboardInterrupt, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():  # a notebook or a server may call from others
-        yield
-        return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")  # a closed terminal, too; Windows has two of them
-    handlers = {number: signal.signal(number, _interrupt) for n in names if (number := getattr(signal, n, None))}
-    try:
-        yield
-    finally:
-        _set_alarm(0)
-        for number, handler in handlers.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-def _interrupt(*_: Any) -> None:
-    if _is_ending():  # what is unwound now cleans up, and is left to do so
-        return
-    # Python ignores an exception raised in a destructor or a callback: repeat the signal if the program goes on.
-    _set_alarm(REPEAT_SECONDS)
-    raise KeyboardInterrupt
-
-
-def _is_ending() -> bool:
-    """Whether the code that a signal has come into is running because of a KeyboardInterrupt."""
-    error = sys.exc_info()[1]
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        error = error.__context__
-    return False
-
-
-def _set_alarm(seconds: float) -> None:
-    if sys.platform != "win32" and hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise EdgenetError(f"{message}; see `{self.prog} --help`")
@@ -238,12 +196,3 @@ def _overview() -> str:
         lines += [f"{stage}:", *(f"  {verb:<11}{text}" for verb, text in verbs.items()), ""]
     lines.append("`edgenet COMMAND --help` shows the options of a command, `edgenet help` lists the topics.")
     return "\n".join(lines)
-
-
-def option_names() -> set[str]:
-    """The options of all verbs, by their names in Python."""
-    parsers = next(
-        action for action in _parser(list(VERBS))._actions if isinstance(action, argparse._SubParsersAction)
-    ).choices
-    options = {option for parser in parsers.values() for option in parser._option_string_actions}
-    return {re.sub("^--(no-)?", "", option).replace("-", "_") for option in options if option.startswith("--")}

@@ -11,8 +11,7 @@ import edgenet
 from edgenet.cli.arguments import spec_value
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled
-from edgenet.images import labels as class_names
-from edgenet.images.input_range import InputRange, check_channel_order
+from edgenet.images.input_range import check_crop, parse_input
 from edgenet.model import published
 from edgenet.records import ModelSpec
 
@@ -84,22 +83,6 @@ def add_input_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def input_of(options: argparse.Namespace) -> tuple[InputRange | None, str | None]:
-    """The values of --input-range and --channel-order; None if not given. Raises EdgenetError for wrong ones."""
-    if options.channel_order is not None:
-        check_channel_order(options.channel_order)
-    input_range = None if options.input_range is None else InputRange.parse(options.input_range)
-    return input_range, options.channel_order
-
-
-def crop_of(options: argparse.Namespace) -> float | None:
-    """The value of --crop; None if not given. Raises EdgenetError if it is out of range."""
-    crop: float | None = options.crop
-    if crop is not None and not 0.1 <= crop <= 1:
-        raise EdgenetError(f"must be a fraction from 0.1 to 1, got {crop:g}", parameter="crop")
-    return crop
-
-
 @dataclass(frozen=True)
 class Source:
     """The model that the options choose, checked as far as possible without loading it.
@@ -116,22 +99,22 @@ class Source:
 
     def load(self) -> "KerasClassifier":
         """Load the model. Needs TensorFlow. Raises EdgenetError if the file is damaged or does not fit the options."""
-        from edgenet.model import imagenet, keras_model, weights
+        from edgenet.inputs import keras_classifier
+        from edgenet.model import imagenet, weights
 
-        options, (input_range, order) = self.options, input_of(self.options)
+        options, crop, size = self.options, self.options.crop, None
         if options.model:
-            size = (options.size, options.size) if options.size else None
-            crop = options.crop or 1.0
-            return keras_model.load(options.model, input_range=input_range, channel_order=order, size=size, crop=crop)
-        if self.is_bundled:
-            model, published = weights.bundled(), False
+            model, size = options.model, options.size
+        elif self.is_bundled:
+            model = weights.bundled()
         elif options.weights == IMAGENET:
-            model, published = imagenet.load(*_alpha_and_size(options)), True
+            model, crop = imagenet.load(*_alpha_and_size(options)), crop or imagenet.CROP
         else:
             path = Path(options.weights)
-            model, published = weights.load(path, _expected_spec(options)), bool(_PUBLISHED.fullmatch(path.name))
-        crop = options.crop or (imagenet.CROP if published else 1.0)
-        return keras_model.from_keras(model, self.name, input_range=input_range, channel_order=order, crop=crop)
+            model = weights.load(path, _expected_spec(options))
+            if _PUBLISHED.fullmatch(path.name):
+                crop = crop or imagenet.CROP
+        return keras_classifier(model, self.name, size, options.input_range, options.channel_order, crop)
 
     @property
     def credits(self) -> dict[str, str]:
@@ -142,31 +125,21 @@ class Source:
             return {"author": "Google; weights by way of Keras Applications", "license": "Apache-2.0"}
         return {}
 
-    def labels(self, classes: int) -> list[str]:
-        """The class names: those of --labels, or those of the bundled model or of ImageNet.
+    def labels(self, classes: int) -> Path | None:
+        """The file of the class names: that of --labels, or of the bundled model; None for ImageNet's.
 
         Args:
             classes: The number of classes of the model.
 
         Raises:
-            EdgenetError: There are none, or their number is another.
+            EdgenetError: There is none.
         """
-        if self.options.labels:
-            names = class_names.read(self.options.labels)
-        elif self.is_bundled:
-            names = class_names.read(bundled.LABELS)
-        elif classes == 1000:
-            names = class_names.imagenet()
-        else:
+        file: Path | None = self.options.labels or (bundled.LABELS if self.is_bundled else None)
+        if file is None and classes != 1000:
             raise EdgenetError(
                 f"give a file with the names of the {classes:,} classes of {self.name}", parameter="labels"
             )
-        if len(names) != classes:
-            raise EdgenetError(
-                f"{self.options.labels}: expected {classes:,} names, one for each class of {self.name}, "
-                f"got {len(names):,}"
-            )
-        return names
+        return file
 
 
 def find(options: argparse.Namespace) -> Source:
@@ -184,8 +157,8 @@ def find(options: argparse.Namespace) -> Source:
             )
         options.model = positional
     _check_combination(options)
-    crop_of(options)
-    input_of(options)
+    check_crop(options.crop)
+    parse_input(options.input_range, options.channel_order)
     for path in (options.model, options.labels, Path(options.weights or ".")):
         if path and str(path) != IMAGENET and not path.exists():
             raise EdgenetError(f"{path}: no such file or folder; check the path")

@@ -55,13 +55,15 @@ def ablate(bundle: Bundle, calibration: Path, progress: Progress) -> Iterator[Ab
         EdgenetError: There are no calibration images, or the bundle has no Keras model.
     """
     paths = listing.find_images(calibration).paths
-    dataset = partial(preprocess.load_all, paths, bundle.manifest.preprocessing)
     model = keras_model.reload(bundle.file(bundle.manifest.model), bundle.manifest.preprocessing)
     converter = Converter(model, bundle.manifest.batch)
-    conversions: dict[str, Callable[[], bytes]] = {STOCK: lambda: converter.stock_int8(dataset)}
-    for name, steps in STEPS.items():
-        conversions[name] = partial(converter.int8, dataset, steps=steps)
     with TemporaryDirectory() as folder:
+        decoded = Path(folder) / "calibration.npy"
+        preprocess.decode_all(paths, bundle.manifest.preprocessing, decoded)
+        dataset = partial(preprocess.read_decoded, decoded)
+        conversions: dict[str, Callable[[], bytes]] = {STOCK: partial(converter.stock_int8, dataset)}
+        for name, steps in STEPS.items():
+            conversions[name] = partial(converter.int8, dataset, steps=steps)
         for name, convert in conversions.items():
             progress.step(name.removeprefix("+ "))
             start = time.perf_counter()

@@ -1,6 +1,6 @@
 """What a model expects for the pixel values 0 to 255: as text, and the common input ranges."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgenet.errors import EdgenetError
@@ -9,6 +9,8 @@ from edgenet.records import Preprocessing
 CHANNEL_ORDERS = ("RGB", "BGR")
 # Of means and standard deviations: more is a typing error.
 MAX_VALUE = 1e6
+# The smallest fraction of an image's shorter side that a crop may keep.
+MIN_CROP = 0.1
 
 
 def check_channel_order(order: str) -> None:
@@ -42,8 +44,8 @@ class InputRange:
         return cls((0.0 - low * std,), (std,))
 
     @classmethod
-    def parse(cls, text: str, order: str = CHANNEL_ORDERS[0]) -> "InputRange":
-        """Read an input range from text.
+    def parse(cls, text: str | Sequence[float], order: str = CHANNEL_ORDERS[0]) -> "InputRange":
+        """Read an input range from text, or from its numbers.
 
         Args:
             text: "low,high": the values of black and white. Or six numbers: the means of red, green and blue, then
@@ -58,6 +60,8 @@ class InputRange:
             InputRange(mean=(0.0,), std=(255.0,), order='RGB')
         """
         check_channel_order(order)
+        if not isinstance(text, str):
+            text = ",".join(map(repr, map(float, text)))
         try:
             numbers = tuple(float(number) for number in text.split(","))
         except ValueError:
@@ -96,6 +100,22 @@ class InputRange:
             )
         repeats = channels // len(self.mean)
         return Preprocessing(height, width, channels, crop, self.mean * repeats, self.std * repeats, self.order)
+
+
+def parse_input(
+    input_range: str | Sequence[float] | None, channel_order: str | None
+) -> tuple[InputRange | None, str | None]:
+    """Read an input range and a channel order, as far as they are given. Raises EdgenetError for wrong ones."""
+    if channel_order is not None:
+        check_channel_order(channel_order)
+    return None if input_range is None else InputRange.parse(input_range), channel_order
+
+
+def check_crop(crop: float | None) -> float | None:
+    """Check a crop, if it is given, and return it. Raises EdgenetError if it is out of range."""
+    if crop is not None and not MIN_CROP <= crop <= 1:
+        raise EdgenetError(f"must be a fraction from {MIN_CROP} to 1, got {crop:g}", parameter="crop")
+    return crop
 
 
 # By the text of `describe`, which manifests store. In order: Keras' mode "tf", scaling to 0..1, no scaling, PyTorch's

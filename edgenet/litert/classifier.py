@@ -20,7 +20,7 @@ from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
 from edgenet.images import preprocess
 from edgenet.images.decode import convert
-from edgenet.images.input_range import InputRange, check_channel_order
+from edgenet.images.input_range import MIN_CROP, parse_input
 from edgenet.litert.remote import Local, ModelInfo, Remote
 from edgenet.records import ChannelOrder, Preprocessing
 from edgenet.scores import check_finite
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item", bound="ImageLike")
 
-MIN_CROP = 0.1
 MAX_THREADS = 1024
 
 
@@ -94,9 +93,7 @@ class Classifier:
         threads: int = 1,
     ):
         self.path = Path(path)
-        declared = None if input_range is None else _parse_range(input_range)
-        if channel_order is not None:
-            check_channel_order(channel_order)
+        declared, channel_order = parse_input(input_range, channel_order)
         if crop is not None and not MIN_CROP <= crop <= 1:
             raise EdgenetError(f"must be a fraction from {MIN_CROP} to 1, not {crop:g}", parameter="crop")
         if size is not None and size < 1:
@@ -225,10 +222,6 @@ class LocalClassifier(Classifier):
 def _check_top(top: int) -> None:
     if top < 1:
         raise EdgenetError(f"must be 1 or more, not {top}", parameter="top")
-
-
-def _parse_range(value: str | Sequence[float]) -> InputRange:
-    return InputRange.parse(value if isinstance(value, str) else ",".join(map(repr, map(float, value))))
 
 
 def _labels(path: Path, info: ModelInfo, labels: Sequence[str] | None, notes: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgenet import files
 from edgenet.analysis.loading import LoadedResults, diagnoses
 from edgenet.analysis.verdict import Limits
 from edgenet.errors import EdgenetError
@@ -35,6 +36,23 @@ def check_format(path: Path) -> None:
         raise EdgenetError(
             f"{path}: a page needs {' and '.join(missing)}; run pip install 'edgenet[report]', or write a .md file"
         )
+
+
+def write(
+    loaded: Sequence[LoadedResults], path: Path, limits: Limits | None = None, variants: Sequence[str] | None = None
+) -> None:
+    """Write the report of some results to a file, in the format of its ending.
+
+    Args:
+        loaded, limits, variants: As in `render`.
+        path: The file.
+
+    Raises:
+        EdgenetError: As `check_format` and `render`, or the file cannot be written.
+    """
+    check_format(path)
+    files.check_writable(path)
+    files.write_atomic(path, render(loaded, format_of(path), limits, variants).encode())
 
 
 def missing_packages() -> list[str]:

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from commands import wait_for
 
 from edgenet.benchmarking.worker import Worker
 from edgenet.errors import EdgenetError
@@ -57,16 +57,6 @@ def children(parent: int) -> set[int]:
         if int(ppid) == parent and state != "Z":
             found.add(int(path.parent.name))
     return found
-
-
-def wait_for(condition) -> bool:
-    """Whether `condition` comes true within a minute, which is for ever here."""
-    end = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_a_worker_tells_its_start_and_times_as_often_as_asked(model):
@@ -171,7 +161,7 @@ def test_a_killed_parent_leaves_no_child(model):
     finally:
         parent.kill()
         parent.communicate()
-    assert wait_for(lambda: not Path(f"/proc/{child}").exists())
+    assert wait_for(lambda: not Path(f"/proc/{child}").exists(), seconds=60)
 
 
 @linux

@@ -254,6 +254,7 @@ def test_results_go_to_another_place_when_theirs_is_full_at_the_end(device, tiny
 # benchmark: what is measured
 
 
+@pytest.mark.slow
 def test_sweep_times_powers_of_two_and_all_cores(measured):
     done, results = measured
     output_of(done)

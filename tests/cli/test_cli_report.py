@@ -104,6 +104,7 @@ def test_same_names_are_numbered(bundle, tmp_path):
     assert titles == ["# twin \\(1\\)", "# twin \\(2\\)"]
 
 
+@pytest.mark.slow
 def test_benchmark_writes_the_page(tiny_bundle, tmp_path):
     out = tmp_path / "found.json"
     command = [sys.executable, "-m", "edgenet", "benchmark", str(tiny_bundle.folder), "--rounds", "2", "--no-keras"]

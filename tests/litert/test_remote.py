@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import wait_for
 from recipes import RECIPE
 
 from edgenet.errors import EdgenetError
@@ -57,16 +58,6 @@ def process_of():
         return process
 
     return process
-
-
-def wait_for(condition) -> bool:
-    """Whether `condition` comes true within a minute, which is for ever here."""
-    end = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 # Scores
@@ -350,7 +341,7 @@ def test_a_killed_parent_leaves_no_process(tiny_bundle):
     finally:
         parent.kill()
         parent.communicate()
-    assert wait_for(lambda: not Path(f"/proc/{process}").exists())
+    assert wait_for(lambda: not Path(f"/proc/{process}").exists(), seconds=60)
 
 
 # Damaged models

@@ -484,7 +484,7 @@ def run(machine, monkeypatch, tmp_path, capfd):
 def test_the_verb_without_a_bundle(run):
     out = run()
     assert "note  no bundle to check XNNPACK with" in out
-    assert out.endswith("\n\nedgenet runs here, and nothing should disturb its timings.\n")
+    assert out.endswith("\n\nedgenet runs here, and nothing should disturb its timings.\n\nNext: edgenet export\n")
 
 
 def test_the_verb_takes_the_bundle_of_the_bundled_model_where_it_is(run, tiny_bundle, tmp_path):

@@ -537,6 +537,7 @@ def test_layers_of_classifiers_are_accepted(tmp_path, name):
     accepted(model, tmp_path / "own", IMAGES)
 
 
+@pytest.mark.slow
 def test_augmentation_is_accepted(tmp_path):
     x = image = keras.Input((8, 8, 3))
     for layer in (

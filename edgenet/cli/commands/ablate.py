@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import add_bundle, default_bundle, print_next, require_tensorflow
+from edgenet.cli.arguments import add_bundle, default_bundle, print_next
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
+from edgenet.model.requirements import require_tensorflow
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenet.cli import source
-from edgenet.cli.arguments import default_bundle, names, print_next, require_tensorflow
+from edgenet.cli.arguments import default_bundle, names, print_next
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
 
@@ -156,27 +156,15 @@ def _bundle_subject(path: Path, options: argparse.Namespace, progress: "Progress
 
 
 def _file_subject(path: Path, options: argparse.Namespace, progress: "Progress", running: ExitStack) -> "Subject":
-    from edgenet.benchmarking.single_file import SingleFileOptions, open_subject
+    from edgenet.inputs import file_subject
 
     if options.variants:
         raise EdgenetError(f"{path} is a single file; leave it out", parameter="variants")
     if options.reference and options.model:
         raise EdgenetError("give reference= or model=, not both")
-    declared, order = source.input_of(options)
-    single = SingleFileOptions(
-        path,
-        images=options.images,
-        truth=options.truth,
-        labels=options.labels,
-        reference=options.reference or options.model,
-        input_range=declared,
-        channel_order=order,
-        crop=source.crop_of(options) or 1.0,
-        size=(options.size, options.size) if options.size else None,
-    )
-    if options.model:
-        require_tensorflow("benchmark")
-    return running.enter_context(open_subject(single, progress, keras=options.keras))
+    given = {name: getattr(options, name) for name in FILE_OPTIONS}
+    given["reference"] = options.reference or options.model
+    return file_subject(path, options.keras, given, running, progress)
 
 
 def _place(options: argparse.Namespace) -> None:

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from edgenet.cli import source
-from edgenet.cli.arguments import print_next, require_tensorflow
+from edgenet.cli.arguments import print_next
 from edgenet.cli.wording import as_options, shown_progress
 from edgenet.errors import EdgenetError
+from edgenet.model.requirements import require_tensorflow
 from edgenet.records import Level
 
 

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from edgenet.cli import source
-from edgenet.cli.arguments import names, print_next, require_tensorflow, text
+from edgenet.cli.arguments import names, print_next, text
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
+from edgenet.model.requirements import require_tensorflow
 from edgenet.records import InterfaceType, LibraryOutcome, Quantizer, Variant
 
 

@@ -20,7 +20,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet import files
     from edgenet.analysis import loading
     from edgenet.reporting import formats
 
@@ -28,9 +27,7 @@ def run(options: argparse.Namespace) -> None:
     loaded = loading.load(options.results or [default_bundle()])
     print_notes(loaded)
     out: Path = options.out or Path(loaded[0].path or "report").with_suffix(formats.PAGE)
-    formats.check_format(out)
-    files.check_writable(out)
-    files.write_atomic(out, formats.render(loaded, formats.format_of(out), typed, options.variants).encode())
+    formats.write(loaded, out, typed, options.variants)
     print(f"Report: {out}")
     if any(measurement.drift for measurement in loaded[0].results.measurements):
         print_next(f"edgenet check {loaded[0].where} --max-drift 0.02")

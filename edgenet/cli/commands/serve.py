@@ -1,13 +1,12 @@
 """`edgenet serve`"""
 
 import argparse
-import signal
 import ssl
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenet.cli.arguments import add_bundle, default_bundle, names
+from edgenet.cli.interrupts import stop_repeating
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
 
@@ -84,8 +83,7 @@ def run(options: argparse.Namespace) -> None:
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            if sys.platform != "win32" and hasattr(signal, "setitimer"):
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            stop_repeating()
             print()
 
 

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from edgenet.cli.arguments import print_next, require_tensorflow
+from edgenet.cli.arguments import print_next
+from edgenet.model.requirements import require_tensorflow
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,55 @@
+"""The signals that end a program, as KeyboardInterrupt."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# An interrupt that Python dropped is repeated after this time.
+REPEAT_SECONDS = 1.0
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the signals that end a program into KeyboardInterrupt, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():  # a notebook or a server may call from others
+        yield
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")  # a closed terminal, too; Windows has two of them
+    handlers = {number: signal.signal(number, _interrupt) for n in names if (number := getattr(signal, n, None))}
+    try:
+        yield
+    finally:
+        stop_repeating()
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def stop_repeating() -> None:
+    """An interrupt has arrived, and need not be repeated."""
+    _set_alarm(0)
+
+
+def _interrupt(*_: Any) -> None:
+    if _is_ending():  # what is unwound now cleans up, and is left to do so
+        return
+    # Python ignores an exception raised in a destructor or a callback: repeat the signal if the program goes on.
+    _set_alarm(REPEAT_SECONDS)
+    raise KeyboardInterrupt
+
+
+def _is_ending() -> bool:
+    """Whether the code that a signal has come into is running because of a KeyboardInterrupt."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
+
+
+def _set_alarm(seconds: float) -> None:
+    if sys.platform != "win32" and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
