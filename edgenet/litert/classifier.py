@@ -78,7 +78,7 @@ class Classifier:
     Example:
         >>> classifier = edgenet.Classifier("int8.tflite")
         >>> classifier.classify("photo.jpg", top=1)
-        [Prediction(label='Ankle boot', score=0.98046875, index=9)]
+        [Prediction(label='Ankle boot', score=0.95..., index=9)]
     """
 
     def __init__(
