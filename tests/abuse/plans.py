@@ -42,8 +42,9 @@ def finite_results(path: str, agreement: float | None = None) -> Callable[[Path]
         except (OSError, ValueError) as error:
             return f"no whole results: {error}"
         drifts = [one["drift"] for one in body["measurements"] if one["drift"]]
-        if agreement is not None and any(one["agreement"] != agreement for one in drifts):
-            return f"agreement {[one['agreement'] for one in drifts]}, not {agreement}"
+        found = [drift["agreement"]["top1"] for drift in drifts]
+        if agreement is not None and any(one != agreement for one in found):
+            return f"agreement {found}, not {agreement}"
         return None
 
     return check
