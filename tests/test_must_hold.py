@@ -107,14 +107,14 @@ def peak_of_export(folder: Path, model: Path, count: int) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
-    # The smallest network there is. Its images alone, 3,000 times 96 x 96 x 3, would be 83 MB, or 332 as floats.
+    # The smallest network there is. Its pictures alone, 5,000 times 96 x 96 x 3, would be 138 MB, or 553 as floats.
     with quiet():
         from edgenet.model import mobilenet
         from edgenet.records import ModelSpec
 
         mobilenet.build(ModelSpec(size=96, alpha=0.05, classes=4)).save(tmp_path / "small.keras")
-    few, many = (peak_of_export(tmp_path / f"{count}", tmp_path / "small.keras", count) for count in (200, 3_000))
-    print(f"peak with 200: {few / 1e6:.0f} MB, with 3,000: {many / 1e6:.0f} MB")
+    few, many = (peak_of_export(tmp_path / f"{count}", tmp_path / "small.keras", count) for count in (200, 5_000))
+    print(f"peak with 200: {few / 1e6:.0f} MB, with 5,000: {many / 1e6:.0f} MB")
     assert many <= 1.1 * few + 30e6
 
 
@@ -173,9 +173,8 @@ def test_damaged_files_give_a_result_or_one_line(benchmark_damaged):
 
 
 @pytest.mark.slow
-def test_many_damaged_files_give_a_result_or_one_line(benchmark_damaged):
-    # tests/abuse has more, and more kinds.
-    codes = benchmark_damaged(range(1_000, 1_060))
+def test_200_damaged_files_give_a_result_or_one_line(benchmark_damaged):
+    codes = benchmark_damaged(range(1_000, 1_200))
     print(dict(codes))
     assert set(codes) == {0, 1}
-    assert min(codes.values()) > 6
+    assert min(codes.values()) > 20
