@@ -1,12 +1,26 @@
 """Running the command line as a user does, and reading what it printed."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+
+@contextmanager
+def heard_interrupts() -> Iterator[None]:
+    """Interrupts end Python code and new child processes as usual, although a run in the background ignores them."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from commands import heard_interrupts
 
 from edgenet import files
 from edgenet.errors import EdgenetError
@@ -271,12 +272,8 @@ def test_an_interrupt_is_delayed_until_all_files_are_renamed(old, monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(os, "rename", interrupted)
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
-    try:
-        with pytest.raises(KeyboardInterrupt), files.atomic_folder(old, ["old.txt"]) as fresh:
-            (fresh / "new.txt").write_bytes(b"new")
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    with heard_interrupts(), pytest.raises(KeyboardInterrupt), files.atomic_folder(old, ["old.txt"]) as fresh:
+        (fresh / "new.txt").write_bytes(b"new")
     assert len(calls) == 3
     assert tree(old.parent) == {"out": None, "out/new.txt": b"new", "out/sub": None, "out/sub/older.txt": b"older"}
 

@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from commands import error_of, linux, living, output_of, rows, run, start, tree, wait_for
+from commands import error_of, heard_interrupts, linux, living, output_of, rows, run, start, tree, wait_for
 from PIL import Image
 
 import edgenet
@@ -742,7 +742,6 @@ def test_benchmark_without_tensorflow(tmp_path, bundle, without_tensorflow):
 @pytest.fixture
 def interrupt(tmp_path):
     """Start a command, and send a signal to all its processes when it says that it has come to a step."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
     groups = []
 
     def interrupt_one(sent: signal.Signals, step: str, *arguments, processes: int = 1) -> subprocess.CompletedProcess:
@@ -758,8 +757,8 @@ def interrupt(tmp_path):
         out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, out, "".join(said) + err)
 
-    yield interrupt_one
-    signal.signal(signal.SIGINT, handler)
+    with heard_interrupts():
+        yield interrupt_one
     left = [group for group in groups if not wait_for(lambda group=group: not living(group))]
     for group in left:
         os.killpg(group, signal.SIGKILL)
