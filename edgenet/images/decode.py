@@ -4,9 +4,6 @@ A few kilobytes can decode to gigabytes of pixels, and a folder of photos is dec
 pixels is limited, both in one file and in all files that are decoded at the same time.
 """
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +15,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgenet.errors import EdgenetError, first_line
+from edgenet.images import bit_depth, content, formats
+from edgenet.images.bit_depth import UsedBits
+from edgenet.images.file_check import BrokenImageError, check_file
 from edgenet.images.pillow_warnings import ignored_warnings
 
 Result = TypeVar("Result")
@@ -25,25 +25,16 @@ Result = TypeVar("Result")
 # Room for a photo of 108 megapixels. Decoding and converting take two copies of four bytes per pixel: 1.1 GB.
 MAX_PIXELS = 2**27
 # Further memory of decoders, in multiples of the above: WebP, HEIC and AVIF have copies of their own, a progressive
-# JPEG keeps all coefficients, a TIFF strip may be the whole image.
-DECODER_COPIES = {"WEBP": 3, "HEIF": 3, "AVIF": 3, "TIFF": 2, "progressive JPEG": 2}
-# Formats that are tried, regardless of the file's suffix. Others include formats that run programs (EPS).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF")
+# JPEG keeps all coefficients, a TIFF strip may be the whole image; PPM has a decoder in Python.
+DECODER_COPIES = {"WEBP": 3, "HEIF": 3, "AVIF": 3, "TIFF": 2, "PPM": 3, "progressive JPEG": 2}
 # Larger images are decoded one at a time, with no others meanwhile. A photo of 12 megapixels is not large.
 LARGE_IMAGE_PIXELS = 2**24
 # Pixels that are converted at a time.
 BAND_PIXELS = 2**20
 ORIENTATION = 0x0112  # EXIF tag
-FILE_TYPES = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 
 
-def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result]) -> Result:
+def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result], used_bits: UsedBits | None = None) -> Result:
     """Read an image file (the first frame of an animation) and process the image.
 
     Args:
@@ -51,22 +42,41 @@ def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result]) -> Re
         mode: "RGB" or "L" (grey).
         finish: Called with the image: upright, 8 bits per channel, transparent parts white. The image must not be used
             after the call.
+        used_bits: Gets the image if it has 16 bits per channel.
 
     Returns:
         The result of `finish`.
 
     Raises:
-        EdgenetError: The file is not a readable image, not a regular file, or has too many pixels.
+        BrokenImageError: The file is not a readable image, not a regular file, or has too many pixels.
     """
-    _check_file(path)
+    return _read(path, lambda image: finish(_converted(image, mode, used_bits)))
+
+
+def check(path: Path) -> None:
+    """Find out whether a file can be decoded, in about a quarter of the time if it is a JPEG.
+
+    All of its data are read, but a JPEG's are decoded to an eighth of its size.
+
+    Raises:
+        BrokenImageError: As `decode`.
+    """
+    _read(path, lambda image: _converted(image, "RGB"), reduced=True)
+
+
+def _read(path: Path, process: Callable[[Image.Image], Result], reduced: bool = False) -> Result:
+    """Open a file, and process the image when there is memory for it."""
+    check_file(path)
     with _readable(path), ignored_warnings, _open(path) as image:
         cost = _memory_cost(path, image)
+        if reduced and image.format in ("JPEG", "MPO"):
+            image.draft(None, (1, 1))
         if cost <= LARGE_IMAGE_PIXELS:
             with _memory.reserved(cost):
-                return finish(_eight_bit(_upright(image), mode))
+                return process(image)
         # A thread of its own: the C library keeps up to 64 MB of freed memory for each thread that used much.
         with _memory.reserved(MAX_PIXELS), ThreadPoolExecutor(1) as thread:
-            return thread.submit(lambda: finish(_eight_bit(_upright(image), mode))).result()
+            return thread.submit(process, image).result()
 
 
 def convert(image: Image.Image, mode: str) -> Image.Image:
@@ -83,7 +93,8 @@ def convert(image: Image.Image, mode: str) -> Image.Image:
         EdgenetError: Pillow cannot convert it.
     """
     try:
-        return _eight_bit(_upright(image.copy()), mode)
+        bits = bit_depth.declared(image)  # before its pixels are loaded
+        return _eight_bit(_upright(image.copy()), mode, bits)
     except Exception as error:  # as in `decode`
         raise EdgenetError(f"this image cannot be converted to {mode}: {first_line(error)}") from error
 
@@ -94,28 +105,13 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=_formats())
     except UnidentifiedImageError:
+        formats.can_read_heic()
         Image.init()
         return Image.open(path, formats=_formats())
 
 
 def _formats() -> list[str]:
-    return [name for name in FORMATS if name in Image.OPEN]
-
-
-def _check_file(path: Path) -> None:
-    """Opening a pipe would wait forever, and reading a device might never end."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        reason = "no such file" if error.errno == errno.ENOENT else f"cannot be read ({error.strerror})"
-        raise EdgenetError(f"{path}: {reason}; check the path") from error
-    except ValueError as error:  # a null character in the name
-        raise EdgenetError(f"{path}: not a file name ({error}); check the path") from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = FILE_TYPES.get(stat.S_IFMT(status.st_mode), "a special file")
-        raise EdgenetError(f"{path}: {kind}, not an image file; give a regular file")
-    if status.st_size == 0:
-        raise EdgenetError(f"{path}: not a readable image (the file is empty); replace or remove it")
+    return [name for name in formats.FORMATS if name in Image.OPEN]
 
 
 @contextmanager
@@ -128,13 +124,12 @@ def _readable(path: Path) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise _too_large(path, min(MAX_PIXELS, 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS))) from error
     except Exception as error:  # each of Pillow's decoders has its own exceptions for damaged files
-        raise EdgenetError(f"{path}: not a readable image ({first_line(error)}); replace or remove it") from error
+        raise BrokenImageError.of(path, content.describe(path, error)) from error
 
 
-def _too_large(path: Path, limit: int) -> EdgenetError:
-    return EdgenetError(
-        f"{path}: the image has more than {limit // 1_000_000:,} million pixels; make it smaller or remove it"
-    )
+def _too_large(path: Path, limit: int) -> BrokenImageError:
+    reason = f"more than {limit // 1_000_000:,} million pixels"
+    return BrokenImageError.of(path, reason, f"the image has {reason}", "make it smaller or remove it")
 
 
 def _memory_cost(path: Path, image: Image.Image) -> int:
@@ -182,12 +177,28 @@ def _upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
-    """Convert to RGB or L with 8 bits per channel; transparent parts become white."""
+def _converted(image: Image.Image, mode: str, used_bits: UsedBits | None = None) -> Image.Image:
+    """The image of an opened file, upright, with 8 bits per channel."""
+    bits = bit_depth.declared(image)
+    upright = _upright(image)
+    converted = _eight_bit(upright, mode, bits)
+    if used_bits and bits == 16:
+        used_bits.add(upright, converted)
+    return converted
+
+
+def _eight_bit(image: Image.Image, mode: str, bits: int) -> Image.Image:
+    """Convert to RGB or L with 8 bits per channel; transparent parts become white.
+
+    Args:
+        image: The image.
+        mode: "RGB" or "L".
+        bits: How many bits per channel its file has (`bit_depth.declared`).
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and bits == 16):
+        return _in_bands(image, mode, lambda band: _upper_bits(band, bits).convert(mode))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits per channel, and no value is known for white")
-    if image.mode.startswith("I;16"):
-        return _in_bands(image, mode, lambda band: _upper_bytes(band).convert(mode))
     if image.has_transparency_data:
         return _in_bands(image, mode, lambda band: _on_white(band).convert(mode))
     return image if image.mode == mode else image.convert(mode)
@@ -202,9 +213,9 @@ def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Im
     return result
 
 
-def _upper_bytes(image: Image.Image) -> Image.Image:
-    """The upper 8 of 16 bits; Pillow would clip at 255 instead of scaling."""
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+def _upper_bits(image: Image.Image, bits: int) -> Image.Image:
+    """The upper 8 of 12 or 16 bits; Pillow would clip at 255 instead of scaling."""
+    return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

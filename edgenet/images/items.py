@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from edgenet.errors import EdgenetError
-from edgenet.images.labels import ClassIndex
+from edgenet.images.class_index import ClassIndex
 from edgenet.images.pixels import PixelConverter, as_array, from_pillow, is_batch
 
 # An image file, or pixels (uint8), with a class index if known.
@@ -22,6 +22,9 @@ class ItemReader:
     Args:
         labels: The class names, in the order of the model's output.
         parameter: The name of the argument that the images come from, for error messages.
+
+    Attributes:
+        notes: What the user should know, one sentence each.
     """
 
     def __init__(self, labels: Sequence[str], parameter: str):
@@ -29,9 +32,17 @@ class ItemReader:
         self.pixels = PixelConverter(parameter)
         self._names, self._index = labels, ClassIndex(labels)
         self._number = 0
+        self.notes: list[str] = []
+        # For each class of a dataset that names its own, the class of the model.
+        self._classes: Sequence[int] = range(len(labels))
 
     def pairs(self, source: Any) -> Iterator[Pair]:
-        """Each image of a source with its class index; None without a label."""
+        """Each image of a source with its class index; None without a label.
+
+        Of a dataset with `class_names`, as Keras' loaders have them, numbers are those of these names.
+        """
+        if (names := getattr(source, "class_names", None)) is not None:
+            self._name_classes([str(name) for name in names])
         if _is_item(source):
             yield from self._item(source)
             return
@@ -82,22 +93,37 @@ class ItemReader:
         if value.size > 1:
             return self._class_by_scores(value)
         number = float(value.reshape(-1)[0])
-        if not number.is_integer() or not 0 <= number < len(self._names):
-            raise self._error(
-                f"the label of image {self._number:,} is {number:g}; expected a class from 0 to {len(self._names) - 1}"
+        if not number.is_integer() or not 0 <= number < len(self._classes):
+            last = len(self._classes) - 1
+            raise self._error(f"the label of image {self._number:,} is {number:g}; expected a class from 0 to {last}")
+        return self._classes[int(number)]
+
+    def _name_classes(self, names: Sequence[str]) -> None:
+        if names == list(self._names):
+            return
+        found = [self._index.named(name) for name in names]
+        classes = [match[0] for match in found if len(match) == 1]
+        if len(set(classes)) == len(names):
+            self._classes = classes
+            if classes != list(range(len(classes))):
+                self.notes.append(f"{self.parameter}: its class_names are matched with the labels by name")
+        elif names != [str(number) for number in range(len(names))]:
+            other = next((name for name, match in zip(names, found, strict=True) if len(match) != 1), names[0])
+            self.notes.append(
+                f"{self.parameter}: its class_names do not match the labels ({_shown(other)}); its classes are taken "
+                "for indices of the labels"
             )
-        return int(number)
 
     def _class_by_scores(self, scores: np.ndarray) -> int:
-        if len(scores) != len(self._names):
+        if len(scores) != len(self._classes):
             raise self._error(
                 f"the label of image {self._number:,} is a vector of {len(scores):,} values, but there are "
-                f"{len(self._names):,} classes"
+                f"{len(self._classes):,} classes"
             )
         best = int(np.argmax(scores))
         if not np.isfinite(scores.astype(np.float64)).all() or np.count_nonzero(scores == scores[best]) > 1:
             raise self._error(f"the label of image {self._number:,} is a vector without a single largest value")
-        return best
+        return self._classes[best]
 
     def _class_by_name(self, name: Any) -> int:
         text = name.decode(errors="replace") if isinstance(name, bytes) else str(name)

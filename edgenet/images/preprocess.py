@@ -16,18 +16,20 @@ import numpy as np
 from PIL import Image
 
 from edgenet import cores
+from edgenet.images.bit_depth import UsedBits
 from edgenet.images.decode import decode
 from edgenet.records import Preprocessing
 
 Item = TypeVar("Item")
 
 
-def load(path: Path, recipe: Preprocessing) -> np.ndarray:
+def load(path: Path, recipe: Preprocessing, used_bits: UsedBits | None = None) -> np.ndarray:
     """Read one image file, resized and cropped for a model.
 
     Args:
         path: An image file of any format that `edgenet.images.decode` reads.
         recipe: The model's input size, number of channels (3: RGB, 1: grey) and crop.
+        used_bits: Gets the image if it has 16 bits per channel.
 
     Returns:
         Pixels, uint8 (height, width, channels), always in the order RGB.
@@ -35,7 +37,7 @@ def load(path: Path, recipe: Preprocessing) -> np.ndarray:
     Raises:
         EdgenetError: The file is not a readable image, not a regular file, or has too many pixels.
     """
-    return decode(path, "RGB" if recipe.channels == 3 else "L", lambda image: resize(image, recipe))
+    return decode(path, "RGB" if recipe.channels == 3 else "L", lambda image: resize(image, recipe), used_bits)
 
 
 def load_full_size(path: Path) -> np.ndarray:
@@ -50,8 +52,11 @@ def load_full_size(path: Path) -> np.ndarray:
     return decode(path, "RGB", np.asarray)
 
 
-def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarray]:
+def load_all(paths: Iterable[Path], recipe: Preprocessing, used_bits: UsedBits | None = None) -> Iterator[np.ndarray]:
     """Read many image files, in order, on all cores. Only a few of them are in memory at a time.
+
+    Args:
+        paths, recipe, used_bits: As in `load`.
 
     Yields:
         Pixels of each image, uint8 (height, width, channels).
@@ -62,13 +67,15 @@ def load_all(paths: Iterable[Path], recipe: Preprocessing) -> Iterator[np.ndarra
     workers = cores.available()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for future in prefetch((pool.submit(load, path, recipe) for path in paths), 4 * workers):
+            for future in prefetch((pool.submit(load, path, recipe, used_bits) for path in paths), 4 * workers):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def decode_all(paths: Sequence[Path], recipe: Preprocessing, file: Path) -> np.ndarray:
+def decode_all(
+    paths: Sequence[Path], recipe: Preprocessing, file: Path, used_bits: UsedBits | None = None
+) -> np.ndarray:
     """Read many image files once, into a file, for work that needs their pixels several times.
 
     Args:
@@ -76,6 +83,7 @@ def decode_all(paths: Sequence[Path], recipe: Preprocessing, file: Path) -> np.n
         recipe: As in `load`.
         file: A .npy file to write, usually in a temporary folder: it takes height * width * channels bytes per image.
             It must exist as long as the result is used (on POSIX systems it may be deleted earlier).
+        used_bits: As in `load`.
 
     Returns:
         Pixels, uint8 (images, height, width, channels), read-only and memory-mapped from `file`: they are read from the
@@ -91,7 +99,7 @@ def decode_all(paths: Sequence[Path], recipe: Preprocessing, file: Path) -> np.n
         with file.open("wb") as out:
             header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)
-            for pixels in load_all(paths, recipe):
+            for pixels in load_all(paths, recipe, used_bits):
                 out.write(np.ascontiguousarray(pixels).data)
     except BaseException:
         file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ imports TensorFlow; its tensors are converted by their method `numpy`.
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,14 @@ class ImageSet:
         folder: A folder that contains all of them.
         classes: The class index of each image; None if the source has no labels.
         notes: What the user should know, one sentence each.
+        is_new: Whether `from_any` has written the files, from arrays.
     """
 
     paths: tuple[Path, ...]
     folder: Path
     classes: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 def from_folder(folder: Path) -> ImageSet:
@@ -94,8 +96,10 @@ def from_any(
         raise EdgenetError("there are no images; give at least one", parameter=parameter)
     pairs = chain([first], pairs)
     if isinstance(first[0], Path):
-        return _from_paths(pairs, parameter, max_images)
-    return _written(pairs, folder, reader, max_images)
+        found = _from_paths(pairs, parameter, max_images)
+    else:
+        found = _written(pairs, folder, reader, max_images)
+    return replace(found, notes=(*reader.notes, *found.notes))
 
 
 def in_one_folder(images: ImageSet, folder: Path) -> ImageSet:
@@ -162,7 +166,7 @@ def _written(pairs: Iterable[Pair], folder: Path, reader: ItemReader, max_images
             f"{reader.parameter}: {reader.pixels.rounded:,} of {len(paths):,} images have fractional pixel values (as "
             "after resizing), which are rounded"
         )
-    return ImageSet(tuple(paths), folder, _classes(labels, reader.parameter), tuple(notes))
+    return ImageSet(tuple(paths), folder, _classes(labels, reader.parameter), tuple(notes), is_new=True)
 
 
 def _limit_note(parameter: str, max_images: int) -> str:

@@ -1,13 +1,16 @@
 """Which images are used for calibration, and which for evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from edgenet import files
 from edgenet.errors import EdgenetError
-from edgenet.images import labels as class_names
-from edgenet.images import sources
+from edgenet.images import broken as broken_images
+from edgenet.images import class_folders, decode, sources
+from edgenet.images.class_truth import image_classes
+from edgenet.images.file_check import BrokenImageError
 from edgenet.images.sources import ImageSet
 
 # If one folder is split, a quarter of its images calibrate: at most 200, and at least 50 unless that is more than half.
@@ -26,6 +29,9 @@ class DataSplit:
         folder: The folder of the evaluation images.
         truth: The class index of each evaluation image; None if unknown.
         notes: What the user should know about the choice, one sentence each.
+        calibration_truth: The class of each calibration image, likewise; empty if they have none.
+        numbered: Whether the classes of the evaluation images came with them, usually as numbers, and not from folders
+            or a file.
     """
 
     calibration: tuple[Path, ...]
@@ -33,6 +39,8 @@ class DataSplit:
     folder: Path
     truth: tuple[int | None, ...]
     notes: tuple[str, ...] = ()
+    calibration_truth: tuple[int | None, ...] = ()
+    numbered: bool = False
 
 
 def from_folders(
@@ -45,7 +53,11 @@ def from_folders(
 
 
 def choose(
-    calibration: ImageSet, evaluation: ImageSet | None, labels: Sequence[str], truth: Path | None = None
+    calibration: ImageSet,
+    evaluation: ImageSet | None,
+    labels: Sequence[str],
+    truth: Path | None = None,
+    broken: Mapping[Path, BrokenImageError] = MappingProxyType({}),
 ) -> DataSplit:
     """Use two sets of images, or split one set by the contents of its files.
 
@@ -54,35 +66,80 @@ def choose(
         evaluation: The evaluation images.
         labels: The class names, in the order of the model's output.
         truth: A file with the class of each evaluation image. Without one, and without classes in the image set, the
-            names of the images' folders are used (`edgenet.images.labels.image_classes`).
+            names of the images' folders are used (`edgenet.images.class_truth.image_classes`).
+        broken: Files to leave out, as `edgenet.images.broken.find` returns them. The split is that of the others.
 
     Raises:
-        EdgenetError: There are too few images to split; the classes do not fit the images.
+        EdgenetError: There are too few images to split; the classes do not fit the images; all images are broken.
     """
     evaluated = evaluation or calibration
     if evaluated.classes is not None and truth:
         raise EdgenetError("the images have labels of their own; leave truth= out", parameter="truth")
     classes: tuple[int | None, ...] | None = evaluated.classes
+    class_notes: tuple[str, ...] = ()
     if classes is None:
-        classes = tuple(class_names.image_classes(evaluated.paths, evaluated.folder, labels, truth))
-    notes = calibration.notes
+        found = image_classes(evaluated.paths, evaluated.folder, labels, truth)
+        classes, class_notes = found.classes, found.notes
+    class_of = dict(zip(evaluated.paths, classes, strict=True))
+    usable, notes = _without(calibration, broken)
     if evaluation:
-        return DataSplit(calibration.paths, evaluation.paths, evaluation.folder, classes, notes + evaluation.notes)
-    calibrating, evaluating = _split(calibration.paths, calibration.folder)
-    class_of = dict(zip(calibration.paths, classes, strict=True))
+        evaluating, more = _without(evaluation, broken)
+        truths = tuple(class_of[path] for path in evaluating)
+        calibrated = calibration_classes(calibration, labels)
+        known = tuple(calibrated[path] for path in usable) if calibrated else ()
+        notes += (*more, *class_notes)
+        return DataSplit(usable, evaluating, evaluation.folder, truths, notes, known, evaluated.classes is not None)
+    calibrating, evaluating = _split(usable, calibration.folder)
     notes += (
-        f"{calibration.folder}: {len(calibrating):,} of {len(calibration.paths):,} images are used for calibration, "
+        f"{calibration.folder}: {len(calibrating):,} of {len(usable):,} images are used for calibration, "
         "the rest for evaluation; you can also give other images for evaluation",
+        *class_notes,
     )
     truths = tuple(class_of[path] for path in evaluating)
-    return DataSplit(tuple(calibrating), tuple(evaluating), calibration.folder, truths, notes)
+    known = tuple(class_of[path] for path in calibrating)
+    return DataSplit(calibrating, evaluating, calibration.folder, truths, notes, known, evaluated.classes is not None)
 
 
-def _split(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+def calibration_classes(images: ImageSet, labels: Sequence[str]) -> dict[Path, int | None]:
+    """The class of each calibration image: its label, or by the name of its folder.
+
+    Calibration images need no classes, so folders that are not named after classes are no mistake.
+
+    Args:
+        images: The calibration images.
+        labels: The class names, in the order of the model's output.
+
+    Returns:
+        The class of each image, None where it is unknown; nothing if the folders' names do not fit the classes.
+    """
+    classes: Sequence[int | None] | None = images.classes
+    if classes is None:
+        try:
+            classes = class_folders.find(images.paths, images.folder, labels).classes
+        except EdgenetError:
+            return {}
+    return dict(zip(images.paths, classes, strict=True))
+
+
+def _without(images: ImageSet, broken: Mapping[Path, BrokenImageError]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """The images that are not broken, and the notes on all."""
+    paths, note = broken_images.without(images.paths, images.folder, broken)
+    return tuple(paths), images.notes + ((note,) if note else ())
+
+
+def _digest(path: Path) -> str:
+    try:
+        return files.sha256(path)
+    except OSError:
+        decode.check(path)  # says what is wrong with the path
+        raise
+
+
+def _split(paths: Sequence[Path], folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Split by the SHA-256 of each file, so that copies stay together and the split is the same on every machine."""
     by_content: dict[str, list[Path]] = {}
     for path in paths:
-        by_content.setdefault(files.sha256(path), []).append(path)
+        by_content.setdefault(_digest(path), []).append(path)
     digests = sorted(by_content)
     if len(digests) < 2:
         raise EdgenetError(
@@ -93,6 +150,6 @@ def _split(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]
     count = min(MAX_CALIBRATION_IMAGES, max(int(len(digests) * CALIBRATION_FRACTION), at_least))
     chosen = set(digests[:count])
     return (
-        sorted(path for digest in chosen for path in by_content[digest]),
-        sorted(path for digest in digests[count:] for path in by_content[digest]),
+        tuple(sorted(path for digest in chosen for path in by_content[digest])),
+        tuple(sorted(path for digest in digests[count:] for path in by_content[digest])),
     )

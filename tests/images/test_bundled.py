@@ -10,7 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from recipes import square
 
-from edgenet.images import bundled, listing, preprocess
+from edgenet.images import bundled, class_folders, listing, preprocess
 from edgenet.images import labels as class_names
 from edgenet.quiet import quiet
 
@@ -64,7 +64,8 @@ def test_there_are_1000_images_100_of_each_class(labels):
 def test_calibration_images_are_others(bundled_bundle):
     calibration = listing.find_images(bundled.CALIBRATION).paths
     assert len(calibration) == bundled_bundle.manifest.calibration.images == 200
-    counts = np.bincount(class_names.classes_from_folders(calibration, class_names.read(bundled.LABELS)))
+    found = class_folders.find(calibration, bundled.CALIBRATION, class_names.read(bundled.LABELS))
+    counts = np.bincount(found.classes)
     assert counts.tolist() == [20] * 10
     digests = {preprocess.digest(image) for image in preprocess.load_all(calibration, square(28))}
     evaluation = listing.find_images(bundled.EVALUATION).paths

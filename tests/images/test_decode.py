@@ -226,7 +226,7 @@ def test_a_format_that_runs_other_programs_is_not_tried(tmp_path):
     path = written(tmp_path, "png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     with Image.open(path) as image:
         assert image.format == "EPS"
-    with pytest.raises(EdgenetError, match=r"not a readable image \(cannot identify image file "):
+    with pytest.raises(EdgenetError, match=r"not a readable image \(a PostScript file\); replace "):
         preprocess.load(path, square(8))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from recipes import square
 
 from edgenet.errors import EdgenetError
-from edgenet.images import listing, preprocess
+from edgenet.images import formats, listing, preprocess
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -34,20 +34,20 @@ def decoder(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "pillow_heif", None)
     else:
         pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
-    listing._can_read_heic.cache_clear()
+    formats.can_read_heic.cache_clear()
     yield request.param == "with pillow-heif"
-    listing._can_read_heic.cache_clear()
+    formats.can_read_heic.cache_clear()
 
 
 def test_images_are_sorted_and_hidden_and_other_files_skipped(tmp_path):
     wanted = ["a/2.png", "a/10.JPG", "b.jpeg", "b/c/d.webp", "z.bmp", "b/scan.tif", "b/scan.TIFF"]
-    others = [".hidden.png", ".git/e.png", "a/.cache/f.png", "notes.txt", "README", "a/g.png.part", "h.gif"]
+    others = [".hidden.png", ".git/e.png", "a/.cache/f.png", "notes.txt", "README", "a/g.png.part", "h.TXT"]
     touch(tmp_path, *wanted, *others)
     (tmp_path / "folder.png").mkdir()
     found = listing.find_images(tmp_path)
     assert found.paths == sorted(found.paths)
     assert {path.relative_to(tmp_path).as_posix() for path in found.paths} == set(wanted)
-    assert found.note() == "skipped 3 hidden files, 4 files that are not images"
+    assert found.note() == "skipped 3 hidden files, 1 without a suffix, 2 .txt, 1 .part"
 
 
 def test_no_note_without_skipped_files(tmp_path):
@@ -58,7 +58,7 @@ def test_no_note_without_skipped_files(tmp_path):
 
 def test_skipped_files_are_counted(tmp_path):
     touch(tmp_path, "a.png", *(f"{number}.txt" for number in range(1_234)))
-    assert listing.find_images(tmp_path).note() == "skipped 1,234 files that are not images"
+    assert listing.find_images(tmp_path).note() == "skipped 1,234 .txt"
 
 
 def test_a_folder_below_a_hidden_one(tmp_path):
@@ -81,7 +81,7 @@ def test_a_folder_without_images(tmp_path):
     with pytest.raises(EdgenetError, match=rf"{expected}give a folder of images$"):
         listing.find_images(tmp_path)
     touch(tmp_path, "notes.txt", ".a.png")
-    text = rf"{expected}skipped 1 hidden files, 1 files that are not images$"
+    text = rf"{expected}skipped 1 hidden file, 1 \.txt$"
     with pytest.raises(EdgenetError, match=text):
         listing.find_images(tmp_path)
 
@@ -99,7 +99,7 @@ def test_a_folder_of_heic_images(tmp_path, decoder):
     if decoder:
         assert found_in(tmp_path) == ["b.heic"]
         return
-    text = r"in this folder; skipped 1 HEIC images \(pip install pillow-heif to read them\)$"
+    text = r"in this folder; skipped 1 HEIC image \(pip install pillow-heif to read it\)$"
     with pytest.raises(EdgenetError, match=text):
         listing.find_images(tmp_path)
 
@@ -137,7 +137,7 @@ def test_links_to_folders_elsewhere_are_followed(tmp_path):
     (tmp_path / "elsewhere" / "more" / "third").symlink_to(tmp_path / "third")
     (tmp_path / "third" / "back").symlink_to(tmp_path / "here")
     assert found_in(tmp_path / "here") == ["1.png", "b/2.png", "b/more/3.png", "b/more/third/4.png"]
-    assert listing.find_images(tmp_path / "here").note() == "skipped 1 hidden files"
+    assert listing.find_images(tmp_path / "here").note() == "skipped 1 hidden file"
     # The folder itself may be a link too.
     assert found_in(tmp_path / "here" / "b") == found_in(tmp_path / "elsewhere")
 

@@ -55,7 +55,7 @@ def in_order(folder: Path) -> tuple[Path, ...]:
 def test_a_folder_is_used_as_it_is(read, photos, kind):
     found = read(kind(photos))
     assert (found.paths, found.folder, found.classes) == (in_order(photos), photos, None)
-    assert found.notes == (f"{photos}: skipped 1 files that are not images",)
+    assert found.notes == (f"{photos}: skipped 1 .txt",)
 
 
 def test_a_file_is_one_image(read, photos):
@@ -367,6 +367,39 @@ def test_an_error_of_the_source_is_not_hidden(read):
 
     with pytest.raises(RuntimeError, match="the disk is gone"):
         read(broken())
+
+
+class Named:
+    """A dataset of a Keras loader: its numbers are those of its own names."""
+
+    def __init__(self, names: list[str], labels: list):
+        self.class_names, self._labels = names, labels
+
+    def __iter__(self):
+        return iter([(noise(4, 4, 3, seed=number), label) for number, label in enumerate(self._labels)])
+
+
+@pytest.mark.parametrize("names", [LABELS, ["Ant", "Bee", "sea_urchin"], ["ant", "bee"], ["0", "1", "2"]])
+def test_class_names_in_the_order_of_the_labels(read, names):
+    found = read(Named(names, [1, 0, 1]))
+    assert (found.classes, found.notes) == ((1, 0, 1), ())
+
+
+@pytest.mark.parametrize("names", [["sea urchin", "ant", "bee"], ["Sea_urchin", "ANT"]])
+def test_class_names_in_another_order_than_the_labels(read, names):
+    note = "images: its class_names are matched with the labels by name"
+    for labels in ([0, 1, 0], list(np.eye(len(names))[[0, 1, 0]])):
+        found = read(Named(names, labels))
+        assert (found.classes, found.notes) == ((2, 0, 2), (note,))
+    refused(read, Named(names, [len(names)]), f"expected a class from 0 to {len(names) - 1}")
+
+
+def test_class_names_that_are_not_the_labels(read):
+    found = read(Named(["ant", "wasp", "sea urchin"], [2, 1]))
+    assert found.classes == (2, 1)
+    assert found.notes == (
+        "images: its class_names do not match the labels ('wasp'); its classes are taken for indices of the labels",
+    )
 
 
 @pytest.mark.slow  # loads TensorFlow

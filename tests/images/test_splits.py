@@ -152,7 +152,7 @@ def test_what_is_passed_over_is_told_for_each_folder(two):
     (calibration / "notes.txt").write_text("no image")
     (evaluation / "Thumbs.db").write_bytes(b"")
     notes = listing.find_images(calibration).note(), listing.find_images(evaluation).note()
-    assert "hidden files" in notes[0]
+    assert notes == ("skipped 1 hidden file, 1 .txt", "skipped 1 .db")
     assert splits.from_folders(*two, LABELS).notes == (f"{calibration}: {notes[0]}", f"{evaluation}: {notes[1]}")
     # Of one folder, beside what is said of the split.
     assert splits.from_folders(calibration, None, LABELS).notes[0] == f"{calibration}: {notes[0]}"
