@@ -10,12 +10,14 @@ import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from edgenet.errors import EdgenetError
+
+if TYPE_CHECKING:
+    import h5py
 
 HDF5, ZIP = "HDF5", "zip"
 COPY_AGAIN = "copy or download it again"
@@ -70,6 +72,29 @@ def file_kind(path: Path) -> str | None:
         return ZIP
     # HDF5 allows a user block of 512 bytes or more in front; Keras writes none.
     return HDF5 if start.startswith(_HDF5_SIGNATURE) else None
+
+
+def other_model(path: Path) -> str | None:
+    """What a file is that is no Keras model, and what to do with it; None if it is not known."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start[4:8] == b"TFL3":
+        return (
+            "a .tflite file, which is converted already: measure it with edgenet benchmark, and export from the Keras "
+            "model that it was made of"
+        )
+    if path.suffix == ".onnx" or b"pytorch" in start or b"onnx" in start:
+        return "an ONNX model; edgenet exports Keras models only"
+    if path.suffix in (".pt", ".pth") or (path.suffix not in (".json",) and start[:2] in (b"\x80\x02", b"\x80\x03")):
+        return "a PyTorch model, or another pickle of Python; edgenet exports Keras models only"
+    if path.suffix == ".pb":
+        return (
+            "one file of a SavedModel or a frozen graph; give the folder of a SavedModel, which has saved_model.pb and "
+            "variables/"
+        )
+    if start.lstrip()[:1] in (b"{", b"["):
+        return "JSON, which has no weights; give the file that the whole model was saved in, with model.save"
+    return None
 
 
 def _file_type(mode: int) -> str:
@@ -165,6 +190,8 @@ def check_hdf5(path: Path, content: IO[bytes] | None = None) -> int:
         EdgenetError: The file refers to others or declares too much.
         DamagedError: The file is not a complete HDF5 file.
     """
+    import h5py  # here, because devices have none and read zip archives only
+
     size = path.stat().st_size
     try:
         with h5py.File(content or path, "r") as file:
@@ -175,7 +202,9 @@ def check_hdf5(path: Path, content: IO[bytes] | None = None) -> int:
         raise DamagedError from error
 
 
-def _check_objects(path: Path, file: h5py.File, size: int) -> int:
+def _check_objects(path: Path, file: "h5py.File", size: int) -> int:
+    import h5py
+
     declared = 0
     visited: set[int] = set()
     groups: list[Any] = [file]
@@ -201,7 +230,7 @@ def _check_objects(path: Path, file: h5py.File, size: int) -> int:
     return declared
 
 
-def _declared(path: Path, dataset: h5py.Dataset) -> int:
+def _declared(path: Path, dataset: "h5py.Dataset") -> int:
     """The bytes of a dataset in memory. Raises EdgenetError if they are in another file."""
     if dataset.external or dataset.is_virtual:
         raise EdgenetError(

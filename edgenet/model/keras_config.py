@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from tensorflow.core.framework.node_def_pb2 import NodeDef
 
 from edgenet.errors import EdgenetError
+from edgenet.model import operators
+from edgenet.model.config_repair import custom_name
 from edgenet.model.container import printable
 
 EXPECTED = "expected a Keras image classifier (.keras, .h5 or a SavedModel folder)"
@@ -32,7 +35,8 @@ _LAYERS = """
     AvgPool3D GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D
     GlobalAvgPool3D GlobalMaxPool1D GlobalMaxPool2D GlobalMaxPool3D GlobalMaxPooling1D GlobalMaxPooling2D
     GlobalMaxPooling3D MaxPool1D MaxPool2D MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D
-    BatchNormalization GroupNormalization LayerNormalization LayerScale Normalization RMSNormalization Rescaling
+    BatchNormalization BatchNormalizationV1 BatchNormalizationV2 SyncBatchNormalization
+    GroupNormalization LayerNormalization LayerScale Normalization RMSNormalization Rescaling
     SpectralNormalization UnitNormalization
     Dense EinsumDense Embedding Identity Masking ReversibleEmbedding
     AdditiveAttention Attention GroupQueryAttention MultiHeadAttention
@@ -50,6 +54,23 @@ _LAYERS = """
     RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
     RandomTranslation RandomWidth RandomZoom Solarization
 """
+# Of Keras 2: a function of TensorFlow that a model calls as if it were a layer.
+_FUNCTION_LAYERS = frozenset({"TFOpLambda", "SlicingOpLambda"})
+# The ones that only compute, by their names in TensorFlow; those that read files, draw random numbers or call other
+# functions are left out.
+_FUNCTIONS = re.compile(
+    r"""(compat\.v1\.)?(
+    __operators__\.\w+|math\.\w+|nn\.\w+|linalg\.\w+
+    |image\.(adjust_\w+|central_crop|convert_image_dtype|crop_\w+|extract_patches|flip_\w+|grayscale_to_rgb
+        |hsv_to_rgb|pad_to_bounding_box|per_image_standardization|resize\w*|rgb_to_\w+|rot90|transpose|yuv_to_rgb
+        |yiq_to_rgb)
+    |abs|add|add_n|argmax|broadcast_to|cast|clip_by_value|concat|convert_to_tensor|cumsum|divide|einsum|ensure_shape
+    |equal|exp|expand_dims|fill|gather|gather_nd|greater|greater_equal|identity|less|less_equal|matmul|maximum|meshgrid
+    |minimum|multiply|negative|norm|not_equal|one_hot|ones|ones_like|pad|pow|range|rank|reduce_\w+|repeat|reshape
+    |reverse|roll|round|shape|sigmoid|sign|size|slice|softmax|split|sqrt|square|squeeze|stack|stop_gradient
+    |strided_slice|subtract|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros|zeros_like)""",
+    re.VERBOSE,
+)
 # Values that Keras writes as classes.
 _VALUES = "__keras_tensor__ __tensor__ __numpy__ __bytes__ __ellipsis__ __slice__ TensorShape SeedGenerator Policy"
 _ALLOWED = frozenset((_LAYERS + _VALUES).split())
@@ -63,8 +84,8 @@ _KERAS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.kera
 _CODE = frozenset({"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"})
 
 
-def read(path: Path, text: bytes | str) -> dict:
-    """Parse a model's configuration and check all names in it.
+def parse(path: Path, text: bytes | str) -> dict:
+    """Parse a model's configuration.
 
     Args:
         path: The model's file, for messages.
@@ -74,7 +95,7 @@ def read(path: Path, text: bytes | str) -> dict:
         The configuration without that of training.
 
     Raises:
-        EdgenetError: It is damaged, or names something that does not belong to a network of Keras' layers.
+        EdgenetError: It is damaged.
     """
     try:
         config = json.loads(text)
@@ -84,12 +105,26 @@ def read(path: Path, text: bytes | str) -> dict:
         raise EdgenetError(f"{path}: the model's configuration describes no model; save the model again")
     # Only training uses it, so custom losses and metrics are no reason to refuse a model.
     config["compile_config"] = None
-    allowed = _names()
-    for number, node in enumerate(_nodes(path, config)):
+    for number, _ in enumerate(_nodes(path, config)):
         if number >= MAX_CLASSES:
             raise EdgenetError(f"{path}: the model's configuration names over {MAX_CLASSES:,} classes; it is damaged")
-        _check(path, node, allowed)
     return config
+
+
+def check(path: Path, config: dict, writer: int) -> None:
+    """Check all names in a model's configuration.
+
+    Args:
+        path: The model's file, for messages.
+        config: The configuration.
+        writer: The major version of Keras that wrote it.
+
+    Raises:
+        EdgenetError: It names something that does not belong to a network of Keras' layers.
+    """
+    allowed = _names()
+    for node in _nodes(path, config):
+        _check(path, node, allowed, writer)
 
 
 def _names() -> frozenset[str]:
@@ -128,30 +163,63 @@ def _nodes(path: Path, config: object) -> Iterator[dict]:
             pending += [(inner, depth + 1) for inner in value]
 
 
-def _check(path: Path, node: dict, allowed: frozenset[str]) -> None:
+def _check(path: Path, node: dict, allowed: frozenset[str], writer: int) -> None:
     name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     if isinstance(name, str) and name in _CODE:
-        kind = "a Lambda layer" if name in ("Lambda", "__lambda__") else f"a {name}"
-        raise EdgenetError(f"{path}: {EXPECTED}, got: {kind}; edgenet runs no code from model files")
+        raise _needs_code(path, node, "Lambda" if name == "__lambda__" else name, writer)
     # Classes that the calling program registered are trusted.
     own = registered if isinstance(registered, str) else name
     if isinstance(own, str) and keras.saving.get_registered_object(own) is not None:
         return
     if not isinstance(name, str) or not isinstance(module, str | None) or not _allowed(node, name, module, allowed):
-        raise EdgenetError(
-            f"{path}: the model needs {_full_name(node, name, module)}, which is not one of Keras' layers for images; "
-            "edgenet loads only models of these. Replace it, or export the model with model.export"
-        )
+        raise _needs_code(path, node, _full_name(node, name, module), writer)
+
+
+def _needs_code(path: Path, node: dict, name: str, writer: int) -> EdgenetError:
+    """The error for what only the program that made the model can build."""
+    own = custom_name(name.rpartition(".")[2])
+    # TF-Hub's models of images take [0, 1].
+    hub = "; models of TF-Hub take pixels from 0 to 1: input_range=0,1" if own == "KerasLayer" else ""
+    custom = "" if own == "Lambda" else f', custom_objects={{"{own}": {"hub.KerasLayer" if hub else own}}}'
+    unsafe = ", safe_mode=False" if writer >= 3 and own == "Lambda" else ""
+    save = 'model.export("saved_model")' if writer >= 3 else 'tf.saved_model.save(model, "saved_model")'
+    what = f"the model needs {name}, which is not one of Keras' layers for images"
+    if own == "Lambda":
+        what = "the model has a Lambda layer, which is Python code; edgenet runs no code from model files"
+    layer = config.get("name") if isinstance(config := node.get("config"), dict) else None
+    drop = f"; or, if it only augments, leave it out: drop_layer={layer}" if layer and own != "KerasLayer" else ""
+    return EdgenetError(
+        f'{path}: {what}. Export a SavedModel where it was trained: model = tf.keras.models.load_model("{path.name}"'
+        f"{custom}, compile=False{unsafe}); {save}. Then give that folder{hub}{drop}"
+    )
 
 
 def _allowed(node: dict, name: str, module: str | None, allowed: frozenset[str]) -> bool:
     if name == "function":
         return _is_function(node.get("config"), module)
+    if name in _FUNCTION_LAYERS:
+        config = node.get("config")
+        function = config.get("function", "__operators__.getitem") if isinstance(config, dict) else None
+        return isinstance(function, str) and bool(_FUNCTIONS.fullmatch(function))
+    if name == "TensorFlowOpLayer":
+        return _operator(node.get("config")) in operators.ALLOWED
     if module not in (None, "builtins") and not _KERAS.fullmatch(module):
         return False
     if module is not None and _OPERATIONS.fullmatch(module):
         return name not in _WITH_FUNCTIONS
     return name in _ALLOWED or name in allowed
+
+
+def _operator(config: object) -> str | None:
+    """The operator of a layer of TensorFlow 2.0 to 2.3: as JSON, or as the bytes of a protocol buffer."""
+    definition = config.get("node_def") if isinstance(config, dict) else None
+    if isinstance(definition, str):
+        try:
+            return str(NodeDef.FromString(definition.encode()).op)
+        except Exception:  # each version of protobuf has its own
+            return None
+    operator = definition.get("op") if isinstance(definition, dict) else None
+    return operator if isinstance(operator, str) else None
 
 
 def _is_function(name: object, module: str | None) -> bool:
@@ -209,7 +277,7 @@ def in_float32(config: dict[str, Any]) -> set[str]:
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            if value.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+            if value.get("class_name") in ("DTypePolicy", "Policy", "PolicyV1", "FloatDTypePolicy"):
                 inner = value.get("config")
                 if isinstance(inner, dict) and _is_lower(inner.get("name")):
                     replaced.add(inner["name"])

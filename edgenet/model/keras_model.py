@@ -6,26 +6,25 @@ Of files, only networks of known layers and operators are loaded: a model file c
 import json
 import re
 import zipfile
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import keras
+from typing import Any
 
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
-from edgenet.model import keras_file, memory, saved_model
+from edgenet.model import adapt, container, keras_file, memory, model_archive, saved_model
+from edgenet.model.adapt import InputOptions, Network
 from edgenet.model.classifier import KerasClassifier
+from edgenet.model.head import Step
 from edgenet.model.keras_config import EXPECTED
-from edgenet.model.range_detection import detect_input_range
-from edgenet.model.saved_model import counted
+from edgenet.model.keras_file import DEFAULT, Options
+from edgenet.model.model_archive import ArchivedModel
 from edgenet.records import Preprocessing
 
 KERAS_FILE, SAVED_MODEL = "model.keras", saved_model.FOLDER
-
-Shape = tuple[int | None, ...]
 
 
 def load(
@@ -35,86 +34,142 @@ def load(
     channel_order: str | None = None,
     size: tuple[int, int] | None = None,
     crop: float = 1.0,
+    softmax: bool = False,
+    reading: Options = DEFAULT,
 ) -> KerasClassifier:
     """Load an image classifier: one image in, one row of scores out.
 
     Args:
-        path: A .keras or .h5 file, or a SavedModel folder.
-        input_range: What the model expects; by default detected from its first layers, else -1 to 1.
+        path: A .keras or .h5 file of Keras 2 or 3, a SavedModel folder, or a zip archive of one of these.
+        input_range: What the model expects; by default detected from its first operators, else -1 to 1.
         channel_order: RGB or BGR, if other than in `input_range`.
         size: Height and width, for a model that leaves them free.
         crop: As in `Preprocessing`.
+        softmax: Whether to append a softmax to a model that gives logits.
+        reading: What to do with the configuration of a file.
 
     Raises:
         EdgenetError: The file is damaged, contains more than such a model, or a model of another kind.
     """
     if not path.exists():
         raise EdgenetError(f"{path}: no such file or folder; give a Keras image classifier")
+    options = InputOptions(input_range, channel_order, size, crop, softmax)
+    return _load(path, options, reading)
+
+
+def _load(path: Path, options: InputOptions, reading: Options) -> KerasClassifier:
+    if path.name == saved_model.FILE:
+        path = path.parent
+    if path.is_dir() and not (path / saved_model.FILE).exists():
+        path = _in_folder(path)
     if path.is_dir():
-        return _from_saved_model(path, input_range, channel_order, size, crop)
-    model, notes = keras_file.read(path)
+        classifier = adapt.classifier(saved_model.load(path, f"{path}: {EXPECTED}", keras_file.reason), options)
+        classifier.labels_file = _labels_beside(path)
+        return classifier
+    if archived := _in_archive(path):
+        return _from_archive(path, archived, options, reading)
+    stored = keras_file.read(path, reading)
     with memory.limited(path.stat().st_size):
-        return _from_keras(model, str(path), input_range, channel_order, size, crop, notes)
+        classifier = adapt.classifier(_network(stored, str(path)), options)
+    classifier.labels_file = _labels_beside(path)
+    return classifier
 
 
 def from_keras(
-    model: keras.Model,
+    model: Any,
     name: str,
     *,
     input_range: InputRange | None = None,
     channel_order: str | None = None,
     size: tuple[int, int] | None = None,
     crop: float = 1.0,
+    softmax: bool = False,
 ) -> KerasClassifier:
-    """A classifier from a Keras model in memory.
+    """A classifier from a model in memory.
 
     Args:
-        model: One image in, one row of scores out.
+        model: A `keras.Model` or `tf_keras.Model`: one image in, one row of scores out.
         name: For messages.
         input_range: As in `load`, like the following.
         channel_order: As in `load`.
         size: As in `load`.
         crop: As in `load`.
+        softmax: As in `load`.
 
     Raises:
         EdgenetError: The model is of another kind.
     """
-    model, notes = keras_file.in_float32(model)
-    return _from_keras(model, name, input_range, channel_order, size, crop, notes)
+    options = InputOptions(input_range, channel_order, size, crop, softmax)
+    return adapt.classifier(_network(keras_file.from_memory(model), name), options)
 
 
-def _from_keras(
-    model: keras.Model,
-    name: str,
-    input_range: InputRange | None,
-    channel_order: str | None,
-    size: tuple[int, int] | None,
-    crop: float,
-    notes: tuple[str, ...],
-) -> KerasClassifier:
+def _network(stored: keras_file.StoredModel, name: str) -> Network:
+    model = stored.model
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise EdgenetError(
-            f"{name}: expected a model with one image input and one output of scores, "
-            f"got {counted(len(model.inputs), 'input')} and {counted(len(model.outputs), 'output')}"
-        )
-    shape = _image_shape(name, tuple(model.inputs[0].shape), tuple(model.outputs[0].shape), size)
-    expected = _in_order(input_range or detect_input_range(model, shape) or InputRange(), channel_order)
-    return KerasClassifier(
+        raise adapt.several(name, len(model.inputs), len(model.outputs))
+    return Network(
         name,
         partial(model, training=False),
-        expected.recipe(*shape, crop=crop),
+        tuple(model.inputs[0].shape),
+        tuple(model.outputs[0].shape),
         partial(_write_keras, model),
-        notes,
+        notes=stored.notes,
+        takes_pixels=stored.integer_input,
     )
 
 
-def reload(path: Path, recipe: Preprocessing) -> KerasClassifier:
-    """The classifier that `KerasClassifier.save` wrote to `path`, with the same recipe."""
+def _in_archive(path: Path) -> ArchivedModel | None:
+    """The model in a zip archive that is no .keras file."""
+    if container.file_kind(path) != container.ZIP:
+        return None
+    try:
+        return model_archive.find(path)
+    except container.DamagedError:
+        return None  # `keras_file` says what is wrong with it
+
+
+def _from_archive(path: Path, archived: ArchivedModel, options: InputOptions, reading: Options) -> KerasClassifier:
+    folder = TemporaryDirectory(prefix="edgenet-")
+    model, labels = model_archive.unpack(path, archived, Path(folder.name))
+    classifier = _load(model, options, reading)
+    classifier.labels_file, classifier.keep_alive = labels, folder
+    classifier.save = partial(_save_unpacked, folder, classifier.save)
+    return classifier
+
+
+def _in_folder(folder: Path) -> Path:
+    """The only model in a folder, as an unpacked archive is one; the folder itself if there is none, or several."""
+    models = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in (".keras", ".h5", ".hdf5")]
+    models += [path.parent for path in sorted(folder.glob(f"*/{saved_model.FILE}"))]
+    return models[0] if len(models) == 1 else folder
+
+
+def _save_unpacked(unpacked: TemporaryDirectory, save: Callable[[Path], str], folder: Path) -> str:
+    """Save a model whose files are in a temporary folder, which exists as long as this function."""
+    return save(folder)
+
+
+def _labels_beside(path: Path) -> Path | None:
+    """A file of class names in the folder of a model, as Teachable Machine writes it."""
+    labels = path.resolve().parent / model_archive.LABELS
+    return labels if labels.is_file() else None
+
+
+def reload(path: Path, recipe: Preprocessing, output: Sequence[str] = ()) -> KerasClassifier:
+    """The classifier that `KerasClassifier.save` wrote to `path`.
+
+    Args:
+        path: The file or folder.
+        recipe: That of the classifier.
+        output: What was added to its output (`KerasClassifier.output`).
+    """
     input_range = InputRange(recipe.mean, recipe.std, recipe.order)
-    return load(path, input_range=input_range, size=(recipe.height, recipe.width), crop=recipe.crop)
+    size, softmax = (recipe.height, recipe.width), Step.SOFTMAX in output
+    options = InputOptions(input_range, None, size, recipe.crop, softmax)
+    return _load(path, options, Options(keep_config=True))
 
 
-def to_bytes(model: keras.Model) -> bytes:
+def to_bytes(model: Any) -> bytes:
     """The model as the bytes of a .keras file, always the same bytes for the same model.
 
     Keras writes the date into the file, and the addresses of objects as their identities; these are replaced.
@@ -140,54 +195,6 @@ def to_bytes(model: keras.Model) -> bytes:
     return buffer.getvalue()
 
 
-def _in_order(input_range: InputRange, channel_order: str | None) -> InputRange:
-    return replace(input_range, order=channel_order) if channel_order else input_range
-
-
-def _write_keras(model: keras.Model, folder: Path) -> str:
+def _write_keras(model: Any, folder: Path) -> str:
     (folder / KERAS_FILE).write_bytes(to_bytes(model))
     return KERAS_FILE
-
-
-def _from_saved_model(
-    path: Path, input_range: InputRange | None, channel_order: str | None, size: tuple[int, int] | None, crop: float
-) -> KerasClassifier:
-    signature = saved_model.load(path, f"{path}: {EXPECTED}", keras_file.reason)
-    shape = _image_shape(str(path), signature.input_shape, signature.output_shape, size)
-    return KerasClassifier(
-        str(path),
-        signature.call,
-        _in_order(input_range or InputRange(), channel_order).recipe(*shape, crop=crop),
-        partial(saved_model.copy, path),
-    )
-
-
-def _image_shape(
-    name: str, input_shape: Shape, output_shape: Shape, size: tuple[int, int] | None
-) -> tuple[int, int, int]:
-    """Height, width and channels of a model from (batch, height, width, channels) to (batch, classes).
-
-    Raises EdgenetError if it is another kind of model, or `size` does not fit.
-    """
-    if len(input_shape) != 4 or input_shape[3] not in (1, 3):
-        raise EdgenetError(
-            f"{name}: expected an input of (batch, height, width, 3), or 1 for grey images, got {input_shape}"
-        )
-    if len(output_shape) != 2 or output_shape[1] is None or output_shape[1] < 2:
-        kind = "; detectors and segmentation models are not classifiers" if len(output_shape) > 2 else ""
-        raise EdgenetError(
-            f"{name}: expected a classifier with an output of (batch, classes), got {output_shape}{kind}"
-        )
-    if input_shape[0] is not None:
-        raise EdgenetError(
-            f"{name}: the batch size of the input is fixed, got {input_shape}; save the model with batch size None"
-        )
-    height, width = (fixed or given for fixed, given in zip(input_shape[1:3], size or (None, None), strict=True))
-    if height is None or width is None:
-        raise EdgenetError(
-            f"{name}: the height and width of the input are free, got {input_shape}; set them, for instance size=224"
-        )
-    if size not in (None, (height, width)):
-        given = f"{size[0]} x {size[1]}" if size else ""
-        raise EdgenetError(f"{name}: the model's input is {height} x {width} pixels, not {given}; leave size= out")
-    return height, width, input_shape[3]

@@ -59,6 +59,7 @@ _RANDOM = """
     StatelessRandomUniformIntV2 StatelessRandomUniformV2 StatelessShuffle StatelessTruncatedNormal
     StatelessTruncatedNormalV2 TruncatedNormal
 """
+RANDOM = frozenset(_RANDOM.split())
 # Of quantization-aware training.
 _FAKE_QUANTIZATION = """
     Dequantize FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantize

@@ -1,7 +1,7 @@
 """Loads SavedModel folders: the whole model is checked first, then one signature is used as the classifier."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +10,16 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from edgenet import files
 from edgenet.errors import EdgenetError
-from edgenet.model import container, graph_check, memory
+from edgenet.model import container, graph_check, integer_input, memory, random_scores
+from edgenet.model.adapt import Network, several
 
 FOLDER = "saved_model"
-_FILE = "saved_model.pb"
+FILE = "saved_model.pb"
 # The limit of protocol buffers.
 _MAX_FILE = 2**31 - 1
 
 
-@dataclass(frozen=True)
-class Signature:
-    """One function of a SavedModel.
-
-    Attributes:
-        call: A float32 tensor (batch, height, width, channels) to scores (batch, classes).
-        input_shape: With None for free dimensions; () if the rank is unknown.
-        output_shape: The same.
-    """
-
-    call: Callable[[tf.Tensor], tf.Tensor]
-    input_shape: tuple[int | None, ...]
-    output_shape: tuple[int | None, ...]
-
-
-def load(path: Path, expected: str, reason: Callable[[Exception], str]) -> Signature:
+def load(path: Path, expected: str, reason: Callable[[Exception], str]) -> Network:
     """Load a SavedModel.
 
     Args:
@@ -42,11 +28,11 @@ def load(path: Path, expected: str, reason: Callable[[Exception], str]) -> Signa
         reason: Makes one line of an exception of TensorFlow.
 
     Returns:
-        The signature `serving_default`, or else the first one.
+        The network of the signature `serving_default`, or else of the first one.
 
     Raises:
-        EdgenetError: The model contains more than a classifier needs (raised before any of it runs), is damaged, or
-            has no signature with one input and one output.
+        EdgenetError: The model contains more than a classifier needs (raised before any of it runs), is damaged, has no
+            signature with one input and one output, or gives random scores.
     """
     size = container.folder_size(path)
     graph = _read(path, expected)
@@ -62,18 +48,44 @@ def load(path: Path, expected: str, reason: Callable[[Exception], str]) -> Signa
     if signature is None:
         raise EdgenetError(f"{expected}, got: a SavedModel without a signature; export it with model.export")
     graph_check.check_signature(path, signature.graph.as_graph_def())
-    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise EdgenetError(
-            f"{path}: expected a model with one image input and one output of scores, "
-            f"got {counted(len(inputs), 'input')} and {counted(len(outputs), 'output')}"
+    network = _network(path, signature, loaded)
+    if random_scores.is_random(signature, network):
+        network = random_scores.without_training(path, loaded, network)
+    return network
+
+
+def _network(path: Path, signature: Any, loaded: Any) -> Network:
+    inputs, outputs = dict(signature.structured_input_signature[1]), signature.structured_outputs
+    # A switch between training and inference.
+    switches = {key: spec for key, spec in inputs.items() if spec.dtype == tf.bool and spec.shape.rank in (0, None)}
+    images = {key: spec for key, spec in inputs.items() if key not in switches}
+    scores = {key: spec for key, spec in outputs.items() if key == "probabilities"} or outputs
+    if len(images) != 1 or len(scores) != 1:
+        raise several(str(path), len(images), len(outputs))
+    ((key, spec),), (result,) = images.items(), scores
+    off = {name: tf.constant(False) for name in switches}
+    if spec.dtype.is_integer:
+        return Network(
+            str(path),
+            integer_input.with_float_input(str(path), signature, result),
+            _dimensions(spec.shape),
+            _dimensions(outputs[result].shape),
+            partial(copy, path),
+            takes_pixels=True,
+            variables=tuple(signature.variables),
         )
-    ((key, spec),), (result,) = inputs.items(), outputs
 
     def call(image: tf.Tensor, _keep_alive: Any = loaded) -> tf.Tensor:
-        return signature(**{key: tf.cast(image, spec.dtype)})[result]
+        return signature(**{key: tf.cast(image, spec.dtype)}, **off)[result]
 
-    return Signature(call, _dimensions(spec.shape), _dimensions(outputs[result].shape))
+    return Network(
+        str(path),
+        call,
+        _dimensions(spec.shape),
+        _dimensions(outputs[result].shape),
+        partial(copy, path),
+        dtype=spec.dtype,
+    )
 
 
 def copy(path: Path, folder: Path) -> str:
@@ -82,21 +94,16 @@ def copy(path: Path, folder: Path) -> str:
     return FOLDER
 
 
-def counted(count: int, thing: str) -> str:
-    """A number and a noun: "1 input", "2 inputs"."""
-    return f"{count} {thing}{'s' * (count != 1)}"
-
-
 def _read(path: Path, expected: str) -> SavedModel:
-    file = path / _FILE
+    file = path / FILE
     if not file.is_file():
-        raise EdgenetError(f"{expected}, got: a folder without {_FILE}")
+        raise EdgenetError(f"{expected}, got: a folder without {FILE}")
     if file.stat().st_size > _MAX_FILE:
         raise EdgenetError(f"{file}: larger than 2 GiB, which no SavedModel is; {container.COPY_AGAIN}")
     try:
         return SavedModel.FromString(file.read_bytes())
     except Exception as error:  # each version of protobuf has its own
-        raise EdgenetError(f"{expected}, got: a damaged {_FILE}; save the model again") from error
+        raise EdgenetError(f"{expected}, got: a damaged {FILE}; save the model again") from error
 
 
 def _check_variables(path: Path, size: int) -> None:

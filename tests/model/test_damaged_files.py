@@ -114,9 +114,9 @@ def _activation(config, module="builtins"):
 
 
 HOSTILE = {
-    "a SavedModel somewhere": (_named("TFSMLayer", "keras.layers", filepath="elsewhere"), "a TFSMLayer"),
-    "pickled torch": (_named("TorchModuleWrapper", "keras.layers", name="x"), "a TorchModuleWrapper"),
-    "jax": (_named("JaxLayer", "keras.layers"), "a JaxLayer"),
+    "a SavedModel somewhere": (_named("TFSMLayer", "keras.layers", filepath="elsewhere"), "TFSMLayer"),
+    "pickled torch": (_named("TorchModuleWrapper", "keras.layers", name="x"), "TorchModuleWrapper"),
+    "jax": (_named("JaxLayer", "keras.layers"), "JaxLayer"),
     "a file of words": (_named("StringLookup", "keras.layers", vocabulary="/etc/passwd"), "StringLookup"),
     "a file of text": (_named("TextVectorization", "keras.layers", vocabulary="/etc/passwd"), "TextVectorization"),
     "the system": (_named("system", "os", command="true"), r"os\.system"),
@@ -149,7 +149,7 @@ def test_names_that_are_not_of_a_network_are_refused_before_keras_reads_them(pat
 def test_a_lambda_with_whatever_spaces_and_escapes(path):
     edit_layer(path, "convolution", _named("Lambda"))
     edit(path, lambda text: text.replace('"class_name": "Lambda"', '"class_name"\n:\t"\\u004cambda"'))
-    refused(path, "a Lambda layer; edgenet runs no code from model files$")
+    refused(path, "a Lambda layer, which is Python code; edgenet runs no code from model files")
 
 
 def test_losses_and_metrics_of_the_users_own_are_no_reason_to_refuse(tmp_path):
@@ -371,11 +371,13 @@ def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, format, polic
 
     mixed, full = make(policy), make("float32")
     full.set_weights(mixed.get_weights())
+    logits = keras_model.from_keras(full, "own").notes
     mixed.save(tmp_path / format)
     classifier = keras_model.load(tmp_path / format)
     assert classifier.notes == (
         f"the model was saved with the dtype policy {policy}, which TensorFlow's converter cannot convert: its weights "
         "are loaded with the policy float32",
+        *logits,
     )
     images = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     (scores,) = classifier.scores([images])
@@ -384,7 +386,7 @@ def test_a_model_of_mixed_precision_is_loaded_in_float32(tmp_path, format, polic
     # A model in memory too.
     (again,) = keras_model.from_keras(mixed, "own").scores([images])
     np.testing.assert_allclose(again, scores, rtol=0, atol=1e-5)
-    assert keras_model.from_keras(full, "own").notes == ()
+    assert "float32" not in " ".join(logits)
 
 
 # Memory

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgenet.errors import EdgenetError
-from edgenet.images import bundled, listing
+from edgenet.images import bundled, class_folders, listing
 from edgenet.images import labels as class_names
 from edgenet.model import dataset
 
@@ -157,7 +157,7 @@ def check_samples(folder: Path, rows: list[dict[str, str]]) -> None:
     labels = class_names.read(folder / "labels.txt")
     pixels = {}
     for part, each in (("calibration", 20), ("evaluation", 100)):
-        assert Counter(class_names.classes_from_folders(found[part], labels)) == dict.fromkeys(range(10), each)
+        assert Counter(class_folders.find(found[part], folder / part, labels).classes) == dict.fromkeys(range(10), each)
         pixels[part] = set()
         for path in found[part]:
             with Image.open(path) as image:

@@ -6,13 +6,18 @@ import pytest
 from keras import layers
 
 from edgenet.images.input_range import InputRange
-from edgenet.model import keras_model, range_detection
+from edgenet.model import graph_ends, keras_model
 
 SHAPE = (32, 32, 3)
 PIXELS, UNIT = InputRange.between(0, 255), InputRange.between(0, 1)
 
 # Deviations of ImageNet's colours, for pixels of 0 to 1.
 MEAN, VARIANCE = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2
+
+
+def detected(model: keras.Model, shape: tuple[int, int, int]) -> InputRange | None:
+    classifier = keras_model.from_keras(model, "own", size=shape[:2])
+    return graph_ends.GraphEnds(classifier.trace(None)).input_range((1, *shape))
 
 
 def functional(*front, shape=SHAPE) -> keras.Model:
@@ -73,7 +78,7 @@ FRONTS = {
 @pytest.mark.parametrize("name", FRONTS)
 def test_a_layer_that_scales_says_what_the_model_takes(make, name):
     front, expected = FRONTS[name]
-    assert range_detection.detect_input_range(make(*front()), SHAPE) == expected
+    assert detected(make(*front()), SHAPE) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,8 +93,8 @@ def test_a_layer_that_scales_says_what_the_model_takes(make, name):
     ids=["mobilenet", "densenet", "resnet", "a quotient", "a difference times a number"],
 )
 def test_arithmetic_on_the_input_says_so_too(preprocess):
-    assert range_detection.detect_input_range(functional(preprocess), SHAPE) == PIXELS
-    assert range_detection.detect_input_range(functional(layers.RandomFlip(), preprocess), SHAPE) == PIXELS
+    assert detected(functional(preprocess), SHAPE) == PIXELS
+    assert detected(functional(layers.RandomFlip(), preprocess), SHAPE) == PIXELS
 
 
 @pytest.mark.parametrize("make", [functional, sequential])
@@ -104,14 +109,15 @@ def test_arithmetic_on_the_input_says_so_too(preprocess):
     ids=["nothing", "augmentation", "nested augmentation", "scales behind a convolution"],
 )
 def test_a_model_that_does_not_begin_with_a_scale_says_nothing(make, front):
-    assert range_detection.detect_input_range(make(*front()), SHAPE) is None
+    assert detected(make(*front()), SHAPE) is None
 
 
 def test_a_network_of_keras_applications_that_scales_by_itself():
     model = keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.75, weights=None, classes=5, minimalistic=True)
-    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
+    assert detected(model, SHAPE) == PIXELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [functional, sequential])
 def test_a_network_that_scales_by_itself_inside_another_model(make):
     # Transfer learning: a ready network, and a new head on it.
@@ -123,15 +129,16 @@ def test_a_network_that_scales_by_itself_inside_another_model(make):
         model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(base(image))))
     else:
         model = keras.Sequential([keras.Input(SHAPE), base, layers.GlobalAveragePooling2D(), layers.Dense(5)])
-    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
+    assert detected(model, SHAPE) == PIXELS
 
 
+@pytest.mark.slow
 def test_a_network_without_scale_behind_one():
     base = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, include_top=False)
     image = keras.Input(SHAPE)
     scaled = layers.Rescaling(1 / 127.5, offset=-1)(image)
     model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(base(scaled))))
-    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
+    assert detected(model, SHAPE) == PIXELS
 
 
 def test_layers_that_were_used_elsewhere_since():
@@ -142,17 +149,17 @@ def test_layers_that_were_used_elsewhere_since():
     model = keras.Model(image, layers.Dense(5)(x))
     other = keras.Input(SHAPE)
     keras.Model(other, scale(other))
-    assert range_detection.detect_input_range(model, SHAPE) == PIXELS
+    assert detected(model, SHAPE) == PIXELS
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 1), (32, 48, 3)], ids=str)
 def test_grey_and_oblong_inputs(shape):
-    assert range_detection.detect_input_range(functional(layers.Rescaling(1 / 255), shape=shape), shape) == PIXELS
+    assert detected(functional(layers.Rescaling(1 / 255), shape=shape), shape) == PIXELS
 
 
 def test_a_free_size_is_tried_with_the_one_that_is_said():
     model = functional(layers.Rescaling(2.0, offset=-1), shape=(None, None, 3))
-    assert range_detection.detect_input_range(model, SHAPE) == UNIT
+    assert detected(model, SHAPE) == UNIT
 
 
 def test_a_scale_is_found_in_files_too(tmp_path):
