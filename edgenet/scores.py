@@ -7,6 +7,9 @@ import numpy as np
 from edgenet.errors import EdgenetError
 from edgenet.records import ScoreKind
 
+# A label of a multi-label model is present where its score is this or more.
+THRESHOLD = 0.5
+
 
 def check_finite(scores: np.ndarray, model: str, images: Sequence[str], labels: Sequence[str] = ()) -> None:
     """Check that every score is a finite number: NaN and infinity cannot be ranked.

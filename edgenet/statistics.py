@@ -21,7 +21,7 @@ Z = NormalDist().inv_cdf(1 - TAIL)
 MAX_DEVIATIONS = 40
 
 
-def wilson(count: int, total: int) -> Interval:
+def wilson(count: float, total: float) -> Interval:
     """The fraction count / total with Wilson's score interval (Newcombe's method 3)."""
     fraction = count / total
     centre = fraction + Z**2 / (2 * total)
@@ -29,6 +29,34 @@ def wilson(count: int, total: int) -> Interval:
     low, high = ((centre + side) / (1 + Z**2 / total) for side in (-margin, margin))
     # Exact at the ends, where rounding errors would remain.
     return Interval(fraction, 0.0 if count == 0 else low, 1.0 if count == total else high)
+
+
+def clustered(changed: int, squares: int, images: int, labels: int) -> Interval:
+    """The fraction of decisions that are unchanged, where each image has one decision for each label.
+
+    The decisions on one image are not independent, so images are the sampling units: Wilson's interval with the
+    effective sample size (E. L. Korn, B. I. Graubard, Survey Methodology 24, 1998, 193-201; with Wilson's interval:
+    N. Dean, M. Pagano, Journal of Survey Statistics and Methodology 3, 2015, 484-503). That is the number of decisions
+    divided by the design effect: the variance of the number of changed decisions of an image, over what it would be if
+    they were independent. A few changed images do not show how many decisions can change together, so it is taken of
+    the images and of one more whose decisions all change, and is at least 1. Without any change it is the number of
+    labels, and the interval is Wilson's of the images.
+
+    Args:
+        changed: Changed decisions of all images.
+        squares: The sum over the images of the square of each image's changed decisions.
+        images: The number of images.
+        labels: Decisions of each image.
+    """
+    more, total = changed + labels, squares + labels**2
+    fraction = more / (labels * (images + 1))
+    independent = more * (1 - fraction)
+    effect = (total - more**2 / (images + 1)) / independent if independent else labels
+    decisions = images * labels
+    sample = decisions / min(max(effect, 1.0), labels)
+    unchanged = 1 - changed / decisions
+    interval = wilson(unchanged * sample, sample)
+    return Interval(unchanged, interval.low, interval.high)
 
 
 def paired_difference(both: int, positive: int, negative: int, neither: int) -> Interval:

@@ -38,6 +38,7 @@ from edgenet.records import (
     Preprocessing,
     ProbabilityChange,
     Quality,
+    ReferenceScores,
     Results,
     Run,
     ScoreKind,
@@ -94,6 +95,8 @@ MANIFEST = Manifest(
     ),
     versions={"edgenet": "0.1"},
     files={"labels.txt": FileHash("cd" * 32, 5_000_000_000)},
+    reference_scores=ReferenceScores(1 / 3, Interval(2 / 3, 0.2, 1.0), 0.1),
+    findings=(Finding(Level.WARNING, "int8: ä"),),
 )
 
 RESULTS = Results(

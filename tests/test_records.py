@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from example_records import DIAGNOSIS, DRIFT, MANIFEST, RESULTS, sealed
+from multi_label import tag_results
 
 from edgenet import records
 from edgenet.errors import EdgenetError
@@ -14,6 +15,7 @@ from edgenet.records import (
     Calibration,
     Diagnosis,
     Evaluation,
+    EvaluationImage,
     Grade,
     Interval,
     Manifest,
@@ -21,6 +23,7 @@ from edgenet.records import (
     Preprocessing,
     Quality,
     Results,
+    ScoreKind,
 )
 
 # Of a file without a reference, on a machine where nothing can be read; a bundle whose model has no input range.
@@ -40,6 +43,8 @@ ALONE = replace(
     evaluation=Evaluation(None, {}),
     run=replace(RESULTS.run, command=""),
 )
+# Of a multi-label model.
+LABELS = tag_results(((0, 0), (0, 1), (5, 2)))
 SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
 EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
@@ -50,8 +55,8 @@ OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 @pytest.mark.parametrize(
     "record",
-    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits_sqnr=None)],
-    ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise"],
+    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits_sqnr=None), LABELS],
+    ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise", "labels"],
 )
 def test_round_trip(record):
     data = records.to_json(record)
@@ -320,3 +325,28 @@ def test_the_range_of_a_recipe_is_that_of_all_its_channels():
     assert recipe.range == ((0 - 50) / 10, (255 - 50) / 10)
     assert Preprocessing(8, 9).range == (-1, 1)
     assert Preprocessing(8, 9).shape == (8, 9, 3)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        ("sigmoid", (None, None), True),
+        ("sigmoid", (), True),
+        ("sigmoid", (3, None), False),
+        ("softmax", (None, None), False),
+        ("logits", (None, None), False),
+    ],
+)
+def test_labels_are_decided_by_themselves_where_scores_are_independent_and_no_image_has_a_class(
+    scores, labels, expected
+):
+    images = tuple(EvaluationImage(f"{number}.png", label) for number, label in enumerate(labels))
+    assert replace(MANIFEST, scores=ScoreKind(scores), evaluation=images).multi_label == expected
+
+
+def test_image_agreement_is_what_drift_is_one_minus_of():
+    assert DRIFT.image_agreement == DRIFT.agreement.interval
+    labels = LABELS.measurements[1].drift
+    assert labels.image_agreement == labels.label_agreement.images
+    assert replace(DRIFT, agreement=None).image_agreement is None
+    assert (RESULTS.multi_label, LABELS.multi_label) == (False, True)

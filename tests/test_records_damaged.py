@@ -9,10 +9,15 @@ from dataclasses import replace
 import pytest
 from example_records import DIAGNOSIS, MANIFEST, RESULTS, sealed
 from measured import changed
+from multi_label import tag_results
 
 from edgenet import records
 from edgenet.errors import EdgenetError
 from edgenet.records import Diagnosis, Manifest, Results, serialization
+
+# Of a multi-label model; and what it does not have.
+LABELS = tag_results(((0, 0), (0, 1), (5, 2)))
+TOP_1 = {"top1": 1.0, "interval": {"value": 1.0, "low": 0.9, "high": 1.0}, "top5": 1.0, "probabilities": None}
 
 NEWEST = b'{"kind": "edgenet results", "format": %d, ' % Results.FORMAT
 
@@ -166,6 +171,16 @@ NONSENSE = [
     (RESULTS, "measurements.0.drift.flips.0.variant", []),
     (RESULTS, "measurements.0.drift.flips.0.label", -1),
     (RESULTS, "measurements.0.drift.flips.0.reference.0.label", -1),
+    (LABELS, "measurements.1.drift.label_agreement.decisions.value", 1.5),
+    (LABELS, "measurements.1.drift.label_agreement.images.value", -0.1),
+    (LABELS, "measurements.1.drift.label_agreement.images", None),
+    (LABELS, "measurements.1.drift.label_agreement.score_change_max", -0.1),
+    (LABELS, "measurements.1.drift.label_agreement.labels", []),
+    (LABELS, "measurements.1.drift.label_agreement.labels.1.label", 0),
+    (LABELS, "measurements.1.drift.label_agreement.labels.1.added", -1),
+    (LABELS, "measurements.1.drift.label_agreement.labels.1.added", 200),
+    (LABELS, "measurements.1.drift.label_agreement.labels.1.removed", 200),
+    (LABELS, "measurements.1.drift.agreement", TOP_1),
     (RESULTS, "quality.grade", "excellent"),
     (RESULTS, "quality.reasons", []),
     (RESULTS, "quality.frequency_mhz", []),

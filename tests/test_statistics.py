@@ -4,10 +4,11 @@ import itertools
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from edgenet import statistics
-from edgenet.statistics import at_least, at_most, mcnemar, paired_difference, wilson
+from edgenet.statistics import at_least, at_most, clustered, mcnemar, paired_difference, wilson
 
 # Printed to four places, and of 1.96 where ours is 1.959964: half a unit and 2e-5 of an end's reach, below 1.
 PRINTED = 1e-4
@@ -213,3 +214,55 @@ def test_tangos_score_where_nothing_changed():
     assert statistics.tango(0, 0, 100, 0.0) == 0.0
     # By hand: with no image changed, the likeliest shares under a loss of 1 % are 0 gained and 1 % lost.
     assert statistics.tango(0, 0, 100, -0.01) == pytest.approx(1 / math.sqrt(100 * 0.01 * 0.99), rel=1e-9)
+
+
+# Decisions on several labels of each image.
+
+
+@pytest.mark.parametrize("images", [1, 10, 43, 1_000])
+@pytest.mark.parametrize("labels", [1, 2, 20])
+def test_without_changes_or_with_labels_that_change_together_images_are_what_counts(images, labels):
+    for flipped in {0, 1, images // 3, images}:
+        found = clustered(flipped * labels, flipped * labels**2, images, labels)
+        expected = wilson(images - flipped, images)
+        # A few roundings of numbers up to 1.
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (expected.value, expected.low, expected.high), abs=1e-12
+        )
+
+
+def test_labels_that_change_alone_count_nearly_as_decisions_where_many_do():
+    # 4,000 of 20,000 images change one of 5 labels. The design effect is (4,000 + 25 - 4,005^2 / 20,001) /
+    # (4,005 (1 - 4,005 / 100,005)) = 0.84, and so 1: as many independent decisions.
+    found, expected = clustered(4_000, 4_000, 20_000, 5), wilson(96_000, 100_000)
+    assert (found.value, found.low, found.high) == pytest.approx((0.96, expected.low, expected.high), abs=1e-12)
+
+
+def test_the_effective_sample_size_worked_out_by_hand():
+    # 3 of 60 images change one of 5 labels. With one image more that changes all: 8 changes, squares of 28, 61 images.
+    # The design effect is (28 - 64 / 61) / (8 (1 - 8 / 305)) = 3.4596; of 300 decisions, 86.7153 are left, 99% of them
+    # unchanged.
+    found, expected = clustered(3, 3, 60, 5), wilson(0.99 * 86.7153, 86.7153)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (0.99, expected.low, expected.high), abs=1e-6
+    )  # of six digits
+
+
+@pytest.mark.parametrize("together", ["all labels", "one label", "independent", "a tenth of the images all labels"])
+@pytest.mark.parametrize(("images", "fraction"), [(40, 0.2), (200, 0.03), (1_000, 0.03), (200, 0.6)])
+def test_the_interval_of_clustered_decisions_covers(together, images, fraction):
+    labels, trials = 10, 1_000
+    random = np.random.default_rng(int(images * fraction))
+    if together == "independent":
+        changed, truth = random.binomial(labels, fraction / labels, (trials, images)), fraction / labels
+    else:
+        chance = {"all labels": 1.0, "one label": 0.0}.get(together, 0.1)
+        sizes = np.where(random.random((trials, images)) < chance, labels, 1)
+        changed = sizes * (random.random((trials, images)) < fraction)
+        truth = fraction * (chance * labels + 1 - chance) / labels
+    covered = 0
+    for row in changed.tolist():
+        found = clustered(sum(row), sum(one**2 for one in row), images, labels)
+        covered += found.low <= 1 - truth <= found.high
+    # Wilson's own interval of few images covers 93% at worst here; three standard errors of 1,000 trials are 2.4%.
+    assert covered / trials >= 0.93 - 0.024

@@ -22,7 +22,8 @@ class ComparisonRow:
     speedup: dict[int, Interval | None]
     # Of the files, as a ratio.
     size_ratio: float
-    # Differences of fractions; None where they cannot be compared.
+    # Differences of fractions; None where they cannot be compared. Agreement is of images: their top class is the
+    # reference's, or all labels of a multi-label model are.
     agreement_change: Interval | None
     accuracy_change: float | None
     # Paired by image; None where the two were not compared with the same reference scores.
@@ -42,6 +43,8 @@ class Comparison(Shown):
     rows: tuple[ComparisonRow, ...]
     # Variants that are not in all of them.
     missing: tuple[str, ...]
+    # Whether agreement is of labels instead of top classes; None where the results differ in that.
+    multi_label: bool | None = False
 
 
 def compare(loaded: Sequence[LoadedResults], latency: bool = True) -> Comparison:
@@ -86,6 +89,7 @@ def compare(loaded: Sequence[LoadedResults], latency: bool = True) -> Comparison
         threads=tuple(counts),
         rows=tuple(_row(name, first, other, counts) for name in names for other in loaded[1:]),
         missing=tuple(sorted(set.union(*everywhere) - common)),
+        multi_label=_multi_label([one.results for one in loaded]),
     )
 
 
@@ -143,6 +147,12 @@ def _check_latency(first: LoadedResults, other: LoadedResults) -> None:
     batches = [one.results.model.batch for one in (first, other)]
     if batches[0] != batches[1]:
         raise _error(first, other, f"they have different batch sizes ({batches[0]} and {batches[1]})")
+
+
+def _multi_label(results: Sequence[Results]) -> bool | None:
+    """Whether drift is of labels, in those that have any; None where they differ."""
+    kinds = {one.multi_label for one in results if any(m.drift and m.drift.image_agreement for m in one.measurements)}
+    return None if len(kinds) > 1 else True in kinds
 
 
 def _threads(results: Results) -> list[int]:

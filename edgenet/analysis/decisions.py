@@ -5,9 +5,12 @@ UNDECIDED otherwise, with the number of images or rounds that would decide it. F
 at most 2.5%.
 
 Drift is judged by the exact binomial test, whose error is never larger; Wilson's interval, which the tables show, can
-be too narrow for a few flips. The accuracy change is judged by two tests that must agree, Newcombe's interval and
-Tango's score: with a few changed images the first passes too often, and the second fails too often. Together they are
-wrong in less than 3% of cases.
+be too narrow for a few flips. That holds for multi-label models, too: an image flips where any of its labels changes.
+Label agreement, the fraction of all decisions, is not judged: the decisions on one image are not independent, and where
+most labels are absent from most images, it stays high for a variant that finds none.
+
+The accuracy change is judged by two tests that must agree, Newcombe's interval and Tango's score: with a few changed
+images the first passes too often, and the second fails too often. Together they are wrong in less than 3% of cases.
 
 A limit of 0 is a statement about the evaluation images themselves, because no number of images could prove it of all
 others. A drift of 0: no evaluation image flips. An accuracy drop of 0: no image that the reference classifies correctly
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 
 from edgenet.machine.quality import MIN_ROUNDS, threads
-from edgenet.records import Accuracy, Interval, Latency, Outcome
+from edgenet.records import Accuracy, Interval, LabelAgreement, Latency, Outcome
 from edgenet.statistics import TAIL, Z, at_least, at_most, paired_difference, tango
 
 # More images than these are not suggested.
@@ -35,13 +38,14 @@ class Reason:
     text: str
 
 
-def judge_drift(flips: int, images: int, limit: float) -> Reason:
+def judge_drift(flips: int, images: int, limit: float, labels: LabelAgreement | None = None) -> Reason:
     """Whether drift is at most `limit`, by exact binomial tests.
 
     Args:
-        flips: Images whose top class differs from the reference's.
+        flips: Images whose top class, or any label of a multi-label model, differs from the reference's.
         images: All evaluation images.
         limit: A fraction; with 0, no image may flip.
+        labels: The label agreement of a multi-label model.
     """
     if limit == 0:
         verb = "flips" if flips == 1 else "flip"
@@ -53,7 +57,9 @@ def judge_drift(flips: int, images: int, limit: float) -> Reason:
             return Outcome.FAIL
         return Outcome.PASS if at_most(expected, total, limit) <= TAIL else Outcome.UNDECIDED
 
-    return _reason(decide, images, f"drift {flips / images:.2%} of {images:,} images, limit {_percent(limit)}")
+    counted = f" (any label; label agreement {labels.decisions.value:.4f})" if labels else ""
+    measured = f"drift {flips / images:.2%} of {images:,} images{counted}, limit {_percent(limit)}"
+    return _reason(decide, images, measured)
 
 
 def judge_accuracy(accuracy: Accuracy, limit: float) -> Reason:

@@ -8,13 +8,14 @@ from edgenet.records import Prediction, Results
 
 @dataclass(frozen=True)
 class FlippedImage:
-    """An image whose top class differs from the reference's in at least one variant."""
+    """An image whose top class, or any label of a multi-label model, differs from the reference's in some variant."""
 
     # Its path in the bundle.
     file: str
     # The name of its true class, where that is known.
     true_class: str | None
-    # The reference's best predictions, the best first.
+    # The reference's best predictions, the best first. Of a multi-label model those of the labels that change in any
+    # variant.
     reference: tuple[Prediction, ...]
     # Those of each variant in which it flips, by the variant's name.
     variants: tuple[tuple[str, tuple[Prediction, ...]], ...]
@@ -38,7 +39,11 @@ class ClassRow:
 
 
 def flipped_images(results: Results) -> list[FlippedImage]:
-    """The flipped images of all variants, those with the reference's highest top score first."""
+    """The flipped images of all variants.
+
+    Those with the reference's highest top score are first; of a multi-label model, those with the largest change of a
+    score.
+    """
     images: dict[str, FlippedImage] = {}
     for measurement in results.measurements:
         for flip in measurement.drift.flips if measurement.drift else ():
@@ -46,10 +51,28 @@ def flipped_images(results: Results) -> list[FlippedImage]:
             images[flip.file] = FlippedImage(
                 file=flip.file,
                 true_class=None if flip.label is None else class_name(results, flip.label),
-                reference=known.reference if known else flip.reference,
+                reference=_joined(known.reference if known else (), flip.reference),
                 variants=(*(known.variants if known else ()), (measurement.name, flip.variant)),
             )
-    return sorted(images.values(), key=lambda image: -image.reference[0].score)
+    return sorted(images.values(), key=_largest_change if results.multi_label else _top_score, reverse=True)
+
+
+def _joined(known: tuple[Prediction, ...], more: tuple[Prediction, ...]) -> tuple[Prediction, ...]:
+    """The reference's predictions from the flips of two variants. Its best ones are the same in both."""
+    labels = {prediction.label for prediction in known}
+    return (*known, *(prediction for prediction in more if prediction.label not in labels))
+
+
+def _top_score(image: FlippedImage) -> float:
+    return image.reference[0].score
+
+
+def _largest_change(image: FlippedImage) -> float:
+    before = {prediction.label: prediction.score for prediction in image.reference}
+    changes = (
+        abs(after.score - before.get(after.label, after.score)) for _, variant in image.variants for after in variant
+    )
+    return max(changes, default=0.0)
 
 
 def class_rows(results: Results) -> tuple[list[str], list[ClassRow]]:

@@ -1,7 +1,7 @@
 """Changes between two runs of one variant, image by image.
 
 Results keep only the images that flipped. An image that flipped in neither run has the reference's top class in both,
-so only flipped images can differ.
+or all of its labels, so only flipped images can differ.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,17 @@ from edgenet.statistics import paired_difference
 
 
 def agreement_change(first: Results, other: Results, variant: str) -> Interval | None:
-    """The change of top-1 agreement from the first results to the others.
+    """The change of the fraction of images with the reference's answer (`Drift.image_agreement`).
 
     Returns:
-        The difference with its 95% confidence interval; None for the Keras model, without a reference, and where the
-        images that flipped cannot be identified.
+        The difference from the first results to the others, with its 95% confidence interval; None for the Keras model,
+        without a reference, where one is of top classes and the other of labels, and where the images that flipped
+        cannot be identified.
     """
     drifts = _drifts(first, other, variant)
-    if drifts is None or not all(drift.agreement for drift in drifts):
+    if drifts is None or not all(drift.image_agreement for drift in drifts):
+        return None
+    if (drifts[0].label_agreement is None) != (drifts[1].label_agreement is None):
         return None
     before, after = (
         {results.model.files.get(flip.file) for flip in drift.flips}

@@ -156,10 +156,10 @@ def _reasons(best: Measurement, results: Results, speed: bool) -> Iterator[str]:
         if latency.speedup and speed:
             yield _speedup(latency, base.name)
         yield _size(best, base) or "of the same size"
-    if best.drift and best.drift.agreement:
-        interval = best.drift.agreement.interval
+    if best.drift and (interval := best.drift.image_agreement):
+        answer = "labels" if best.drift.label_agreement else "top class"
         yield (
-            f"same top class as {results.reference_name} on {interval.value:.1%} of {best.drift.images:,} images "
+            f"same {answer} as {results.reference_name} on {interval.value:.1%} of {best.drift.images:,} images "
             f"(95% CI {interval.low:.1%} to {interval.high:.1%})"
         )
 

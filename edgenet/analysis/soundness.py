@@ -29,6 +29,11 @@ def problems(results: Results) -> Iterator[str]:
     if drift is None:
         return
     name, change = results.reference_name, accuracy_change(drift)
+    if drift.label_agreement and _is_constant(drift, of_reference=True):
+        yield (
+            f"{name} decides every label the same way for all {drift.images:,} images; likely causes: {CAUSES}, or "
+            "images of one kind"
+        )
     if (label := _only_class(drift, of_reference=True)) is not None and len(results.model.labels) != 1:
         yield (
             f"{name} predicts the same class, {class_name(results, label)}, for all {drift.images:,} images; "
@@ -46,6 +51,8 @@ def variant_problem(drift: Drift | None, results: Results) -> str | None:
     """Why a variant itself must not be shipped, whatever the limits are; None where there is no reason."""
     if drift is None:
         return None
+    if drift.label_agreement and _is_constant(drift, of_reference=False):
+        return f"decides every label the same way for all {drift.images:,} images"
     if (label := _only_class(drift, of_reference=False)) is not None and len(results.model.labels) != 1:
         return f"predicts the same class, {class_name(results, label)}, for all {drift.images:,} images"
     accuracy = drift.accuracy
@@ -70,12 +77,24 @@ def has_low_accuracy(change: AccuracyChange) -> bool:
 def reference_drift(results: Results) -> Drift | None:
     """The drift of any variant that was compared: the reference is the same in all."""
     drifts = (measurement.drift for measurement in results.measurements)
-    return next((drift for drift in drifts if drift and drift.agreement), None)
+    return next((drift for drift in drifts if drift and drift.image_agreement), None)
 
 
 def class_name(results: Results, label: int) -> str:
     """The name of a class, or its index where the results have no name for it."""
     return results.model.labels[label] if 0 <= label < len(results.model.labels) else str(label)
+
+
+def _is_constant(drift: Drift, of_reference: bool) -> bool:
+    """Whether the reference, or the variant, gives all images of a multi-label model the same labels.
+
+    False also where the images are too few.
+    """
+    if drift.images < MIN_IMAGES or not drift.label_agreement:
+        return False
+    added = (0 if of_reference else row.added - row.removed for row in drift.label_agreement.labels)
+    counts = (row.reference_images + more for row, more in zip(drift.label_agreement.labels, added, strict=True))
+    return all(count in (0, drift.images) for count in counts)
 
 
 def _only_class(drift: Drift, of_reference: bool) -> int | None:

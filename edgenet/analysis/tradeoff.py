@@ -7,7 +7,7 @@ from edgenet.analysis.performance import fastest
 from edgenet.records import Accuracy, Interval, Results
 from edgenet.statistics import wilson
 
-AGREEMENT, ACCURACY = "top-1 agreement", "accuracy"
+AGREEMENT, LABEL_AGREEMENT, ACCURACY = "top-1 agreement", "label agreement", "accuracy"
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Point:
 
 
 def points(results: Results, group: str = "") -> tuple[str, list[Point]]:
-    """The variants with their top-1 agreement; with their accuracy where there is no reference.
+    """The variants with their top-1 agreement or label agreement; with their accuracy where there is no reference.
 
     Returns:
-        AGREEMENT or ACCURACY, and the points.
+        AGREEMENT, LABEL_AGREEMENT or ACCURACY, and the points.
     """
     drifts = [(m, m.drift) for m in results.measurements if m.drift]
+    labels = [(m, drift.label_agreement.decisions) for m, drift in drifts if drift.label_agreement]
     agreements = [(m, drift.agreement.interval) for m, drift in drifts if drift.agreement]
     accuracies = [(m, _interval(drift.accuracy)) for m, drift in drifts if drift.accuracy]
-    name, values = (AGREEMENT, agreements) if agreements else (ACCURACY, accuracies)
+    choices = ((LABEL_AGREEMENT, labels), (AGREEMENT, agreements), (ACCURACY, accuracies))
+    name, values = next((choice for choice in choices if choice[1]), choices[-1])
     return name, [Point(m.name, group, fastest(m).median, m.bytes, value) for m, value in values]
 
 

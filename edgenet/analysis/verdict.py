@@ -18,7 +18,8 @@ SEVERITY = (Outcome.PASS, Outcome.UNDECIDED, Outcome.FAIL)
 class Limits:
     """What a variant must keep; None for no limit."""
 
-    # The largest fraction of images whose top class differs from the reference's; 0: no image may flip.
+    # The largest fraction of images whose top class, or any label of a multi-label model, differs from the reference's;
+    # 0: no image may flip.
     max_drift: float | None = None
     # The largest drop of top-1 accuracy below the reference's, as a fraction. 0 passes where no image is newly wrong or
     # a gain is proven, and fails where a drop is proven.
@@ -119,10 +120,15 @@ def judge_results(
 def _reasons(measured: Measurement, results: Results, limits: Limits, where: str) -> Iterator[Reason]:
     drift = measured.drift
     if limits.max_drift is not None:
-        if not drift or not drift.agreement:
+        if not drift or not drift.image_agreement:
             raise EdgenetError(f"{where}: max_drift= needs a measured drift; run the benchmark with reference=")
-        yield judge_drift(len(drift.flips), drift.images, limits.max_drift)
+        yield judge_drift(len(drift.flips), drift.images, limits.max_drift, drift.label_agreement)
     if limits.max_accuracy_drop is not None:
+        if drift and drift.label_agreement:
+            raise EdgenetError(
+                f"{where}: this is a multi-label model, whose accuracy is not measured; give max_drift= instead",
+                parameter="max_accuracy_drop",
+            )
         if not drift or not drift.accuracy or not drift.accuracy.change:
             raise EdgenetError(
                 f"{where}: max_accuracy_drop= needs the accuracy of the variant and of the reference; "

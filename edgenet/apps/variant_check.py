@@ -55,7 +55,7 @@ class VariantCheck:
     ):
         self._bundle, self._variant = bundle, variant
         self._files, self._pixels, self._scores = files, pixels, scores
-        self._labels = class_names.read(bundle.file(bundles.LABELS))
+        self._labels = class_names.read_lines(bundle.file(bundles.LABELS))
 
     def compare(self, output: LibraryOutput) -> VariantConformance:
         """Compare a library's predictions for this variant with the runner's."""

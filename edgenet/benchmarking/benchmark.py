@@ -126,6 +126,7 @@ def _measure_drift(subject: Subject, gallery: Gallery, progress: Progress) -> di
             scorers,
             lambda images: progress.count(images, data.images),
             scores=data.scores,
+            multi_label=data.multi_label,
             gallery=gallery,
             reference="Keras" if data.reference == KERAS else data.reference or "the reference",
             labels=subject.model.labels,

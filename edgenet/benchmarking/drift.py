@@ -18,7 +18,8 @@ from edgenet.images import labels as class_names
 from edgenet.images.preprocess import prefetch
 from edgenet.litert.runner import Runner
 from edgenet.progress import SILENT, Progress
-from edgenet.records import Drift, ScoreKind, VariantFile
+from edgenet.records import Drift, Manifest, ScoreKind, VariantFile
+from edgenet.scores import THRESHOLD
 
 # uint8 images (n, height, width, channels) to float32 scores (n, classes).
 Scorer: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -32,6 +33,7 @@ def evaluate(
     after_chunk: Callable[[int], None] = lambda images: None,
     *,
     scores: ScoreKind | None = None,
+    multi_label: bool | None = False,
     gallery: Gallery | None = None,
     reference: str = "the reference",
     labels: Sequence[str] = (),
@@ -42,7 +44,7 @@ def evaluate(
         chunks: All images, with the reference's scores.
         scorers: The variants. All have the same number of scorers: the number of threads.
         after_chunk: Called after each chunk with the number of images so far.
-        scores: What the scores are; see `Tally`.
+        scores, multi_label: What the scores are, and how they are compared; see `Tally`.
         gallery: Collects the images that flip.
         reference: The name of the reference, for errors.
         labels: The class names, for errors.
@@ -66,7 +68,9 @@ def evaluate(
         finally:
             free[name].put(scorer)
 
-    tallies = {name: Tally(scores, model=name, reference=reference, labels=labels) for name in scorers}
+    tallies = {
+        name: Tally(scores, multi_label=multi_label, model=name, reference=reference, labels=labels) for name in scorers
+    }
     with ThreadPoolExecutor(threads) as pool:
         running = ((chunk, {name: pool.submit(score, name, chunk) for name in scorers}) for chunk in chunks)
         try:
@@ -87,7 +91,24 @@ def add_chunk(tally: Tally, chunk: Chunk, scores: np.ndarray, gallery: Gallery |
     """
     for index in tally.add(chunk.reference, scores, chunk.images):
         if gallery and chunk.reference is not None:
-            gallery.add(chunk.images[index].file, chunk.pixels[index], float(chunk.reference[index].max()))
+            reference = chunk.reference[index]
+            weight = np.abs(scores[index] - reference).max() if tally.multi_label else reference.max()
+            gallery.add(chunk.images[index].file, chunk.pixels[index], float(weight))
+
+
+def decision_note(manifest: Manifest) -> str | None:
+    """What is compared of a model whose scores are independent of each other; None for any other."""
+    if manifest.scores != ScoreKind.SIGMOID:
+        return None
+    if manifest.multi_label:
+        return (
+            "The scores are independent of each other (sigmoid) and the evaluation images have no classes, so each "
+            f"label is compared by itself: present at a score of {THRESHOLD} or more. There is no accuracy."
+        )
+    return (
+        "The scores are independent of each other (sigmoid), but the evaluation images have one class each, so the top "
+        f"class is compared. Without classes, each label would be compared by itself, at a score of {THRESHOLD}."
+    )
 
 
 def measure_drift(bundle: Bundle, variants: Sequence[VariantFile], progress: Progress = SILENT) -> dict[str, Drift]:
@@ -107,6 +128,7 @@ def measure_drift(bundle: Bundle, variants: Sequence[VariantFile], progress: Pro
         {v.name: [Runner(bundle.file(v.file), recipe).scores for _ in range(cores.available())] for v in variants},
         lambda images: progress.count(images, total),
         scores=bundle.manifest.scores,
+        multi_label=bundle.manifest.multi_label,
         reference="Keras",
-        labels=class_names.read(bundle.file(bundles.LABELS)),
+        labels=class_names.read_lines(bundle.file(bundles.LABELS)),
     )

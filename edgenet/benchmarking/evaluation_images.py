@@ -1,6 +1,6 @@
 """Evaluation images in a folder, with the class of each if that is known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,8 +9,9 @@ import numpy as np
 from edgenet.benchmarking.drift import Scorer
 from edgenet.bundle.evaluation import CHUNK_SIZE, Chunk
 from edgenet.errors import EdgenetError
-from edgenet.images import labels as class_names
 from edgenet.images import preprocess
+from edgenet.images.broken import listed_together
+from edgenet.images.class_truth import image_classes
 from edgenet.records import EvaluationImage, Preprocessing
 
 # Images of a sample.
@@ -31,9 +32,11 @@ class EvaluationImages:
         folder: The folder that they are in.
         labels: The class names.
         truth: As in `SingleFileOptions`.
+        broken: Files to leave out; `truth` may have their classes.
 
     Attributes:
         labelled: Whether the class of any image is known.
+        notes: What the user should know about the classes, one sentence each.
 
     Raises:
         EdgenetError: The classes do not fit the images or the labels.
@@ -45,17 +48,19 @@ class EvaluationImages:
         folder: Path,
         labels: Sequence[str],
         truth: Path | Sequence[int | None] | None = None,
+        broken: Container[Path] = (),
     ):
+        self.notes: tuple[str, ...] = ()
+        classes: Sequence[int | None]
         if truth is None or isinstance(truth, Path):
-            classes = class_names.image_classes(paths, folder, labels, truth)
+            found = image_classes(paths, folder, labels, truth)
+            classes, self.notes = found.classes, found.notes
         else:
             classes = _checked_classes(truth, len(paths), len(labels))
-        self._paths = paths
-        self._images = tuple(
-            EvaluationImage(path.relative_to(folder).as_posix(), label)
-            for path, label in zip(paths, classes, strict=True)
-        )
-        self.labelled = any(label is not None for label in classes)
+        known = [(path, label) for path, label in zip(paths, classes, strict=True) if path not in broken]
+        self._paths = [path for path, _ in known]
+        self._images = tuple(EvaluationImage(path.relative_to(folder).as_posix(), label) for path, label in known)
+        self.labelled = any(label is not None for _, label in known)
 
     def chunks(self, recipe: Preprocessing, reference: Reference | None) -> Iterator[Chunk]:
         """All images, with the scores of the reference.
@@ -82,9 +87,10 @@ class EvaluationImages:
         self, recipe: Preprocessing, indices: Sequence[int]
     ) -> Iterator[tuple[np.ndarray, tuple[EvaluationImage, ...]]]:
         loaded = preprocess.load_all((self._paths[index] for index in indices), recipe)
-        for number, pixels in enumerate(preprocess.batches(loaded, CHUNK_SIZE)):
-            chunk = indices[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE]
-            yield pixels, tuple(self._images[index] for index in chunk)
+        with listed_together(self._paths):
+            for number, pixels in enumerate(preprocess.batches(loaded, CHUNK_SIZE)):
+                chunk = indices[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE]
+                yield pixels, tuple(self._images[index] for index in chunk)
 
 
 def _checked_classes(truth: Sequence[int | None], images: int, classes: int) -> list[int | None]:

@@ -14,7 +14,7 @@ JPEG_QUALITY = 80
 
 
 class Gallery:
-    """Collects images, and keeps the MAX_IMAGES with the highest score of the reference."""
+    """Collects images, and keeps the MAX_IMAGES with the highest scores."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, str, str]] = []
@@ -26,7 +26,7 @@ class Gallery:
         Args:
             file: Its path in the bundle.
             pixels: At the model's input size, uint8 (height, width, channels).
-            score: The score of the reference's top class.
+            score: The score of the reference's top class; of a multi-label model the largest change of a score.
         """
         full = len(self._heap) == MAX_IMAGES
         if file in self._files or (full and (score, file) <= self._heap[0][:2]):

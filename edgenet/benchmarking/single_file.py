@@ -13,8 +13,8 @@ from edgenet.benchmarking.loaded_model import LoadedModel
 from edgenet.benchmarking.range_inference import infer_ranges
 from edgenet.benchmarking.subject import EvaluationData, Subject, TimedModels, evaluation_digest
 from edgenet.errors import EdgenetError
+from edgenet.images import broken, class_folders, listing
 from edgenet.images import labels as class_names
-from edgenet.images import listing
 from edgenet.images.input_range import InputRange
 from edgenet.progress import SILENT, Progress
 from edgenet.records import KERAS, MeasuredModel
@@ -27,7 +27,7 @@ class SingleFileOptions:
     Attributes:
         path: The file.
         images: A folder of evaluation images; None to measure latency only.
-        truth: The class of each image: a file (see `edgenet.images.labels.classes_from_file`), or class indices in the
+        truth: The class of each image: a file (see `edgenet.images.class_truth.from_file`), or class indices in the
             order of the sorted image files, None for an unknown one. By default, from the names of the folders.
         labels: The class names, or a file of them; by default those in the file, or ImageNet's for as many classes.
         reference: Another .tflite file, or the Keras model, that drift is measured against.
@@ -35,6 +35,7 @@ class SingleFileOptions:
         channel_order: RGB or BGR, if it is not that in the file.
         crop: Fraction of an image's shorter side that is kept.
         size: Height and width of the input, for a file that leaves them free.
+        skip_broken: Whether to leave out image files that cannot be read, instead of failing.
 
     Raises:
         EdgenetError: An option needs images, and there are none.
@@ -49,14 +50,15 @@ class SingleFileOptions:
     channel_order: str | None = None
     crop: float = 1.0
     size: tuple[int, int] | None = None
+    skip_broken: bool = False
 
     def __post_init__(self) -> None:
         if self.images is not None:
             return
         if self.reference is not None:
             raise EdgenetError("give a folder of images to compare with the reference on", parameter="images")
-        for name in ("truth", "labels"):
-            if getattr(self, name) is not None:
+        for name in ("truth", "labels", "skip_broken"):
+            if getattr(self, name) not in (None, False):
                 raise EdgenetError(f"give a folder of images to use {name}= with", parameter="images")
 
 
@@ -83,7 +85,7 @@ def open_subject(options: SingleFileOptions, progress: Progress = SILENT, *, ker
             reference = LoadedModel.from_keras(
                 options.reference, options.input_range, options.channel_order, options.crop, options.size
             )
-        yield make_subject(model, options, reference, keras=keras)
+        yield make_subject(model, options, reference, keras=keras, progress=progress)
 
 
 def _load(path: Path, options: SingleFileOptions, processes: ExitStack, count: int = 1) -> LoadedModel:
@@ -99,7 +101,12 @@ def _load(path: Path, options: SingleFileOptions, processes: ExitStack, count: i
 
 
 def make_subject(
-    model: LoadedModel, options: SingleFileOptions, reference: LoadedModel | None = None, *, keras: bool = True
+    model: LoadedModel,
+    options: SingleFileOptions,
+    reference: LoadedModel | None = None,
+    *,
+    keras: bool = True,
+    progress: Progress = SILENT,
 ) -> Subject:
     """A loaded file and its reference as the subject of a benchmark.
 
@@ -108,6 +115,7 @@ def make_subject(
         options: What to measure of it.
         reference: What it is compared with.
         keras: Whether to time the reference if it is a Keras model.
+        progress: Listens to a search for broken images.
 
     Raises:
         EdgenetError: The file does not fit its reference, labels or images.
@@ -125,14 +133,21 @@ def make_subject(
         found = listing.find_images(options.images)
         if note := found.note():
             notes.append(f"{options.images}: {note}")
-        labels = _shared_labels(options, models)
-        images = EvaluationImages(found.paths, options.images, labels, options.truth)
+        labels = _shared_labels(options, models, found.paths, notes)
+        unreadable = broken.find(found.paths, progress) if options.skip_broken else {}
+        paths, left_out = broken.without(found.paths, options.images, unreadable)
+        if left_out:
+            notes.append(left_out)
+        images = EvaluationImages(found.paths, options.images, labels, options.truth, unreadable)
+        notes += images.notes
         infer_ranges(model, reference, images)
         if reference or images.labelled:
-            digests = {path.relative_to(options.images).as_posix(): files.sha256(path) for path in found.paths}
+            digests = {path.relative_to(options.images).as_posix(): files.sha256(path) for path in paths}
             data = replace(
                 data,
-                images=len(found.paths),
+                # Nothing says what the scores of a file of any origin are.
+                multi_label=False if images.labelled else None,
+                images=len(paths),
                 chunks=partial(images.chunks, model.recipe, reference),
                 open_scorers=partial(_scorers, model),
                 sha256=evaluation_digest(digests.values()),
@@ -174,15 +189,26 @@ def _check_shapes(model: LoadedModel, reference: LoadedModel) -> None:
         )
 
 
-def _shared_labels(options: SingleFileOptions, models: Sequence[LoadedModel]) -> list[str]:
+def _shared_labels(
+    options: SingleFileOptions, models: Sequence[LoadedModel], paths: Sequence[Path], notes: list[str]
+) -> list[str]:
     """The names of the classes that all models have. One model may have one more, a background class in front.
 
-    Sets the number of extra classes of each model.
+    Sets the number of extra classes of each model. If the names are taken from the folders of the images, adds a note.
     """
     counts = {model.name: model.classes for model in models}
     shared = min(counts.values())
     if options.labels is None:
         labels = models[0].labels
+        if labels is None and options.images and options.truth is None and shared not in (1000, 1001):
+            labels = class_folders.class_names(paths, options.images, shared)
+            if labels and all(map(str.isdecimal, labels)):
+                labels = None  # numbers are those of the classes
+            if labels:
+                notes.append(
+                    f"{models[0].name} has no labels, so the names of the folders in {options.images} are used, sorted "
+                    "as Keras sorts them"
+                )
         if labels is None and shared in (1000, 1001):
             labels = class_names.imagenet()
         if labels is None or len(labels) not in (shared, shared + 1):

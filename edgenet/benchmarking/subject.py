@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgenet import cores
-from edgenet.benchmarking.drift import Scorers
+from edgenet.benchmarking.drift import Scorers, decision_note
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import Bundle
@@ -43,6 +43,7 @@ class EvaluationData:
     Attributes:
         reference: The name of the model that drift is measured against; None for none.
         scores: What the reference's scores are; None if not known.
+        multi_label: Whether each label is compared by itself; None if the scores tell (see `Tally`).
         images: The number of images.
         chunks: Yields all images, with the reference's scores, from the first one on.
         open_scorers: Opens the scorers of the models whose drift is measured, and closes them at the end of the block;
@@ -52,6 +53,7 @@ class EvaluationData:
 
     reference: str | None = None
     scores: ScoreKind | None = None
+    multi_label: bool | None = False
     images: int = 0
     chunks: Callable[[], Iterable[Chunk]] = tuple
     open_scorers: Callable[[], AbstractContextManager[Scorers]] | None = None
@@ -91,12 +93,14 @@ class Subject:
             keras = False
             notes = ("Keras was not timed: TensorFlow is not installed. Drift is against the scores in the bundle.",)
         manifest = bundle.manifest
+        if note := decision_note(manifest):
+            notes = (*notes, note)
         images = manifest.evaluation
         return cls(
             model=MeasuredModel(
                 name=manifest.name,
                 batch=manifest.batch,
-                labels=tuple(class_names.read(bundle.file(bundles.LABELS))),
+                labels=tuple(class_names.read_lines(bundle.file(bundles.LABELS))),
                 calibration=manifest.calibration.findings,
                 files={name: file.sha256 for name, file in manifest.files.items()},
             ),
@@ -109,6 +113,7 @@ class Subject:
             evaluation=EvaluationData(
                 reference=KERAS,
                 scores=manifest.scores,
+                multi_label=manifest.multi_label,
                 images=len(images),
                 chunks=partial(evaluation.chunks, bundle),
                 open_scorers=partial(_open_pool, bundle, variants) if drift else None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgenet import statistics
+from edgenet.benchmarking.label_tally import MAX_PREDICTIONS, SUM_TOLERANCE, LabelTally
 from edgenet.errors import EdgenetError
 from edgenet.records import (
     Accuracy,
@@ -21,8 +22,6 @@ from edgenet.records import (
 )
 from edgenet.scores import check_finite, probabilities, top_classes
 
-# Of each model, for an image that flips.
-MAX_PREDICTIONS = 3
 # An 8-bit probability is 0 where the float one is small, and the logarithm of 0 is infinite: one quantization step of
 # the scores, 1/256, is spread over all classes of both models before they are compared (additive smoothing; Lidstone,
 # 1920).
@@ -34,6 +33,8 @@ class Tally:
 
     Args:
         scores: What the scores are. None: probabilities, if those of the reference sum to 1.
+        multi_label: Whether each label is decided by itself, instead of the class with the highest score. None: if the
+            reference's scores look like it (`LabelTally.is_likely`), which is decided at the end.
         model: The name of the variant, for errors.
         reference: The name of the reference, for errors.
         labels: The class names, for errors.
@@ -41,19 +42,21 @@ class Tally:
     Attributes:
         images: The number of images.
         compared: Those with scores of the reference.
-        flips: Those whose top class differs.
     """
 
     def __init__(
         self,
         scores: ScoreKind | None = None,
         *,
+        multi_label: bool | None = False,
         model: str = "the model",
         reference: str = "the reference",
         labels: Sequence[str] = (),
     ):
         self.images = self.compared = 0
-        self.flips: list[Flip] = []
+        self._multi_label = multi_label
+        self._label_tally = LabelTally()
+        self._flips: list[Flip] = []
         self._kind = scores
         self._model, self._reference, self._labels = model, reference, labels
         self._ties = self._in_top5 = self._top5_correct = self._reference_top5_correct = 0
@@ -61,6 +64,16 @@ class Tally:
         self._outcomes: Counter[tuple[bool, bool]] = Counter()
         self._classes: dict[int, Counter[str]] = {}
         self._change_sum = self._change_max = self._divergence_sum = 0.0
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each label is decided by itself, as far as the images so far tell."""
+        return self._label_tally.is_likely() if self._multi_label is None else self._multi_label
+
+    @property
+    def flips(self) -> list[Flip]:
+        """The images so far whose top class differs; of a multi-label model, those of which any label does."""
+        return self._label_tally.flips if self.multi_label else self._flips
 
     def add(
         self, reference: np.ndarray | None, scores: np.ndarray, images: tuple[EvaluationImage, ...]
@@ -73,15 +86,26 @@ class Tally:
             images: The n images.
 
         Returns:
-            The indices of the images that flipped.
+            The indices of the images that flipped; those of both kinds until it is known which one counts.
 
         Raises:
             EdgenetError: A score is NaN or infinite, or the models do not have the same number of classes.
         """
         self._check(reference, scores, images)
+        self.images += len(images)
+        changed: tuple[int, ...] = ()
+        if self._multi_label is not False and reference is not None:
+            changed = self._label_tally.add(reference, scores, images)
+        if self._multi_label:
+            self.compared = self._label_tally.images
+            return changed
+        return tuple(sorted({*changed, *self._add_top_classes(reference, scores, images)}))
+
+    def _add_top_classes(
+        self, reference: np.ndarray | None, scores: np.ndarray, images: tuple[EvaluationImage, ...]
+    ) -> tuple[int, ...]:
         best = top_classes(scores)
         labels = np.array([-1 if image.label is None else image.label for image in images])
-        self.images += len(images)
         self._ties += int(((scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum())
         self._top5_correct += _count_in(labels, best)
         if reference is None:
@@ -97,7 +121,7 @@ class Tally:
         flipped = tuple(np.flatnonzero(best[:, 0] != expected[:, 0]).tolist())
         for index in flipped:
             before, after = _predictions(reference[index], expected[index]), _predictions(scores[index], best[index])
-            self.flips.append(Flip(images[index].file, images[index].label, before, after))
+            self._flips.append(Flip(images[index].file, images[index].label, before, after))
         return flipped
 
     def drift(self) -> Drift:
@@ -108,13 +132,23 @@ class Tally:
         """
         if not self.images:
             raise EdgenetError(f"{self._model}: there are no evaluation images; give at least one")
+        if self.multi_label and self.compared:
+            return Drift(
+                images=self.images,
+                ties=0.0,
+                agreement=None,
+                accuracy=None,
+                classes=(),
+                flips=tuple(self.flips),
+                label_agreement=self._label_tally.agreement(),
+            )
         return Drift(
             images=self.images,
             ties=self._ties / self.images,
             agreement=self._agreement() if self.compared else None,
             accuracy=self._accuracy() if self._outcomes.total() else None,
             classes=tuple(ClassDrift(label=label, **self._classes[label]) for label in sorted(self._classes)),
-            flips=tuple(self.flips),
+            flips=tuple(self._flips),
         )
 
     def _check(self, reference: np.ndarray | None, scores: np.ndarray, images: tuple[EvaluationImage, ...]) -> None:
@@ -145,7 +179,7 @@ class Tally:
         if self._kind is None:
             # In double precision: the sum of legal float32 scores can overflow in their own.
             totals = reference.sum(axis=1, dtype=np.float64)
-            sums_to_1 = bool((reference >= 0).all() and np.allclose(totals, 1, atol=1e-3))
+            sums_to_1 = bool((reference >= 0).all() and np.allclose(totals, 1, atol=SUM_TOLERANCE))
             # Sigmoid stands for all scores that are not comparable as probabilities.
             self._kind = ScoreKind.SOFTMAX if sums_to_1 else ScoreKind.SIGMOID
         if self._kind == ScoreKind.SIGMOID:
@@ -159,7 +193,7 @@ class Tally:
         self._divergence_sum += float((before * np.log(before / after)).sum())
 
     def _agreement(self) -> Agreement:
-        agreeing, count = self.compared - len(self.flips), self.compared
+        agreeing, count = self.compared - len(self._flips), self.compared
         change = None
         if self._kind in (ScoreKind.SOFTMAX, ScoreKind.LOGITS):
             # Rounding can make the divergence of equal scores slightly negative.

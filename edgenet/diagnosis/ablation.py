@@ -55,7 +55,9 @@ def ablate(bundle: Bundle, calibration: Path, progress: Progress) -> Iterator[Ab
         EdgenetError: There are no calibration images, or the bundle has no Keras model.
     """
     paths = listing.find_images(calibration).paths
-    model = keras_model.reload(bundle.file(bundle.manifest.model), bundle.manifest.preprocessing)
+    model = keras_model.reload(
+        bundle.file(bundle.manifest.model), bundle.manifest.preprocessing, bundle.manifest.output
+    )
     converter = Converter(model, bundle.manifest.batch)
     with TemporaryDirectory() as folder:
         decoded = Path(folder) / "calibration.npy"

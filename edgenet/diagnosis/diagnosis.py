@@ -16,6 +16,7 @@ from edgenet.machine import host
 from edgenet.progress import Progress
 from edgenet.records import Diagnosis, LayerNoise
 from edgenet.records.enums import Variant
+from edgenet.scores import THRESHOLD
 
 
 def diagnose(bundle: Bundle, variant: str, progress: Progress, images: int = 200) -> Diagnosis:
@@ -42,11 +43,11 @@ def diagnose(bundle: Bundle, variant: str, progress: Progress, images: int = 200
     if images < 1:
         raise EdgenetError(f"must be 1 or more, got {images}", parameter="images")
     progress.step("reading the images")
-    pixels, top = _read_images(bundle, images)
+    pixels, answers = _read_images(bundle, images)
     progress.step("measuring the noise of each layer")
     noises = measure_noise(models, pixels, progress.count)
     progress.step("trying each layer in float32 and int16")
-    trials = MixedPrecisionTrials(models, pixels, top, noises)
+    trials = MixedPrecisionTrials(models, pixels, answers, noises)
     layers = []
     for done, noise in enumerate(noises):
         layers.append(_record(models, noise, trials))
@@ -61,6 +62,7 @@ def diagnose(bundle: Bundle, variant: str, progress: Progress, images: int = 200
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         versions=host.versions(),
         files={name: bundle.manifest.files[name].sha256 for name in names},
+        multi_label=bundle.manifest.multi_label,
     )
 
 
@@ -79,7 +81,7 @@ def _load(bundle: Bundle, variant: str) -> tuple[ModelPair, tuple[str, str]]:
 
 
 def _read_images(bundle: Bundle, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return evaluation images, uint8 (n, height, width, channels), and Keras' top class of each, int (n,)."""
+    """Return evaluation images, uint8 (n, height, width, channels), and Keras' answers for `MixedPrecisionTrials`."""
     manifest = bundle.manifest
     total, recipe = len(manifest.evaluation), manifest.preprocessing
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
@@ -88,7 +90,8 @@ def _read_images(bundle: Bundle, count: int) -> tuple[np.ndarray, np.ndarray]:
     for index, image in enumerate(preprocess.load_all(paths, recipe)):
         pixels[index] = image
     scores = evaluation.read_scores(bundle.file(bundles.REFERENCE), (total, manifest.classes))
-    return pixels, np.concatenate([batch.argmax(axis=1) for batch in scores])[chosen]
+    answers = [batch >= THRESHOLD if manifest.multi_label else batch.argmax(axis=1) for batch in scores]
+    return pixels, np.concatenate(answers)[chosen]
 
 
 def _record(models: ModelPair, noise: OperatorNoise, trials: MixedPrecisionTrials) -> LayerNoise:

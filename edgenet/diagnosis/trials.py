@@ -15,6 +15,7 @@ from edgenet.diagnosis.model_runner import ModelRunner, padded_batches
 from edgenet.diagnosis.noise import OperatorNoise, Sqnr
 from edgenet.machine import host
 from edgenet.records import MixedPrecision
+from edgenet.scores import THRESHOLD
 
 # One layer in float32 or int16, or all layers up to and including it in float32.
 FLOAT32, INT16, FLOAT32_UNTIL = ARITHMETICS = ("float32", "int16", "float32 until here")
@@ -28,16 +29,19 @@ class MixedPrecisionTrials:
     Args:
         models: The float32 and the int8 file.
         pixels: uint8 images (n, height, width, channels).
-        top: The reference's top class of each image, int (n,).
+        answers: The reference's top class of each image, int (n,); of a multi-label model, whether each label is
+            present, bool (n, labels).
         noises: The noise of each operator (`measure_noise`).
 
     Attributes:
         logits: The SQNR of the int8 file's logits.
-        agreeing: The number of images whose top class in the int8 file is the reference's.
+        agreeing: The number of images for which the int8 file's answer is the reference's.
     """
 
-    def __init__(self, models: ModelPair, pixels: np.ndarray, top: np.ndarray, noises: Sequence[OperatorNoise]) -> None:
-        self._models, self._pixels, self._top = models, pixels, top
+    def __init__(
+        self, models: ModelPair, pixels: np.ndarray, answers: np.ndarray, noises: Sequence[OperatorNoise]
+    ) -> None:
+        self._models, self._pixels, self._answers = models, pixels, answers
         self._int8 = models.int8.to_bytes()
         # Quantized pixels are off by half a scale, for which the first layer's bias must compensate.
         self._first = next(noise for noise in noises if models.float32.layer(noise.pair.float_op))
@@ -151,7 +155,7 @@ class MixedPrecisionTrials:
         return logits
 
     def _measure_logits(self, data: bytes) -> tuple[Sqnr, int]:
-        """Return the SQNR of a file's logits, and how many of its top classes are the reference's."""
+        """Return the SQNR of a file's logits, and how many of its answers are the reference's."""
         logits_index, output = self._models.logits[1], self._models.int8.output
         runner = ModelRunner(data, [logits_index], host.cores(), self._models.recipe)
         sqnr, agreeing, done = Sqnr(), 0, 0
@@ -159,9 +163,16 @@ class MixedPrecisionTrials:
             runner.run(images)
             logits, scores = (runner.tensor(n).reshape(runner.batch, -1)[:count] for n in (logits_index, output))
             sqnr.add(self._float_logits[done : done + count], logits)
-            agreeing += int((scores.argmax(axis=1) == self._top[done : done + count]).sum())
+            agreeing += _count_equal(scores, self._answers[done : done + count])
             done += count
         return sqnr, agreeing
+
+
+def _count_equal(scores: np.ndarray, answers: np.ndarray) -> int:
+    """How many rows of scores (n, classes) give these answers, as `MixedPrecisionTrials` takes them."""
+    if answers.ndim == 1:
+        return int((scores.argmax(axis=1) == answers).sum())
+    return int(((scores >= THRESHOLD) == answers).all(axis=1).sum())
 
 
 def on_disk(shape: tuple[int, ...], dtype: type[Any]) -> np.ndarray:

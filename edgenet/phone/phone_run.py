@@ -20,7 +20,7 @@ from edgenet.records import Api, Measurement, Results, Start
 
 @dataclass(frozen=True)
 class Agreement:
-    """The evaluation images that a variant was scored on so far, and those with Keras' top class."""
+    """The evaluation images that a variant was scored on so far, and those with Keras' top class, or all its labels."""
 
     images: int
     agreeing: int
@@ -38,7 +38,13 @@ class PhoneRun:
     def __init__(self, subject: Subject, models: dict[str, ModelInfo], chunks: EvaluationChunks):
         self._subject, self._models, self._chunks = subject, models, chunks
         self._tallies = {
-            name: Tally(subject.evaluation.scores, model=name, reference="Keras", labels=subject.model.labels)
+            name: Tally(
+                subject.evaluation.scores,
+                multi_label=subject.evaluation.multi_label,
+                model=name,
+                reference="Keras",
+                labels=subject.model.labels,
+            )
             for name in models
         }
         self._received = dict.fromkeys(models, 0)

@@ -104,6 +104,7 @@ class Service:
             "name": subject.model.name,
             "classes": self._bundle.manifest.classes,
             "scores": subject.evaluation.scores,
+            "multi_label": subject.evaluation.multi_label,
             "labels": subject.model.labels,
             "height": recipe.height,
             "width": recipe.width,
@@ -292,7 +293,7 @@ def _summary(results: Results) -> dict[str, Any]:
 
 def _drift_summary(drift: Drift | None) -> dict[str, float | None]:
     return {
-        "agreement": drift.agreement.top1 if drift and drift.agreement else None,
+        "agreement": drift.image_agreement.value if drift and drift.image_agreement else None,
         "images": drift.images if drift else 0,
         "accuracy": drift.accuracy.top1 if drift and drift.accuracy else None,
     }

@@ -1,7 +1,15 @@
 """What is passed between the stages: frozen dataclasses, and their JSON form."""
 
 from edgenet.records.apps import Conformance
-from edgenet.records.bundle import Calibration, EvaluationImage, FileHash, Finding, Manifest, VariantFile
+from edgenet.records.bundle import (
+    Calibration,
+    EvaluationImage,
+    FileHash,
+    Finding,
+    Manifest,
+    ReferenceScores,
+    VariantFile,
+)
 from edgenet.records.diagnosis import Diagnosis, LayerNoise, MixedPrecision
 from edgenet.records.drift import (
     Accuracy,
@@ -11,6 +19,8 @@ from edgenet.records.drift import (
     Drift,
     Flip,
     Interval,
+    LabelAgreement,
+    LabelDrift,
     Prediction,
     ProbabilityChange,
 )
@@ -69,6 +79,8 @@ __all__ = [
     "Grade",
     "InterfaceType",
     "Interval",
+    "LabelAgreement",
+    "LabelDrift",
     "Latency",
     "LayerNoise",
     "LayerTime",
@@ -88,6 +100,7 @@ __all__ = [
     "Quality",
     "Quantizer",
     "Record",
+    "ReferenceScores",
     "Results",
     "Run",
     "ScoreKind",

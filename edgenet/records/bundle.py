@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgenet.records.apps import Conformance
-from edgenet.records.drift import Drift
+from edgenet.records.drift import Drift, Interval
 from edgenet.records.enums import Level, ScoreKind
 from edgenet.records.model import Preprocessing
 from edgenet.records.shown import Shown
@@ -47,6 +47,19 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class ReferenceScores:
+    """The Keras model's own scores on the evaluation images."""
+
+    # Mean over all images of the best score, as a probability.
+    mean_top_score: float
+    # Fraction of the labelled images that are classified correctly; None without labels.
+    accuracy: Interval | None = None
+    # Accuracy of the best guess without looking: 1 / classes, or the fraction of the most frequent class if that is
+    # larger.
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The calibration images (the representative dataset) of the integer variants."""
 
@@ -81,6 +94,22 @@ class Manifest(Shown):
     versions: dict[str, str]
     # Every other file, by its path in the bundle.
     files: dict[str, FileHash]
+    # What was added to the end of the Keras model, in order: "squeeze", "sigmoid", "two_classes", "softmax"
+    # (`edgenet.model.head`). The variants have it, the Keras model's file does not.
+    output: tuple[str, ...] = ()
+    # None in manifests of earlier versions.
+    reference_scores: ReferenceScores | None = None
+    # About the Keras model's scores, and about variants that disagree with it.
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each label is decided by itself, instead of the class with the highest score.
+
+        That is so where scores are independent of each other (sigmoid), unless evaluation images have a class: one
+        class each, as their folders give it, means that the model is used for its top class.
+        """
+        return self.scores == ScoreKind.SIGMOID and all(image.label is None for image in self.evaluation)
 
     KIND: ClassVar[str] = "edgenet bundle"
     FORMAT: ClassVar[int] = 5

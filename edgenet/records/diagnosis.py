@@ -15,7 +15,7 @@ class MixedPrecision:
     arithmetic: str
     # Gain of the signal-to-quantization-noise ratio at the logits, in decibels.
     sqnr_gain: float
-    # How many more images keep the reference's top class.
+    # How many more images keep the reference's top class, or all labels of a multi-label model.
     images_recovered: int
     # How much larger the file is.
     bytes_added: int
@@ -46,7 +46,8 @@ class Diagnosis(Shown):
 
     bundle: str
     variant: str
-    # Images that were measured on, and how many of them keep the reference's top class.
+    # Images that were measured on, and how many of them keep the reference's top class, or all labels of a multi-label
+    # model.
     images: int
     agreeing: int
     # SQNR at the logits, in decibels.
@@ -57,6 +58,8 @@ class Diagnosis(Shown):
     versions: dict[str, str]
     # SHA-256 of the float32 and the int8 file, by their paths in the bundle.
     files: dict[str, str]
+    # Whether the model is a multi-label one.
+    multi_label: bool = False
 
     KIND: ClassVar[str] = "edgenet diagnosis"
     FORMAT: ClassVar[int] = 2

@@ -23,13 +23,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Flip:
-    """An image whose top class differs between the variant and the reference."""
+    """An image for which the variant and the reference give different answers: another top class, or other labels."""
 
     # Its path in the bundle.
     file: str
     # Its true class, where that is known.
     label: int | None
-    # The best three predictions of each model, the best first.
+    # The best three predictions of each model, the best first. Of a multi-label model the labels that change, at most
+    # three, the same ones of both: those whose scores change most, first.
     reference: tuple[Prediction, ...]
     variant: tuple[Prediction, ...]
 
@@ -74,6 +75,41 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class LabelDrift:
+    """One label of a multi-label model. An image has the label where its score is 0.5 or more."""
+
+    label: int
+    # Images that have it in the reference.
+    reference_images: int
+    # Images that have it only in the variant, and only in the reference.
+    added: int
+    removed: int
+
+    @property
+    def changed(self) -> int:
+        """Images for which the decision on this label differs."""
+        return self.added + self.removed
+
+
+@dataclass(frozen=True)
+class LabelAgreement:
+    """How often a variant of a multi-label model agrees with the reference.
+
+    Each label of each image is a decision: present where the score is 0.5 or more, absent otherwise.
+    """
+
+    # Fraction of all decisions that are the reference's: the label agreement.
+    decisions: Interval
+    # Fraction of the images all of whose decisions are the reference's. Drift is 1 minus this.
+    images: Interval
+    # Absolute change of a score: the mean of all, and the largest.
+    score_change_mean: float
+    score_change_max: float
+    # One for each label, in the order of the scores.
+    labels: tuple[LabelDrift, ...]
+
+
+@dataclass(frozen=True)
 class AccuracyChange:
     """A variant's accuracy beside the reference's, on the same labelled images."""
 
@@ -113,11 +149,25 @@ class Drift:
     """How far a variant's scores are from the reference's on the evaluation images."""
 
     images: int
-    # Fraction of the images where several classes share the best score (the lowest class index wins).
+    # Fraction of the images where several classes share the best score (the lowest class index wins). 0 for a
+    # multi-label model, which has no best class.
     ties: float
-    # None without a reference.
+    # None without a reference, and for a multi-label model.
     agreement: Agreement | None
     # None without labels.
     accuracy: Accuracy | None
+    # Empty for a multi-label model.
     classes: tuple[ClassDrift, ...]
     flips: tuple[Flip, ...]
+    # Of a multi-label model, which has this instead of `agreement`, `accuracy` and `classes`. None for every other.
+    label_agreement: LabelAgreement | None = None
+
+    @property
+    def image_agreement(self) -> Interval | None:
+        """The fraction of images with the reference's answer: its top class, or all of its labels.
+
+        Drift is 1 minus this. None without a reference.
+        """
+        if self.label_agreement:
+            return self.label_agreement.images
+        return self.agreement.interval if self.agreement else None

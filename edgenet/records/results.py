@@ -183,3 +183,8 @@ class Results(Shown):
     def reference_name(self) -> str:
         """For print."""
         return "Keras" if self.reference in (KERAS, None) else str(self.reference)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether drift was measured of labels, each by itself, and not of the top class."""
+        return any(measured.drift and measured.drift.label_agreement for measured in self.measurements)

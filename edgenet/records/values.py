@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from edgenet.records.apps import Conformance
-from edgenet.records.bundle import Calibration, Manifest, VariantFile
+from edgenet.records.bundle import Calibration, Manifest, ReferenceScores, VariantFile
 from edgenet.records.diagnosis import Diagnosis, MixedPrecision
-from edgenet.records.drift import Accuracy, AccuracyChange, Agreement, ClassDrift, Drift, Flip, Interval, Prediction
+from edgenet.records.drift import (
+    Accuracy,
+    AccuracyChange,
+    Agreement,
+    ClassDrift,
+    Drift,
+    Flip,
+    Interval,
+    LabelAgreement,
+    LabelDrift,
+    Prediction,
+)
 from edgenet.records.enums import ChannelOrder, Grade, LibraryOutcome
 from edgenet.records.model import Preprocessing
 from edgenet.records.results import (
@@ -134,6 +145,27 @@ def _drift(drift: Drift) -> Iterator[str]:
     labelled = drift.accuracy.images if drift.accuracy else 0
     if labelled > drift.images or len(drift.flips) > drift.images:
         yield "the counts are larger than the number of images"
+    if drift.label_agreement:
+        if drift.agreement or drift.accuracy:
+            yield "a multi-label model has no top-1 agreement and no accuracy"
+        if any(label.added + label.reference_images > drift.images for label in drift.label_agreement.labels):
+            yield "the counts are larger than the number of images"
+
+
+def _label_drift(label: LabelDrift) -> Iterator[str]:
+    yield from _at_least(0, label, "label", "reference_images", "added", "removed")
+    if label.removed > label.reference_images:
+        yield f"removed is {label.removed}, but only {label.reference_images} images have the label"
+
+
+def _label_agreement(agreement: LabelAgreement) -> Iterator[str]:
+    for name in ("decisions", "images"):
+        if not 0 <= getattr(agreement, name).value <= 1 + ROUNDING:
+            yield f"{name} must be from 0 to 1"
+    yield from _at_least(0, agreement, "score_change_mean", "score_change_max")
+    if not agreement.labels:
+        yield "there are no labels"
+    yield from _distinct(agreement.labels, "label")
 
 
 def _agreement(agreement: Agreement) -> Iterator[str]:
@@ -213,6 +245,13 @@ def _preprocessing(recipe: Preprocessing) -> Iterator[str]:
         yield f"this version of edgenet does not know the resize mode {recipe.resize[:60]!r}"
 
 
+def _reference_scores(scores: ReferenceScores) -> Iterator[str]:
+    for name in ("mean_top_score", "chance"):
+        value = getattr(scores, name)
+        if value is not None and not 0 <= value <= 1 + ROUNDING:
+            yield f"{name} must be from 0 to 1"
+
+
 def _variant(variant: VariantFile) -> Iterator[str]:
     # Files get this name.
     if not re.fullmatch(r"[^/\\\0]{1,100}", variant.name) or variant.name.startswith("."):
@@ -251,6 +290,8 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     Drift: _drift,
     Flip: _flip,
     Interval: _interval,
+    LabelAgreement: _label_agreement,
+    LabelDrift: _label_drift,
     Latency: _latency,
     LayerTime: _layer_time,
     Machine: _machine,
@@ -262,6 +303,7 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     Prediction: _prediction,
     Preprocessing: _preprocessing,
     Quality: _quality,
+    ReferenceScores: _reference_scores,
     Results: _results,
     Start: _start,
     VariantFile: _variant,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edgenet.records import Drift
+from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
 from edgenet.reporting.numbers import fraction
 from edgenet.reporting.table import Column, Table, as_text
 
@@ -13,25 +14,16 @@ def ablation_table(rows: Sequence[tuple[str, Drift, float]]) -> str:
     Args:
         rows: For each, its name, the drift of its int8 file, and the seconds that the conversion took.
     """
-    columns = (
-        Column("quantized by", is_text=True),
-        Column("agreement", "top-1"),
-        Column("accuracy", "top-1"),
-        Column("ties"),
-        Column("seconds"),
-    )
-    cells = tuple(
-        (
-            name,
-            fraction(drift.agreement.top1 if drift.agreement else None),
-            fraction(drift.accuracy.top1 if drift.accuracy else None),
-            fraction(drift.ties),
-            f"{seconds:.1f}",
-        )
-        for name, drift, seconds in rows
-    )
     drift = rows[0][1]
-    legend = f"agreement: fraction of {drift.images:,} images with the same top class as Keras"
-    if drift.accuracy and drift.accuracy.change:
-        legend += f" (accuracy {drift.accuracy.change.reference_top1:.3f})"
-    return as_text(Table(columns, cells, (legend,)))
+    multi_label = drift.label_agreement is not None
+    compared = agreement_columns(multi_label)
+    # Without the change of accuracy.
+    columns = compared if multi_label else (*compared[:2], Column("ties"))
+    cells = tuple((name, *_cells(drift, multi_label), f"{seconds:.1f}") for name, drift, seconds in rows)
+    columns = (Column("quantized by", is_text=True), *columns, Column("seconds"))
+    return as_text(Table(columns, cells, (agreement_legend(drift, "Keras"),)))
+
+
+def _cells(drift: Drift, multi_label: bool) -> tuple[str, ...]:
+    compared = agreement_cells(drift, multi_label)
+    return compared if multi_label else (*compared[:2], fraction(drift.ties))

@@ -1,8 +1,9 @@
 """A bundle: its files, and how far each drifts from the Keras model."""
 
 from edgenet.records import Level, Manifest, VariantFile
+from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
 from edgenet.reporting.apps_table import apps_line
-from edgenet.reporting.numbers import NONE, accuracy_change, fraction, megabytes
+from edgenet.reporting.numbers import NONE, fraction, megabytes
 from edgenet.reporting.table import Column, Table, as_text, wrapped
 
 
@@ -30,42 +31,51 @@ def bundle_title(manifest: Manifest, folder: str = "") -> str:
 
 def bundle_rows(manifest: Manifest) -> Table:
     """A row for each file."""
+    drift = next((variant.drift for variant in manifest.variants if variant.drift), None)
+    # As it was measured: older versions took the top class of every model.
+    multi_label = bool(drift.label_agreement) if drift else manifest.multi_label
     columns = (
         Column("file", is_text=True),
         Column("MB", "size"),
         Column("input"),
         Column("output"),
-        *(Column(title, "top-1") for title in ("agreement", "accuracy", "change")),
+        *agreement_columns(multi_label),
     )
-    rows = tuple(_row(variant, manifest) for variant in manifest.variants)
-    drift = next((variant.drift for variant in manifest.variants if variant.drift), None)
-    legend = ["agreement: fraction of the evaluation images with the same top class as Keras"] if drift else []
-    if drift and drift.accuracy and drift.accuracy.change:
-        legend[0] += f" (accuracy {drift.accuracy.change.reference_top1:.3f})"
+    rows = tuple(_row(variant, manifest, multi_label) for variant in manifest.variants)
+    legend = [agreement_legend(drift, "Keras")] if drift else []
     if any(row[-1].startswith("(") for row in rows):
         legend.append("(parentheses): not significant")
     return Table(columns, rows, tuple(legend))
 
 
-def _row(variant: VariantFile, manifest: Manifest) -> tuple[str, ...]:
-    hashed, drift = manifest.files.get(variant.file), variant.drift
-    agreement, accuracy = (drift.agreement, drift.accuracy) if drift else (None, None)
+def _row(variant: VariantFile, manifest: Manifest, multi_label: bool) -> tuple[str, ...]:
+    hashed = manifest.files.get(variant.file)
     return (
         variant.file,
         megabytes(hashed.bytes) if hashed else NONE,
         variant.input_dtype,
         variant.output_dtype,
-        fraction(agreement.top1 if agreement else None),
-        fraction(accuracy.top1 if accuracy else None),
-        accuracy_change(accuracy),
+        *agreement_cells(variant.drift, multi_label),
     )
 
 
 def bundle_notes(manifest: Manifest) -> list[str]:
-    """Paragraphs: the calibration findings that are not ok, and what mobile libraries made of the files."""
-    findings = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
+    """Paragraphs: the Keras model's own scores, findings that are not ok, and what mobile libraries made of it all."""
+    calibration = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
     paragraphs = (
-        "\n".join(f"calibration: {finding.level}: {finding.text}" for finding in findings),
+        _reference_line(manifest),
+        "\n".join(f"{finding.level}: {finding.text}" for finding in manifest.findings),
+        "\n".join(f"calibration: {finding.level}: {finding.text}" for finding in calibration),
         "\n".join(map(apps_line, manifest.apps)),
     )
     return [wrapped(text, indent="  ") for text in paragraphs if text]
+
+
+def _reference_line(manifest: Manifest) -> str:
+    """For instance: Keras: accuracy 0.883 (chance 0.250), mean top score 0.91."""
+    scores = manifest.reference_scores
+    if scores is None:
+        return ""
+    chance = "" if scores.chance is None else f" (chance {fraction(scores.chance)})"
+    accuracy = f"accuracy {fraction(scores.accuracy.value)}{chance}, " if scores.accuracy else ""
+    return f"Keras: {accuracy}mean top score {scores.mean_top_score:.2f}"

@@ -24,14 +24,21 @@ def comparison_rows(comparison: Comparison) -> Table:
     for count in comparison.threads:
         columns += [Column(title, threads(count)) for title in ("speedup", "95% CI")]
     columns += [Column("size")]
-    columns += [Column(title, "top-1 agreement") for title in ("change", "95% CI")]
-    columns += [Column("change", "accuracy")]
-    legend = ["speedup, size: ratio; agreement, accuracy: difference; (parentheses): not significant"]
+    agreement = {False: "top-1 agreement", True: "image agreement", None: "agreement"}[comparison.multi_label]
+    columns += [Column(title, agreement) for title in ("change", "95% CI")]
+    columns += [Column("change", "accuracy")] * (comparison.multi_label is not True)
+    differences = "agreement" if comparison.multi_label else "agreement, accuracy"
+    legend = [f"speedup, size: ratio; {differences}: difference; (parentheses): not significant"]
+    if comparison.multi_label:
+        legend.append("image agreement: fraction of the images with all labels as in the reference.")
+    elif comparison.multi_label is None:
+        legend.append("Some results are of top classes and others of labels: their agreement is not compared.")
     if comparison.threads:
         legend.append("Speedup intervals include run-to-run variation: 5%, or 20% with a fair timing quality.")
     if comparison.missing:
         legend.append(f"Not in all of them: {', '.join(comparison.missing)}.")
-    return Table(tuple(columns), tuple(map(_row, comparison.rows)), tuple(legend), keys=2)
+    rows = tuple(_row(row)[: len(columns)] for row in comparison.rows)  # without accuracy where there is none
+    return Table(tuple(columns), rows, tuple(legend), keys=2)
 
 
 def _row(row: ComparisonRow) -> tuple[str, ...]:

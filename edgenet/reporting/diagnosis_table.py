@@ -24,7 +24,7 @@ def diagnosis_title(diagnosis: Diagnosis) -> str:
     images = f"{diagnosis.images:,} images"
     lines = [f"{diagnosis.bundle}: {diagnosis.variant} against float32 on {images}"]
     if diagnosis.logits_sqnr is not None:
-        agreeing = f"{diagnosis.agreeing:,} of {images} keep their top class"
+        agreeing = f"{diagnosis.agreeing:,} of {images} keep {_answer(diagnosis)}"
         lines.append(f"SQNR at the logits: {diagnosis.logits_sqnr:.1f} dB; {agreeing}")
     return wrapped("\n".join(lines))
 
@@ -56,7 +56,12 @@ def diagnosis_tables(diagnosis: Diagnosis, max_layers: int = MAX_REPORTED_LAYERS
         for number, tried in enumerate(layer.mixed_precision)
     )
     tables = [Table(_NOISE, noise, _NOISE_LEGEND, title="Quantization noise")]
-    return [*tables, Table(_MIXED, mixed, _MIXED_LEGEND, title="Mixed precision")] if mixed else tables
+    legend = (_MIXED_LEGEND.format(answer=_answer(diagnosis)),)
+    return [*tables, Table(_MIXED, mixed, legend, title="Mixed precision")] if mixed else tables
+
+
+def _answer(diagnosis: Diagnosis) -> str:
+    return "all their labels" if diagnosis.multi_label else "their top class"
 
 
 _NOISE = (
@@ -80,7 +85,7 @@ _MIXED = (
 )
 _MIXED_LEGEND = (
     "Measured on an int8 file with this layer, or all layers up to it, kept in more bits. SQNR gain: at the logits; a "
-    "few tenths are chance. images recovered: more images keep their top class. latency: relative to the int8 file.",
+    "few tenths are chance. images recovered: more images keep {answer}. latency: relative to the int8 file."
 )
 
 

@@ -13,12 +13,13 @@ from edgenet.analysis.flipped import ClassRow, FlippedImage, class_rows, flipped
 from edgenet.analysis.loading import LoadedResults, unloadable
 from edgenet.analysis.recommendation import recommend
 from edgenet.analysis.soundness import class_name
-from edgenet.analysis.tradeoff import AGREEMENT, Point, points
+from edgenet.analysis.tradeoff import AGREEMENT, LABEL_AGREEMENT, Point, points
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.quiet import quiet
 from edgenet.records import Diagnosis, Prediction, Results
 from edgenet.reporting import plots
 from edgenet.reporting.diagnosis_table import diagnosis_tables
+from edgenet.reporting.numbers import NONE
 from edgenet.reporting.results_table import thread_statements
 from edgenet.reporting.results_tables import detail_tables, overview
 from edgenet.reporting.table import Column, Table, as_html, parts
@@ -34,10 +35,13 @@ MAX_CLASSES = 30
 
 @dataclass(frozen=True)
 class TopPredictions:
-    """The best three predictions of one model for an image: class names and scores."""
+    """The best three predictions of one model for an image: class names and scores.
+
+    Of a multi-label model the labels that change in a variant, with the scores of the reference and of the variant.
+    """
 
     model: str
-    predictions: tuple[tuple[str, float], ...]
+    predictions: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,11 @@ def _all_results(loaded: Sequence[LoadedResults]) -> list[plots.Plot]:
     if len(loaded) < 2:
         return []
     found = [points(one.results, str(number)) for number, one in enumerate(loaded, start=1)]
-    return _tradeoffs(AGREEMENT, [point for value, some in found for point in some if value == AGREEMENT], ", all")
+    return [
+        plot
+        for kind in (AGREEMENT, LABEL_AGREEMENT)
+        for plot in _tradeoffs(kind, [point for value, some in found for point in some if value == kind], ", all")
+    ]
 
 
 def _tradeoffs(value: str, points: Sequence[Point], key: str) -> list[plots.Plot]:
@@ -126,6 +134,8 @@ def _part(
         "plots": drawn,
         "cards": _cards(results, flipped, MAX_IMAGES // count),
         "flipped": len(flipped),
+        "answer": "labels" if results.multi_label else "top class",
+        "sorted_by": "largest change of a score" if results.multi_label else f"top score of {results.reference_name}",
         "classes": parts(_class_table(results, names, classes[:MAX_CLASSES])) if classes else [],
         "more_classes": len(classes[MAX_CLASSES:]),
         "models": {path: digest for path, digest in results.model.files.items() if path.endswith(MODELS)},
@@ -150,15 +160,31 @@ def _cards(results: Results, flipped: Sequence[FlippedImage], most: int) -> list
 
 def _card(results: Results, image: FlippedImage) -> Card:
     data = results.evaluation.thumbnails.get(image.file, "")
-    models = ((results.reference_name, image.reference), *image.variants)
+    top = ((results.reference_name, image.reference), *image.variants)
+    models = (
+        [_changed_labels(results, image.reference, name, predictions) for name, predictions in image.variants]
+        if results.multi_label
+        else [_top_predictions(results, name, predictions) for name, predictions in top]
+    )
     return Card(
         file=image.file,
         thumbnail=f"data:image/jpeg;base64,{data}" if re.fullmatch("[A-Za-z0-9+/]+=*", data) else None,
         true_class=image.true_class,
-        models=tuple(_top_predictions(results, name, predictions) for name, predictions in models),
+        models=tuple(models),
     )
 
 
 def _top_predictions(results: Results, model: str, predictions: Sequence[Prediction]) -> TopPredictions:
-    named = tuple((class_name(results, prediction.label), prediction.score) for prediction in predictions)
+    named = tuple((class_name(results, prediction.label), f"{prediction.score:.3f}") for prediction in predictions)
     return TopPredictions(model, named)
+
+
+def _changed_labels(
+    results: Results, reference: Sequence[Prediction], model: str, predictions: Sequence[Prediction]
+) -> TopPredictions:
+    before = {prediction.label: f"{prediction.score:.3f}" for prediction in reference}
+    named = tuple(
+        (class_name(results, after.label), f"{before.get(after.label, NONE)} to {after.score:.3f}")
+        for after in predictions
+    )
+    return TopPredictions(f"{results.reference_name} to {model}", named)

@@ -11,6 +11,8 @@ from edgenet.analysis.performance import (
 )
 from edgenet.machine.quality import threads
 from edgenet.records import KERAS, Drift, Measurement, Results
+from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
+from edgenet.reporting.label_tables import label_tables
 from edgenet.reporting.numbers import (
     NONE,
     accuracy_change,
@@ -34,12 +36,12 @@ def fastest_first(results: Results) -> list[Measurement]:
 
 
 def overview(results: Results) -> Table:
-    """Size, latency, speedup, top-1 agreement and accuracy of each variant."""
+    """Size, latency, speedup, top-1 agreement and accuracy, or label agreement, of each variant."""
     measured = fastest_first(results)
     columns = [VARIANT, Column("MB", "size")]
     for latency in measured[0].latency:
         columns += [Column(title, threads(latency.threads)) for title in ("ms", "speedup")]
-    columns += [Column(title, "top-1") for title in ("agreement", "accuracy", "change")]
+    columns += agreement_columns(results.multi_label)
     rows = tuple(_overview_row(measurement, results) for measurement in measured)
     return Table(tuple(columns), rows, tuple(_overview_legend(results)))
 
@@ -49,14 +51,7 @@ def _overview_row(measurement: Measurement, results: Results) -> tuple[str, ...]
     for latency in measurement.latency:
         is_base = measurement.name == results.base
         cells += [milliseconds(latency.median), "1.00x" if is_base else speedup(latency.speedup, results.quality)]
-    drift = measurement.drift
-    agreement, accuracy = (drift.agreement, drift.accuracy) if drift else (None, None)
-    cells += [
-        fraction(agreement.top1 if agreement else None),
-        fraction(accuracy.top1 if accuracy else None),
-        accuracy_change(accuracy),
-    ]
-    return tuple(cells)
+    return (*cells, *agreement_cells(measurement.drift, results.multi_label))
 
 
 def _overview_legend(results: Results) -> list[str]:
@@ -72,11 +67,7 @@ def _overview_legend(results: Results) -> list[str]:
         lines.append(f"ms: for one inference of {results.model.batch} images")
     drift = next((m.drift for m in results.measurements if m.drift), None)
     if drift and results.reference:
-        name = results.reference_name
-        text = f"agreement: fraction of {drift.images:,} images with the same top class as {name}"
-        if drift.accuracy and drift.accuracy.change:
-            text += f" (accuracy {drift.accuracy.change.reference_top1:.3f})"
-        lines.append(text)
+        lines.append(agreement_legend(drift, results.reference_name))
     elif drift and drift.accuracy:
         lines.append(f"accuracy: fraction of {drift.accuracy.images:,} labelled images")
     return lines
@@ -119,8 +110,8 @@ def start_table(results: Results) -> Table:
 
 
 def agreement_table(results: Results) -> Table | None:
-    """How far each variant is from the reference, and ties; None without evaluation images."""
-    drifts = _drifts(results)
+    """How far each variant's top classes are from the reference's, and ties; None without any."""
+    drifts = [(m, drift) for m, drift in _drifts(results) if not drift.label_agreement]
     if not drifts:
         return None
     columns = (
@@ -266,6 +257,7 @@ def detail_tables(results: Results) -> list[Table]:
         start_table(results),
         agreement_table(results),
         accuracy_table(results),
+        *label_tables(results),
         machine_use_table(results),
         *operator_tables(results),
     )

@@ -13,7 +13,9 @@ HEADER = (
     *("median_s", "median_low_s", "median_high_s", "p90_s", "p99_s", "speedup", "speedup_low", "speedup_high"),
     *("images", "flips", "agreement", "agreement_low", "agreement_high", "top5_agreement", "ties"),
     *("labelled_images", "accuracy", "top5_accuracy", "accuracy_change", "change_low", "change_high", "p_value"),
-    *("probability_change_mean", "probability_change_max", "kl_nats", "verdict"),
+    *("probability_change_mean", "probability_change_max", "kl_nats"),
+    *("label_agreement", "label_agreement_low", "label_agreement_high"),
+    *("image_agreement", "image_agreement_low", "image_agreement_high", "verdict"),
 )
 Cell = str | float | None
 
@@ -57,17 +59,23 @@ def _latency(latency: Latency) -> tuple[Cell, ...]:
 def _drift(measurement: Measurement) -> tuple[Cell, ...]:
     drift = measurement.drift
     if drift is None:
-        return (None,) * 17
-    agreement, accuracy = drift.agreement, drift.accuracy
+        return (None,) * 23
+    agreement, accuracy, labels = drift.agreement, drift.accuracy, drift.label_agreement
     moved = agreement.probabilities if agreement else None
     change = accuracy.change if accuracy else None
     return (
-        *(drift.images, len(drift.flips) if agreement else None, agreement.top1 if agreement else None),
-        *(*_ends(agreement.interval if agreement else None), agreement.top5 if agreement else None, drift.ties),
+        *(drift.images, len(drift.flips) if drift.image_agreement else None, agreement.top1 if agreement else None),
+        *(*_ends(agreement.interval if agreement else None), agreement.top5 if agreement else None),
+        None if labels else drift.ties,
         *((accuracy.images, accuracy.top1, accuracy.top5, accuracy.difference) if accuracy else (0, None, None, None)),
         *(*_ends(change.interval if change else None), change.p_value if change else None),
         *((moved.mean, moved.max, moved.kl) if moved else (None,) * 3),
+        *(_interval(labels.decisions) + _interval(labels.images) if labels else (None,) * 6),
     )
+
+
+def _interval(interval: Interval) -> tuple[Cell, ...]:
+    return (interval.value, interval.low, interval.high)
 
 
 def _ends(interval: Interval | None) -> tuple[Cell, Cell]:

@@ -121,6 +121,7 @@ def test_the_command_line_is_stored(tiny_bundle):
     assert found.model == subject.model
 
 
+@pytest.mark.slow
 def test_a_subject_can_be_measured_twice(tiny_bundle):
     subject = Subject.from_bundle(tiny_bundle, tiny_bundle.variants(["int8"]), keras=False)
     first, second = (benchmark.run(subject, options()) for _ in range(2))
@@ -140,6 +141,7 @@ def test_a_file_that_crashes_is_one_line(tiny_bundle, monkeypatch, tmp_path, api
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_operators_are_timed_in_a_process_of_their_own(tiny_bundle, monkeypatch):
     def here(*_, **__):
         pytest.fail("operators of a file were run in this process")

@@ -151,6 +151,7 @@ def test_a_talkative_model_does_not_stop_its_worker(program, tmp_path):
         process.wait()
 
 
+@pytest.mark.slow
 @linux
 def test_a_killed_parent_leaves_no_child(model):
     code = START.format(0) + "print('ready', flush=True); time.sleep(600)"

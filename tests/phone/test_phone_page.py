@@ -93,6 +93,7 @@ def check_fits(browser: Browser) -> None:
     browser.look(390, 844, "light")
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark(browser, serve, tiny_bundle, tmp_path):
     bundle = copied(tiny_bundle, tmp_path)
     with serve(bundle) as served:

@@ -17,11 +17,12 @@ from edgenet.analysis import comparison, loading
 from edgenet.benchmarking import benchmark, drift
 from edgenet.benchmarking.options import BenchmarkOptions
 from edgenet.benchmarking.subject import Subject
+from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
 from edgenet.phone import certificate
 from edgenet.phone.server import MAX_REPORT_BYTES, Server
 from edgenet.phone.service import MAX_IDLE_SECONDS, MAX_RUNS
-from edgenet.records import Grade, Results
+from edgenet.records import Grade, Results, ScoreKind
 from edgenet.reporting.results_table import results_table
 
 NAMES = ("float32", "float16", "dynamic", "int8")
@@ -50,6 +51,23 @@ def test_a_phones_run_becomes_results_with_the_laptops_drift(served, phone, bund
     shown = next(entry for entry in answer["variants"] if entry["name"] == "int8")
     assert shown["agreement"] == int8.drift.agreement.top1 and shown["latency"][0]["speedup"]["value"] == 2
     assert "Pixel 7" in results_table(results) and "an app is faster" in results_table(results)
+
+
+def test_a_phone_compares_the_labels_of_a_multi_label_model(serve, bundle, progress):
+    unlabelled = tuple(replace(image, label=None) for image in bundle.manifest.evaluation)
+    manifest = replace(bundle.manifest, scores=ScoreKind.SIGMOID, evaluation=unlabelled)
+    bundle = bundles.seal(bundle.folder, manifest)
+    with serve(bundle) as serving:
+        phone = Phone(serving.server)
+        assert json.loads(phone.get("/bundle.json").data)["multi_label"] is True
+        run = phone.begin()
+        phone.score_all(run)
+        answer = json.loads(phone.post(f"/runs/{run}/finish", json.dumps(report(NAMES)).encode()).data)
+    ((_, results),) = serving.finished
+    assert {m.name: m.drift for m in results.measurements} == drift.measure_drift(bundle, bundle.variants(), progress)
+    for measured, shown in zip(results.measurements, answer["variants"], strict=True):
+        assert measured.drift.agreement is None
+        assert (shown["agreement"], shown["accuracy"]) == (measured.drift.label_agreement.images.value, None)
 
 
 @pytest.mark.slow

@@ -14,9 +14,11 @@ export function element(name, text = "", ...children) {
 export class VariantCards {
   #cards = {};
   #base;
+  #agreement;
 
   constructor(container, bundle, counts) {
     this.#base = bundle.base;
+    this.#agreement = bundle.multi_label ? "images with all labels of Keras" : "top-1 agreement with Keras";
     container.replaceChildren();
     for (const { name, bytes } of bundle.variants) {
       const title = element("h3", "", element("bdi", name), " ", element("small", `${megabytes(bytes)} MB`));
@@ -25,7 +27,7 @@ export class VariantCards {
       const rows = Object.fromEntries(counts.map(count => [count, this.#row(count)]));
       const table = element("table", "", element("thead", "", head), element("tbody", "", ...Object.values(rows)));
       table.setAttribute("aria-label", `Latency of ${name}`);
-      const agreement = element("p", bundle.images ? "top-1 agreement with Keras: -" : "");
+      const agreement = element("p", bundle.images ? `${this.#agreement}: -` : "");
       const card = element("article", "", title, table, agreement);
       card.className = "card";
       card.dataset.variant = name;
@@ -52,10 +54,10 @@ export class VariantCards {
     }
   }
 
-  /** Show the fraction of images with the same top class as Keras. */
+  /** Show the fraction of images with the same top class as Keras, or with all labels that Keras gives them. */
   agreement(variant, fraction, images) {
     const of = `of ${whole(images)} image${images === 1 ? "" : "s"}`;
-    this.#cards[variant].agreement.textContent = `top-1 agreement with Keras: ${fraction.toFixed(3)} ${of}`;
+    this.#cards[variant].agreement.textContent = `${this.#agreement}: ${fraction.toFixed(3)} ${of}`;
   }
 
   /** Show the final results: the variants of the response. */
