@@ -6,7 +6,7 @@ that take long to import are imported in the functions.
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +86,7 @@ def export(
     model: "keras.Model | KerasClassifier | PathLike",
     *,
     out: PathLike | None = None,
-    labels: PathLike | Sequence[str] | None = None,
+    labels: PathLike | Sequence[str] | Mapping[Any, Any] | None = None,
     calibration: Any = None,
     evaluation: Any = None,
     truth: PathLike | None = None,
@@ -94,26 +94,33 @@ def export(
     io: str = "uint8",
     quantizer: str = "edgenet",
     batch: int = 1,
-    size: int | None = None,
+    size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
     channel_order: str | None = None,
     crop: float | None = None,
+    softmax: bool = False,
+    drop_layer: str | Sequence[str] = (),
+    keep_config: bool = False,
     author: str | None = None,
     license: str | None = None,
     description: str | None = None,
     model_version: str | None = None,
     name: str | None = None,
     apps: bool = True,
+    skip_broken: bool = False,
     force: bool = False,
     progress: Listener = None,
 ) -> Bundle:
     """Convert a Keras image classifier to a bundle of .tflite files, and measure the drift of each.
 
     Args:
-        model: A Keras model, or a file of one: .keras, .h5, or the folder of a SavedModel.
+        model: A Keras model (of Keras 3 or tf-keras), or a file of one: .keras or .h5 of Keras 2 or 3, the folder of a
+            SavedModel, or a zip archive of one of these, as Teachable Machine has it.
         out: The folder of the bundle; build/NAME by default. An earlier bundle there is replaced.
-        labels: The class names in the order of the scores: a file with a line for each, or the names themselves. May
-            be left out for models with the 1,000 classes of ImageNet, and for datasets with `class_names`.
+        labels: The class names in the order of the scores: a file (a name on each line, CSV or JSON), the names
+            themselves, or a dictionary such as Keras' `class_indices`. By default those of a `labels.txt` that came
+            with the model, the `class_names` of a dataset, the names of as many class folders, ImageNet's for 1,000
+            classes, or numbers; a note says which.
         calibration: The images that set the integer ranges: a folder, paths, uint8 arrays (height, width, 3) or (n,
             height, width, 3), a `tf.data.Dataset`, or any iterable of images or (image, label) pairs. Values are those
             of pixels, 0 to 255.
@@ -124,15 +131,22 @@ def export(
         io: Data type of the int8 file's input and output: uint8, int8 or float32.
         quantizer: Who chooses the 8-bit weights: edgenet, or TensorFlow's converter alone (stock).
         batch: Images in one inference.
-        size: Height and width, where the model leaves them free.
+        size: Where the model leaves it free: a number for a square input, or height and width.
         input_range: The values that black and white pixels map to, such as (-1, 1) or "0,255", or mean and standard
-            deviation of each channel as six numbers. Found in the model by default, otherwise -1,1.
+            deviation of each channel as six numbers. By default found in the model; otherwise chosen, with the channel
+            order, on calibration images with classes, or by batch normalization; otherwise -1,1.
         channel_order: RGB (default) or BGR.
         crop: Fraction of the shorter side that the centre crop keeps, 0.1 to 1 (default).
+        softmax: Whether to append a softmax to a model that gives logits; some mobile libraries need probabilities.
+        drop_layer: Names or classes of custom layers without weights to leave out, such as augmentation.
+        keep_config: Whether to keep layers that only matter in training: those of Keras that augment, drop out or add
+            noise are left out of a model file otherwise.
         author, license, description, model_version: What the files say about the model, in their metadata.
         name: The name of the bundle; that of the model or its file by default.
         apps: Whether to check the files with the Android Task Library where it is installed. What it finds is in
             `bundle.manifest.apps`.
+        skip_broken: Whether to leave out image files that cannot be read, with a note, instead of failing. They are
+            found before anything else, by reading all files once more.
         force: Whether to replace files in `out` that are not part of the earlier bundle.
         progress: True for a progress bar, or an object with the methods of `edgenet.progress.Progress`.
 
@@ -167,26 +181,43 @@ def export(
         with quiet():
             from edgenet import exporter
             from edgenet.convert.metadata import About
-            from edgenet.images import sources, splits
+            from edgenet.images import broken, sources, splits
 
-            classifier = inputs.keras_classifier(model, name, size, input_range, channel_order, crop)
+            classifier = inputs.keras_classifier(
+                model,
+                name,
+                size,
+                input_range,
+                channel_order,
+                crop,
+                softmax=softmax,
+                keep_config=keep_config,
+                drop_layer=drop_layer,
+            )
             for note in classifier.notes:
                 listener.note(note)
-            names = inputs.class_labels(labels, classifier.classes, name, (calibration, evaluation))
+            names = inputs.class_labels(labels, classifier, name, (calibration, evaluation), listener)
             with tempfile.TemporaryDirectory(prefix="edgenet-images-") as scratch:
                 images = {
                     parameter: sources.from_any(source, Path(scratch, parameter), labels=names, parameter=parameter)
                     for parameter, source in (("calibration", calibration), ("evaluation", evaluation))
                     if source is not None
                 }
-                split = splits.choose(
-                    images["calibration"], images.get("evaluation"), names, Path(truth) if truth else None
-                )
-                for note in split.notes:
-                    listener.note(note)
-                about = About(name, **{field: text for field, text in given.items() if text is not None})
-                model_inputs = exporter.Inputs(classifier, name, names, split, about)
-                bundle = exporter.export(model_inputs, folder, options, force=force, progress=listener)
+                image_files = [path for found in images.values() if not found.is_new for path in found.paths]
+                unreadable = broken.find(image_files, listener) if skip_broken else {}
+                with broken.listed_together([path for path in image_files if path not in unreadable], listener):
+                    split = splits.choose(
+                        images["calibration"],
+                        images.get("evaluation"),
+                        names,
+                        Path(truth) if truth else None,
+                        unreadable,
+                    )
+                    for note in split.notes:
+                        listener.note(note)
+                    about = About(name, **{field: text for field, text in given.items() if text is not None})
+                    model_inputs = exporter.Inputs(classifier, name, names, split, about)
+                    bundle = exporter.export(model_inputs, folder, options, force=force, progress=listener)
             if apps:
                 bundle = check_apps(bundle, listener)
                 for library in bundle.manifest.apps:
@@ -245,11 +276,12 @@ def benchmark(
     images: Any = None,
     reference: "keras.Model | PathLike | None" = None,
     truth: PathLike | None = None,
-    labels: PathLike | Sequence[str] | None = None,
-    size: int | None = None,
+    labels: PathLike | Sequence[str] | Mapping[Any, Any] | None = None,
+    size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
     channel_order: str | None = None,
     crop: float | None = None,
+    skip_broken: bool = False,
     progress: Listener = None,
 ) -> Results:
     """Measure latency and drift of a bundle's files, or of any .tflite classifier, on this machine.
@@ -267,8 +299,9 @@ def benchmark(
         images: For a .tflite file: the images that drift or accuracy is measured on, in any form that `export` takes.
         reference: For a .tflite file: what drift is measured against, another .tflite file or a Keras model.
         truth: For a .tflite file: a file with the class of each image, a line each: image, class.
-        labels: For a .tflite file: the class names, or a file with a line for each.
+        labels: For a .tflite file: the class names, as in `export`.
         size, input_range, channel_order, crop: For a .tflite file, as in `export`; its metadata by default.
+        skip_broken: For a .tflite file: whether to leave out image files that cannot be read, with a note.
         progress: As in `export`.
 
     Returns:
@@ -288,6 +321,7 @@ def benchmark(
     of_file = {
         **{"images": images, "reference": reference, "truth": truth, "labels": labels, "size": size},
         **{"input_range": input_range, "channel_order": channel_order, "crop": crop},
+        "skip_broken": skip_broken or None,
     }
     with inputs.listening(progress) as listener, ExitStack() as stack:
         subject = inputs.subject(model, variants, keras, of_file, stack, listener)
@@ -307,7 +341,8 @@ def check(
 
     Args:
         results: Results, a file of them, or a bundle, whose newest results of this machine count.
-        max_drift: The largest fraction of images whose top class may change; 0 for none of these images.
+        max_drift: The largest fraction of images whose top class may change, or any label of a multi-label model; 0 for
+            none of these images.
         max_accuracy_drop: The largest loss of accuracy, as a fraction; 0 for no image newly wrong.
         min_speedup: The smallest speedup relative to float32, on every number of threads measured.
         max_size: The largest file, in bytes.

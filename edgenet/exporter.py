@@ -16,11 +16,13 @@ import numpy as np
 
 import edgenet
 from edgenet import files
-from edgenet.benchmarking.drift import measure_drift
+from edgenet.benchmarking import low_agreement
+from edgenet.benchmarking.drift import decision_note, measure_drift
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import Bundle
-from edgenet.calibration import fit
+from edgenet.calibration import fit, reference
+from edgenet.calibration.reference import ReferenceTally
 from edgenet.convert import inspection, metadata
 from edgenet.convert.converter import Converter, RepresentativeDataset
 from edgenet.convert.metadata import About
@@ -28,6 +30,7 @@ from edgenet.convert.options import Options
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
 from edgenet.images import preprocess
+from edgenet.images.bit_depth import UsedBits
 from edgenet.images.splits import DataSplit
 from edgenet.litert import delegate
 from edgenet.litert.runner import Runner
@@ -38,6 +41,7 @@ from edgenet.records import (
     Calibration,
     ChannelOrder,
     EvaluationImage,
+    Finding,
     Level,
     Manifest,
     Preprocessing,
@@ -108,7 +112,11 @@ def export(
     replaced = bundles.check_replaceable(out, _new_files(options, inputs), force)
     with files.atomic_folder(out, replaced) as folder, tempfile.TemporaryDirectory(prefix="edgenet-") as scratch:
         calibration, examination = _calibrate(inputs, Path(scratch), progress)
-        _write_reference(inputs, folder, examination.digests, progress)
+        inputs = replace(inputs, classifier=inputs.classifier.with_recipe(examination.recipe))
+        tally = _write_reference(inputs, folder, examination, progress)
+        doubts = reference.doubts(inputs.classifier, inputs.split, inputs.labels, examination, tally, progress)
+        for finding in doubts:
+            progress.note(finding.text)
         model = inputs.classifier.save(folder)
         converted = _convert(inputs, calibration, examination, options, folder, progress)
         manifest = Manifest(
@@ -129,10 +137,18 @@ def export(
             apps=(),
             versions=host.versions(),
             files={},
+            output=inputs.classifier.output,
+            reference_scores=tally.record(inputs.split.truth),
         )
+        if note := decision_note(manifest):
+            progress.note(note)
         progress.step("measuring drift")
         drifts = measure_drift(Bundle(folder, manifest), converted, progress)
         manifest = replace(manifest, variants=tuple(replace(v, drift=drifts[v.name]) for v in converted))
+        disagreements = _disagreements(manifest, folder)
+        for finding in disagreements:
+            progress.note(finding.text)
+        manifest = replace(manifest, findings=(*doubts, *disagreements))
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
     return Bundle(out, manifest)
@@ -164,32 +180,60 @@ def _calibrate(inputs: Inputs, scratch: Path, progress: Progress) -> tuple[Repre
     """
     paths, file = inputs.split.calibration, scratch / "calibration.npy"
     progress.step(f"reading {len(paths):,} calibration images")
-    preprocess.decode_all(paths, inputs.recipe, file)
+    used_bits = UsedBits()
+    preprocess.decode_all(paths, inputs.recipe, file, used_bits)
+    if note := used_bits.note():
+        progress.note(f"calibration: {note}")
     images = partial(preprocess.read_decoded, file)
     progress.step("checking the calibration images")
-    examination = fit.examine(inputs.classifier, paths, progress, images())
+    examination = fit.examine(inputs.classifier, paths, progress, images(), inputs.split.calibration_truth or None)
     for finding in examination.findings:
-        if finding.level in (Level.WARNING, Level.WRONG):
+        is_choice = finding in examination.choice and finding.level != Level.OK
+        if is_choice or finding.level in (Level.WARNING, Level.WRONG):
             progress.note(f"calibration: {finding.text}")
     return images, examination
 
 
-def _write_reference(inputs: Inputs, folder: Path, calibrated: Sequence[str], progress: Progress) -> None:
-    """Write the Keras model's scores, the evaluation images and the labels into the bundle."""
+def _write_reference(inputs: Inputs, folder: Path, examination: fit.Examination, progress: Progress) -> ReferenceTally:
+    """Write the Keras model's scores, the evaluation images and the labels into the bundle, and count the scores."""
     paths, classifier = inputs.split.evaluation, inputs.classifier
     progress.step(f"Keras on {len(paths):,} evaluation images")
-    known = dict(zip(calibrated, inputs.split.calibration, strict=True))
-    decoded = zip(preprocess.load_all(paths, inputs.recipe), paths, strict=True)
+    known = dict(zip(examination.digests, inputs.split.calibration, strict=True))
+    tally = ReferenceTally(classifier.classes, examination.scores)
+    used_bits = UsedBits()
+    decoded = zip(preprocess.load_all(paths, inputs.recipe, used_bits), paths, strict=True)
     pixels = preprocess.batches(_disjoint(decoded, known), KERAS_BATCH)
     evaluation.write_scores(
         folder / bundles.REFERENCE,
-        _finite(classifier.scores(pixels), inputs),
+        _counted(_finite(classifier.scores(pixels), inputs), tally),
         (len(paths), classifier.classes),
     )
+    if note := used_bits.note():
+        progress.note(f"evaluation: {note}")
     for path, image in zip(paths, inputs.evaluation, strict=True):
         (folder / image.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / image.file)
     (folder / bundles.LABELS).write_bytes(("\n".join(inputs.labels) + "\n").encode())
+    return tally
+
+
+def _counted(batches: Iterable[np.ndarray], tally: ReferenceTally) -> Iterator[np.ndarray]:
+    for scores in batches:
+        tally.add(scores)
+        yield scores
+
+
+def _disagreements(manifest: Manifest, folder: Path) -> list[Finding]:
+    """Variants with a low agreement."""
+    top_score = manifest.reference_scores.mean_top_score if manifest.reference_scores else 0.0
+    return list(
+        low_agreement.findings(
+            manifest.variants,
+            {variant.name: (folder / variant.file).stat().st_size for variant in manifest.variants},
+            nearly_uniform=reference.is_nearly_uniform(top_score, manifest.classes, manifest.scores),
+            top_score=top_score,
+        )
+    )
 
 
 def _finite(batches: Iterable[np.ndarray], inputs: Inputs) -> Iterator[np.ndarray]:

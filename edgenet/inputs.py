@@ -12,11 +12,12 @@ from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
-from edgenet.images import labels as class_names
+from edgenet.images import model_labels
 from edgenet.images.input_range import check_crop, parse_input
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.records import Results
+from edgenet.tflite import zipped
 
 if TYPE_CHECKING:
     from edgenet.benchmarking.subject import Subject
@@ -40,7 +41,7 @@ def subject(
     """What to measure. `stack` ends its processes, and removes its temporary files."""
     from edgenet.benchmarking.subject import Subject
 
-    if isinstance(model, Bundle) or Path(model).suffix != ".tflite":
+    if isinstance(model, Bundle) or not is_single_file(Path(model)):
         for name, value in of_file.items():
             if value is not None:
                 raise EdgenetError("a bundle has its own images and preprocessing; leave it out", parameter=name)
@@ -52,6 +53,11 @@ def subject(
     return file_subject(Path(model), keras, of_file, stack, progress)
 
 
+def is_single_file(path: Path) -> bool:
+    """Whether this is a .tflite file, or a zip archive of one."""
+    return path.suffix == ".tflite" or zipped.is_zip(path)
+
+
 def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitStack, progress: Progress) -> "Subject":
     """A .tflite file to measure. options: of `edgenet.benchmark`, by name; `stack` as in `subject`."""
     from edgenet.benchmarking import single_file
@@ -60,12 +66,19 @@ def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitSt
 
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgenet-")))
     labels, images, truth = options["labels"], options["images"], options["truth"]
-    if isinstance(labels, str | os.PathLike):
-        labels = Path(labels)
+    if zipped.is_zip(path):
+        path, archived_labels = zipped.unpack(path, scratch / "model")
+        labels = labels or archived_labels
+    if labels is None:
+        labels = getattr(images, "class_names", None)
+    if labels is not None and images is not None:
+        read = model_labels.read(labels)
+        labels = list(read.names)
+        for note in read.notes:
+            progress.note(note.replace(f"{scratch / 'model'}{os.sep}", ""))  # from an archive
     if images is not None and not isinstance(images, str | os.PathLike):
         # Without names, any class is taken here: how many there are is known when the file is loaded.
-        names = class_names.read(labels) if isinstance(labels, Path) else labels
-        known = names or read_metadata(path)[1] or [str(number) for number in range(MAX_CLASSES)]
+        known = labels or read_metadata(path)[1] or [str(number) for number in range(MAX_CLASSES)]
         found = sources.in_one_folder(sources.from_any(images, scratch / "images", labels=known), scratch / "images")
         for note in found.notes:
             progress.note(note)
@@ -77,7 +90,6 @@ def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitSt
     if reference is not None and Path(reference).suffix != ".tflite":
         require_tensorflow("benchmark")
     input_range, order = parse_input(options["input_range"], options["channel_order"])
-    size = options["size"]
     chosen = single_file.SingleFileOptions(
         path,
         images=None if images is None else Path(images),
@@ -87,7 +99,8 @@ def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitSt
         input_range=input_range,
         channel_order=order,
         crop=check_crop(options["crop"]) or 1.0,
-        size=(size, size) if size else None,
+        size=height_and_width(options["size"]),
+        skip_broken=bool(options["skip_broken"]),
     )
     return stack.enter_context(single_file.open_subject(chosen, progress, keras=keras))
 
@@ -116,22 +129,44 @@ def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:
 def keras_classifier(
     model: Any,
     name: str,
-    size: int | None,
+    size: "int | Sequence[int] | None",
     input_range: str | Sequence[float] | None,
     channel_order: str | None,
     crop: float | None,
+    *,
+    softmax: bool = False,
+    keep_config: bool = False,
+    drop_layer: "str | Sequence[str]" = (),
 ) -> "KerasClassifier":
     """A Keras model, or a file of one, as a classifier. Raises EdgenetError when it is none."""
-    from edgenet.model import keras_model
+    from edgenet.model import keras_file, keras_model
     from edgenet.model.classifier import KerasClassifier
 
     if isinstance(model, KerasClassifier):
         return model
     expected, order = parse_input(input_range, channel_order)
-    sides, fraction = (size, size) if size else None, check_crop(crop) or 1.0
+    options: dict[str, Any] = {
+        **{"input_range": expected, "channel_order": order, "size": height_and_width(size)},
+        **{"crop": check_crop(crop) or 1.0, "softmax": softmax},
+    }
     if isinstance(model, str | os.PathLike):
-        return keras_model.load(Path(model), input_range=expected, channel_order=order, size=sides, crop=fraction)
-    return keras_model.from_keras(model, name, input_range=expected, channel_order=order, size=sides, crop=fraction)
+        dropped = (drop_layer,) if isinstance(drop_layer, str) else tuple(drop_layer)
+        return keras_model.load(Path(model), **options, reading=keras_file.Options(keep_config, dropped))
+    return keras_model.from_keras(model, name, **options)
+
+
+def height_and_width(size: "int | Sequence[int] | None") -> tuple[int, int] | None:
+    """The size of an input as callers give it: one number for a square, or height and width.
+
+    Raises:
+        EdgenetError: It is something else.
+    """
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise EdgenetError(f"must be a number of pixels, or height and width, got {size!r}", parameter="size")
+    return sides
 
 
 def model_name(model: Any) -> str:
@@ -142,23 +177,14 @@ def model_name(model: Any) -> str:
 
 
 def class_labels(
-    given: "PathLike | Sequence[str] | None", classes: int, name: str, sources: Sequence[Any]
+    given: model_labels.Labels | None,
+    classifier: "KerasClassifier",
+    name: str,
+    sources: Sequence[Any],
+    progress: Progress = SILENT,
 ) -> list[str]:
-    """The class names: as given, as a dataset has them, or ImageNet's."""
-    if given is None:
-        given = next((found for source in sources if (found := getattr(source, "class_names", None))), None)
-    if given is None:
-        if classes != 1000:
-            raise EdgenetError(f"give the names of the {classes:,} classes of {name}", parameter="labels")
-        return class_names.imagenet()
-    where = "labels"
-    if isinstance(given, str | os.PathLike):
-        where, names = str(given), class_names.read(Path(given))
-    else:
-        names = [str(label) for label in given]
-    if len(names) != classes:
-        raise EdgenetError(f"{where}: expected {classes:,} names, one for each class of {name}, got {len(names):,}")
-    return names
+    """The class names of a model as `edgenet.images.model_labels.choose` finds them."""
+    return model_labels.choose(given, classifier.classes, name, sources, classifier.labels_file, progress)
 
 
 @contextmanager

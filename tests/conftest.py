@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from drawn_images import draw
 from places import IMAGENET
 from recipes import RECIPE, square
 
@@ -87,16 +87,6 @@ def pictures(tmp_path_factory) -> Path:
                 draw(random, 28, (28, 40)[number % 2]).save(place / f"{number:02d}.png")
     (folder / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
     return folder
-
-
-def draw(random: np.random.Generator, height: int, width: int) -> Image.Image:
-    """A picture of a few colour waves and some noise, with black and white in it."""
-    y, x = np.mgrid[:height, :width] / height
-    waves = [np.sin(random.uniform(-9, 9) * x + random.uniform(-9, 9) * y + random.uniform(0, 6)) for _ in range(3)]
-    pixels = np.stack(waves, axis=-1) * random.uniform(60, 127) + 127.5 + random.normal(0, 8, (height, width, 3))
-    pixels = np.clip(pixels, 0, 255).astype(np.uint8)
-    pixels[12:16, 12:16], pixels[16:20, 12:16] = 0, 255
-    return Image.fromarray(pixels)
 
 
 @pytest.fixture(scope="session")

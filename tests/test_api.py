@@ -214,7 +214,7 @@ def test_export_of_a_dataset_with_labels(export, tiny_bundle):
     [
         ({"calibration": None}, r"^calibration: give images that match"),
         ({"labels": ["one"]}, r"^labels: expected 4 names"),
-        ({"labels": None}, r"^labels: give the names of the 4 classes"),
+        ({"labels": {"one": 0, "two": 2}}, r"^labels: expected the indices 0 to 1, each once; 1 is missing"),
         ({"variants": ["int4"]}, r"^variants: expected one of"),
         ({"io": "int4"}, r"^io: expected one of"),
         ({"crop": 2}, r"^crop: must be a fraction"),

@@ -231,9 +231,25 @@ def clone(tmp_path) -> Path:
     return folder
 
 
+# The model, and the archives that Teachable Machine would make of it.
 MODEL = """
+import zipfile
+from pathlib import Path
+
+import tensorflow as tf
+
 import edgenet
-edgenet.mobilenet_v1(size=96, alpha=0.5, classes=10, weights="bundled").save("model.keras")
+
+model = edgenet.mobilenet_v1(size=96, alpha=0.5, classes=10, weights="bundled")
+model.save("model.keras")
+model.save("keras_model.h5")
+Path("model_unquant.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+names = Path("labels.txt").read_text().splitlines()
+for archive, file in ("converted_keras.zip", "keras_model.h5"), ("converted_tflite.zip", "model_unquant.tflite"):
+    with zipfile.ZipFile(archive, "w") as out:
+        out.write(file)
+        out.writestr("labels.txt", "".join(f"{number} {name}\\n" for number, name in enumerate(names)))
+    Path(file).unlink()
 """
 
 

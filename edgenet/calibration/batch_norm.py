@@ -44,7 +44,8 @@ class BatchNormStatistics:
     """
 
     def __init__(self, classifier: KerasClassifier) -> None:
-        frozen = convert_variables_to_constants_v2(classifier.trace(None))
+        self._fixed_batch = classifier.fixed_batch
+        frozen = convert_variables_to_constants_v2(classifier.trace(self._fixed_batch))
         self.layers = [layer for layer in map(_batch_norm, frozen.graph.get_operations()) if layer][:MAX_LAYERS]
         if self.layers:
             fetches = [frozen.graph.get_tensor_by_name(layer.tensor) for layer in self.layers]
@@ -59,7 +60,17 @@ class BatchNormStatistics:
         Returns:
             The mean and the mean square over all positions, each float64 (n, channels of all layers).
         """
-        inputs = [values.numpy().astype(np.float64) for values in self._inputs(tf.constant(batch))]
+        if self._fixed_batch is None:
+            inputs = [values.numpy().astype(np.float64) for values in self._inputs(tf.constant(batch))]
+        else:
+            # The last images are filled up with copies of one of them, which are dropped.
+            size = self._fixed_batch
+            padded = np.pad(batch, [(0, -len(batch) % size), (0, 0), (0, 0), (0, 0)], mode="edge")
+            parts = [self._inputs(tf.constant(part)) for part in np.split(padded, len(padded) // size)]
+            inputs = [
+                np.concatenate([values.numpy().astype(np.float64) for values in layer])[: len(batch)]
+                for layer in zip(*parts, strict=True)
+            ]
         return (
             np.concatenate([values.mean(axis=(1, 2)) for values in inputs], axis=1),
             np.concatenate([(values**2).mean(axis=(1, 2)) for values in inputs], axis=1),

@@ -6,11 +6,11 @@ preprocessing that fits is the one whose statistics are closest to those of trai
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from edgenet.calibration.batch_norm import BatchNormStatistics
+from edgenet.calibration.trials import Trials, swapped
 from edgenet.images import input_range, preprocess
 from edgenet.model.classifier import KerasClassifier
 from edgenet.records import Finding, Preprocessing
@@ -60,40 +60,63 @@ class PreprocessingFit:
                 self._distance(recipe)
         self.distances = {input_range.describe(recipe): self._distance(recipe) for recipe in self._moments}
 
-    def findings(self, all_grey: bool) -> Iterator[Finding]:
+    def clearly_closer(self, declared: Preprocessing) -> Preprocessing | None:
+        """The closest preprocessing, if the images fit it, and the declared one significantly worse."""
+        if not self._moments:
+            return None
+        closest = min(self._moments, key=self._distance)
+        distance = self._distance(closest)
+        is_clear = (
+            distance <= MAX_DISTANCE
+            and self._distance(declared) > WRONG_RANGE_RATIO * distance
+            and self._confidence(closest, declared) >= MIN_CONFIDENCE
+        )
+        return closest if is_clear else None
+
+    def findings(self, declared: Preprocessing, all_grey: bool, trials: Trials | None = None) -> Iterator[Finding]:
         """Yield what was found about the input range, then about colours.
 
         Args:
+            declared: The preprocessing that is used.
             all_grey: Whether every image is grey.
+            trials: Labelled images. Where they are classified better with the declared preprocessing than with the one
+                that fits batch normalization, as with a frozen backbone that was trained with another one, it is no
+                mistake.
         """
         if not self._moments:
             yield Finding(Level.NOTE, "the model has no batch normalization, so its training data are unknown")
             return
-        closest = min(self._moments, key=self._distance)
-        fitting = closest if self._is_wrong_range(closest) else self._declared
-        yield self._range_finding(fitting)
+        self.distances.setdefault(input_range.describe(declared), self._distance(declared))
+        closer = self.clearly_closer(declared)
+        if closer:
+            yield self._wrong_range(declared, closer, trials)
+        else:
+            yield self._range_finding(declared)
+        fitting = closer or declared
         if fitting.channels == 3:
-            yield from self._check_colour(fitting) if all_grey else self._check_channel_order(fitting)
+            yield from self._check_colour(fitting) if all_grey else self._check_channel_order(fitting, trials)
 
-    def _is_wrong_range(self, closest: Preprocessing) -> bool:
-        """Whether the images fit the closest preprocessing, and the declared one significantly worse."""
-        distance = self._distance(closest)
-        return (
-            distance <= MAX_DISTANCE
-            and self._distance(self._declared) > WRONG_RANGE_RATIO * distance
-            and self._confidence(closest, self._declared) >= MIN_CONFIDENCE
+    def _wrong_range(self, declared: Preprocessing, closer: Preprocessing, trials: Trials | None) -> Finding:
+        ours, theirs = input_range.as_arguments(declared), input_range.as_arguments(closer)
+        distance, right = self._distance(declared), self._distance(closer)
+        accuracy = trials.compare(declared, closer) if trials else None
+        if accuracy and accuracy.difference > 0:
+            return Finding(
+                Level.NOTE if accuracy.is_significant else Level.WARNING,
+                f"{accuracy.text}, so {ours} stays, although the model's batch normalizations were trained with "
+                f"{theirs} (distance from its training data {right:.2f}, {distance:,.2f} with {ours}): this is usual "
+                "for a frozen backbone whose new layers were trained with another input range",
+            )
+        confidence = self._confidence(closer, declared)
+        return Finding(
+            Level.WRONG,
+            f"the images do not fit the model with {ours}: their distance from its training data is "
+            f"{distance:,.2f}; use {theirs}, with a distance of {right:.2f} "
+            f"(closer in {confidence:.0%} of {RESAMPLES:,} resamples)" + (f"; {accuracy.text}" if accuracy else ""),
         )
 
-    def _range_finding(self, fitting: Preprocessing) -> Finding:
-        declared, distance = input_range.as_arguments(self._declared), self._distance(self._declared)
-        if fitting != self._declared:
-            confidence = self._confidence(fitting, self._declared)
-            return Finding(
-                Level.WRONG,
-                f"the images do not fit the model with {declared}: their distance from its training data is "
-                f"{distance:,.2f}; use {input_range.as_arguments(fitting)}, with a distance of "
-                f"{self._distance(fitting):.2f} (closer in {confidence:.0%} of {RESAMPLES:,} resamples)",
-            )
+    def _range_finding(self, recipe: Preprocessing) -> Finding:
+        declared, distance = input_range.as_arguments(recipe), self._distance(recipe)
         if len(self._images) < MIN_IMAGES:
             return Finding(
                 Level.NOTE,
@@ -125,15 +148,20 @@ class PreprocessingFit:
         means, squares = (part.mean(axis=0) for part in moments)
         return float(np.percentile(self._statistics.divergences(means, squares)[0], 90))
 
-    def _check_channel_order(self, fitting: Preprocessing) -> Iterator[Finding]:
-        swapped = replace(fitting, order="RGB" if fitting.order == "BGR" else "BGR")
-        ratio = self._distance(fitting) / self._distance(swapped)
-        if ratio > SWAPPED_RATIO and (confidence := self._confidence(swapped, fitting)) >= MIN_CONFIDENCE:
+    def _check_channel_order(self, fitting: Preprocessing, trials: Trials | None) -> Iterator[Finding]:
+        other = swapped(fitting)
+        ratio = self._distance(fitting) / self._distance(other)
+        if ratio > SWAPPED_RATIO and (confidence := self._confidence(other, fitting)) >= MIN_CONFIDENCE:
+            accuracy = trials.compare(fitting, other) if trials else None
+            overruled = accuracy is not None and accuracy.difference > 0 and accuracy.is_significant
             yield Finding(
-                Level.WARNING,
-                f"red and blue may be swapped: with {swapped.order}, the images are {ratio:.1f} times closer to the "
-                f"model's training data (in {confidence:.0%} of {RESAMPLES:,} resamples); check the images, or use "
-                f'channel_order="{swapped.order}"',
+                Level.NOTE if overruled else Level.WARNING,
+                f"red and blue may be swapped: with {other.order}, the images are {ratio:.1f} times closer to the "
+                f"model's training data (in {confidence:.0%} of {RESAMPLES:,} resamples); "
+                + (f"{accuracy.text}; " if accuracy else "")
+                + (
+                    f"{fitting.order} stays" if overruled else f'check the images, or use channel_order="{other.order}"'
+                ),
             )
 
     def _distance(self, recipe: Preprocessing) -> float:

@@ -24,6 +24,17 @@ def spec_value(field: str) -> Callable[[str], float]:
     return parse
 
 
+def image_size(text: str) -> "int | tuple[int, int]":
+    """The type of an argument that is the size of an image: 224, or height and width, 96x128."""
+    try:
+        sides = tuple(int(side) for side in text.lower().split("x"))
+    except ValueError:
+        sides = ()
+    if len(sides) not in (1, 2):
+        raise argparse.ArgumentTypeError(f"must be {ALLOWED['size']}, or HEIGHTxWIDTH, got {text!r}")
+    return sides[0] if len(sides) == 1 or sides[0] == sides[1] else (sides[0], sides[1])
+
+
 def names(text: str) -> tuple[str, ...]:
     """The type of an argument that is several names, separated by commas."""
     found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -17,8 +17,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # a notebook or a server may call from others
         yield
         return
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")  # a closed terminal, too; Windows has two of them
-    handlers = {number: signal.signal(number, _interrupt) for n in names if (number := getattr(signal, n, None))}
+    handlers = {number: signal.signal(number, _interrupt) for number in _signals()}
     try:
         yield
     finally:
@@ -30,6 +29,22 @@ def interruptible() -> Iterator[None]:
 def stop_repeating() -> None:
     """An interrupt has arrived, and need not be repeated."""
     _set_alarm(0)
+
+
+def end() -> None:
+    """An interrupt has ended the program: until its last words are said, further ones are ignored.
+
+    A terminal and a parent process may both send a signal.
+    """
+    stop_repeating()
+    if threading.current_thread() is threading.main_thread():
+        for number in _signals():
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _signals() -> list[int]:
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")  # a closed terminal, too; Windows has two of them
+    return [number for name in names if (number := getattr(signal, name, None))]
 
 
 def _interrupt(*_: Any) -> None:

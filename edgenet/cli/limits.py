@@ -18,7 +18,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-drift",
         type=fraction,
         metavar="FRACTION",
-        help="largest fraction of images whose top class changes, e.g. 2%% or 0.02; 0: none of these images",
+        help="largest fraction of images whose top class (multi-label: any label) changes, e.g. 2%% or 0.02; 0: none "
+        "of these images",
     )
     group.add_argument(
         "--max-accuracy-drop",

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import edgenet
 from edgenet import quiet, terminal
-from edgenet.cli.interrupts import interruptible, stop_repeating
+from edgenet.cli import interrupts
 from edgenet.cli.wording import error_text
 from edgenet.errors import EdgenetError, first_sentence
 
@@ -69,14 +69,14 @@ def main(arguments: Sequence[str] | None = None, supervised: bool = False) -> in
     """
     arguments = _with_values(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace(exit_code=0, debug="--debug" in arguments)
-    with interruptible():
+    with interrupts.interruptible():
         try:
             _run(arguments, options, supervised)
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has ended
             _drop_stdout()
         except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, KeyboardInterrupt):
-                stop_repeating()
+                interrupts.end()
             if options.debug:
                 raise
             _drop_stdout_if_full(error)

@@ -2,15 +2,17 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgenet
-from edgenet.cli.arguments import spec_value
+from edgenet.cli.arguments import image_size, names, spec_value
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled
+from edgenet.images import labels as class_names
 from edgenet.images.input_range import check_crop, parse_input
 from edgenet.model import published
 from edgenet.records import ModelSpec
@@ -38,10 +40,13 @@ def add(parser: argparse.ArgumentParser, positional: bool = False) -> None:
             type=Path,
             nargs="?",
             metavar="MODEL",
-            help="an image classifier: .keras, .h5 or a SavedModel folder",
+            help="an image classifier: .keras, .h5, a SavedModel folder, or a zip archive of one of these",
         )
     group.add_argument(
-        "--model", type=Path, metavar="FILE", help="an image classifier: .keras, .h5 or a SavedModel folder"
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="an image classifier: .keras, .h5, a SavedModel folder, or a zip archive of one of these",
     )
     group.add_argument(
         "--weights",
@@ -55,6 +60,21 @@ def add(parser: argparse.ArgumentParser, positional: bool = False) -> None:
         action="store_true",
         help="add an untrained last layer to weights without one (to measure latency only)",
     )
+    group.add_argument(
+        "--softmax", action="store_true", help="append a softmax to a model that gives logits, as ML Kit needs it"
+    )
+    group.add_argument(
+        "--drop-layer",
+        type=names,
+        default=(),
+        metavar="NAMES",
+        help="leave out custom layers without weights, such as augmentation, by their names or classes",
+    )
+    group.add_argument(
+        "--keep-config",
+        action="store_true",
+        help="keep layers that only matter in training (augmentation, dropout, noise), which are left out otherwise",
+    )
     add_input_options(group)
 
 
@@ -62,17 +82,22 @@ def add_input_options(group: argparse._ArgumentGroup) -> None:
     """Add the options that describe a model's input and classes."""
     group.add_argument(
         "--size",
-        type=spec_value("size"),
-        help="input height and width in pixels, if the model leaves them free (default 224 with --weights imagenet)",
+        type=image_size,
+        metavar="PIXELS",
+        help="input size, if the model leaves it free: 224, or height and width, 96x128 (default 224 with --weights "
+        "imagenet)",
     )
     group.add_argument(
-        "--labels", type=Path, metavar="FILE", help="class names, one on each line, in the model's order"
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="class names in the order of the scores: one on each line, CSV or JSON",
     )
     group.add_argument(
         "--input-range",
         metavar="NUMBERS",
-        help="values of black and white pixels: -1,1 (default), 0,1 or 0,255; or six numbers: the means, then the "
-        "standard deviations, of red, green and blue",
+        help="values of black and white pixels: -1,1, 0,1 or 0,255; or six numbers: the means, then the standard "
+        "deviations, of red, green and blue (default: found in the model or on labelled images, else -1,1)",
     )
     group.add_argument("--channel-order", metavar="ORDER", help="RGB (default) or BGR")
     group.add_argument(
@@ -103,6 +128,9 @@ class Source:
         from edgenet.model import imagenet, weights
 
         options, crop, size = self.options, self.options.crop, None
+        input_range = options.input_range
+        if self.is_bundled or options.weights == IMAGENET:
+            input_range = input_range or "-1,1"  # with which they were trained
         if options.model:
             model, size = options.model, options.size
         elif self.is_bundled:
@@ -114,7 +142,17 @@ class Source:
             model = weights.load(path, _expected_spec(options))
             if _PUBLISHED.fullmatch(path.name):
                 crop = crop or imagenet.CROP
-        return keras_classifier(model, self.name, size, options.input_range, options.channel_order, crop)
+        return keras_classifier(
+            model,
+            self.name,
+            size,
+            input_range,
+            options.channel_order,
+            crop,
+            softmax=options.softmax,
+            keep_config=options.keep_config,
+            drop_layer=options.drop_layer,
+        )
 
     @property
     def credits(self) -> dict[str, str]:
@@ -125,21 +163,14 @@ class Source:
             return {"author": "Google; weights by way of Keras Applications", "license": "Apache-2.0"}
         return {}
 
-    def labels(self, classes: int) -> Path | None:
-        """The file of the class names: that of --labels, or of the bundled model; None for ImageNet's.
-
-        Args:
-            classes: The number of classes of the model.
-
-        Raises:
-            EdgenetError: There is none.
-        """
-        file: Path | None = self.options.labels or (bundled.LABELS if self.is_bundled else None)
-        if file is None and classes != 1000:
-            raise EdgenetError(
-                f"give a file with the names of the {classes:,} classes of {self.name}", parameter="labels"
-            )
-        return file
+    @property
+    def labels(self) -> Path | Sequence[str] | None:
+        """The class names: the file given, that of the bundled model, or ImageNet's for its weights; else None."""
+        if self.options.labels:
+            return Path(self.options.labels)
+        if self.is_bundled:
+            return bundled.LABELS
+        return class_names.imagenet() if self.options.weights == IMAGENET else None
 
 
 def find(options: argparse.Namespace) -> Source:
@@ -167,7 +198,8 @@ def find(options: argparse.Namespace) -> Source:
     if options.model and options.model.is_file() and find_spec("h5py"):
         from edgenet.model import container
 
-        container.file_kind(options.model)
+        if container.file_kind(options.model) is None and (other := container.other_model(options.model)):
+            raise EdgenetError(f"{options.model}: expected a Keras image classifier, got: {other}")
     return Source(options, _name(options), not (options.model or options.weights))
 
 
@@ -175,6 +207,8 @@ def _check_combination(options: argparse.Namespace) -> None:
     if options.model and options.weights:
         raise EdgenetError("give model= or weights=, not both")
     if options.weights:
+        if isinstance(options.size, tuple):
+            raise EdgenetError("MobileNetV1 has a square input; give one number", parameter="size")
         return
     needs_weights = {"alpha": options.alpha, "classes": options.classes, "fresh_head": options.fresh_head or None}
     if not options.model:

@@ -18,7 +18,7 @@ import numpy as np
 from edgenet import cores
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
-from edgenet.images import preprocess
+from edgenet.images import model_labels, preprocess
 from edgenet.images.decode import convert
 from edgenet.images.input_range import MIN_CROP, parse_input
 from edgenet.litert.remote import Local, ModelInfo, Remote
@@ -54,7 +54,7 @@ class Classifier:
 
     Args:
         path: The `.tflite` file.
-        labels: The class names in the order of the scores, or a text file with one name per line. By default those in
+        labels: The class names in the order of the scores, or a file of them (as in `export`). By default those in
             the file's metadata; without any, the names of ImageNet's classes for a model with 1,000 or 1,001 classes,
             and otherwise the class numbers.
         input_range: The values that black and white pixels map to, such as (-1, 1); or the means and then the standard
@@ -85,7 +85,7 @@ class Classifier:
         self,
         path: str | os.PathLike[str],
         *,
-        labels: str | os.PathLike[str] | Sequence[str] | None = None,
+        labels: model_labels.Labels | None = None,
         input_range: str | Sequence[float] | None = None,
         channel_order: str | None = None,
         crop: float | None = None,
@@ -100,15 +100,14 @@ class Classifier:
             raise EdgenetError(f"must be a number of pixels, not {size}", parameter="size")
         if not 1 <= threads <= MAX_THREADS:
             raise EdgenetError(f"must be from 1 to {MAX_THREADS:,}, not {threads}", parameter="threads")
-        if isinstance(labels, str | os.PathLike):
-            labels = class_names.read(Path(labels))
+        given = None if labels is None else model_labels.read(labels)
         self._model = self._load((size, size) if size else None, threads)
         self._finalizer = weakref.finalize(self, self._model.close)
         self._lock = Lock()
         try:
-            notes: list[str] = []
+            notes = list(given.notes) if given else []
             info = self._model.info
-            self.labels = _labels(self.path, info, labels, notes)
+            self.labels = _labels(self.path, info, given.names if given else None, notes)
             recipe = info.recipe
             if declared:
                 recipe = replace(declared.recipe(*recipe.shape), crop=recipe.crop, order=recipe.order)

@@ -158,6 +158,19 @@ def test_moments_are_those_of_the_inputs_of_the_layers(model, classifier):
     assert np.ptp(means, axis=0).max() > 0.1  # they differ between images
 
 
+def test_a_model_with_a_fixed_batch_size_has_the_same_moments():
+    keras.utils.set_random_seed(8)
+    free = trained(plain())
+    fixed_input = keras.Input((32, 32, 3), batch_size=4)
+    fixed = keras.Model(fixed_input, free(fixed_input))
+    images = np.concatenate([noise(1), noise(2)])  # 10 images: two batches of 4, and one that is filled up
+    expected, found = (BatchNormStatistics(keras_model.from_keras(m, "own")).moments(images) for m in (free, fixed))
+    for one, other in zip(expected, found, strict=True):
+        assert one.shape == other.shape
+        # The same sums of float32 products, in batches of another size.
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
+
+
 def test_only_the_first_seven_are_used():
     keras.utils.set_random_seed(8)
     model = trained(mobilenet.build(ModelSpec(size=32, alpha=0.25, classes=5)))

@@ -185,6 +185,7 @@ def test_the_bundled_calibration_images_are_good(fashion, examine):
 # The usual mistakes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_range_is_reported_with_the_right_one(kind, examine, name):
     examination = examine(kind, draw(kind.paths, 60, 1), COMMON[name])
@@ -333,6 +334,7 @@ def trained():
     return train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "epochs", "momentum"),
     # The first two are as far from their own images as colour models are from grey images: with Keras' momentum of

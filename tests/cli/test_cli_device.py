@@ -196,6 +196,7 @@ def test_a_file_without_a_bundle_is_measured_and_leaves_nothing_here(device, tin
     assert tree(device) == before
 
 
+@pytest.mark.slow
 def test_results_outlive_a_cache_that_cannot_be_written(device, tmp_path):
     """What is unpacked lies in a temporary folder then, which goes; the measurement stays."""
     (tmp_path / "no cache").write_text("in the way")
@@ -232,6 +233,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--json", "full/found.json")])
 def test_results_go_to_another_place_when_theirs_is_full_at_the_end(device, tiny_bundle, options):
     """A stick that is full, simulated: it filled up while the benchmark ran."""

@@ -223,7 +223,8 @@ def test_the_model_in_the_bundle_gives_the_reference_again(exported):
 def test_the_manifest_has_the_findings_about_the_calibration_images(exported):
     calibration = exported.bundle.manifest.calibration
     assert calibration.images == 24
-    assert calibration.findings[0].text == "only 24 different images; use 50 or more, of all kinds"
+    texts = [finding.text for finding in calibration.findings]
+    assert "only 24 different images; use 50 or more, of all kinds" in texts
     # These models have the statistics of these images: the declared input range is the closest.
     assert not [finding for finding in calibration.findings if finding.level == "wrong"]
     declared = describe(exported.bundle.manifest.preprocessing)

@@ -95,6 +95,7 @@ def test_an_error_is_raised_again(program):
             assert str(caught.value) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

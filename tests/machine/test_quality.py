@@ -83,6 +83,7 @@ def test_an_interval_of_a_median_covers_the_true_one():
     assert np.mean(widths) == pytest.approx(2 * 1.96 * 1.2533 * math.hypot(0.05, 0.02 / 5**0.5) / 20**0.5, rel=0.2)
 
 
+@pytest.mark.slow
 def test_an_interval_of_a_ratio_covers_the_true_one_whatever_the_rounds_have_in_common():
     random = np.random.default_rng(2)
     covered, narrower = [], []
@@ -99,6 +100,7 @@ def test_an_interval_of_a_ratio_covers_the_true_one_whatever_the_rounds_have_in_
     assert np.median(narrower) >= 13
 
 
+@pytest.mark.slow
 def test_equal_variants_are_seldom_called_different():
     # At most 7.1 % by the above, and one standard deviation of a share of 1,000.
     random = np.random.default_rng(3)

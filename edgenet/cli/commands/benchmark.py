@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 # Instead of numbers of threads: 1, 2, 4, ... and all cores.
 SWEEP = "sweep"
 # The options of a .tflite file without a bundle.
-FILE_OPTIONS = ("images", "truth", "reference", "model", "labels", "input_range", "channel_order", "crop", "size")
+FILE_OPTIONS = (
+    *("images", "truth", "skip_broken", "reference", "model", "labels"),
+    *("input_range", "channel_order", "crop", "size"),
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="BUNDLE",
-        help="a bundle, packed or not, or any .tflite classifier (default: the bundle of the bundled model)",
+        help="a bundle, packed or not, or any .tflite classifier, also in a zip archive (default: the bundle of the "
+        "bundled model)",
     )
     parser.add_argument("--variants", type=names, metavar="NAMES", help="variants to measure (default: all of them)")
     parser.add_argument(
@@ -64,6 +68,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     single.add_argument("--reference", type=Path, metavar="FILE", help="another .tflite file to measure drift against")
     single.add_argument("--model", type=Path, metavar="FILE", help="the Keras model to measure drift against")
     single.add_argument("--truth", type=Path, metavar="FILE", help="the class of each image, a line each: image, class")
+    # None like the others, if it is left out.
+    single.add_argument("--skip-broken", action="store_const", const=True, help="leave out images that cannot be read")
     source.add_input_options(single)
 
 
@@ -76,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.benchmarking import benchmark
     from edgenet.benchmarking.options import BenchmarkOptions
     from edgenet.bundle import bundle as bundles
+    from edgenet.inputs import is_single_file
     from edgenet.reporting.results_table import results_table
 
     _place(options)  # first: the default numbers of threads depend on the cores
@@ -84,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
     )
     measured = options.measured or default_bundle()
     with shown_progress() as progress, ExitStack() as running:
-        if measured.suffix == ".tflite":
+        if is_single_file(measured):
             folder, subject = None, _file_subject(measured, options, progress, running)
         else:
             folder, subject = _bundle_subject(measured, options, progress)

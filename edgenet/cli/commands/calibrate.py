@@ -16,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "words", nargs="*", metavar="[check] FOLDER", help="the calibration images (default: the bundled ones)"
     )
     parser.add_argument("--calibration", type=Path, metavar="FOLDER", help="another way to give FOLDER")
+    parser.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     source.add(parser)
 
 
@@ -24,6 +25,7 @@ def is_isolated(options: argparse.Namespace) -> bool:
 
 
 def run(options: argparse.Namespace) -> None:
+    from edgenet import inputs
     from edgenet.images import bundled, listing
     from edgenet.quiet import quiet
     from edgenet.reporting.calibration_table import calibration_table
@@ -44,12 +46,28 @@ def run(options: argparse.Namespace) -> None:
         with quiet():
             progress.step("loading TensorFlow")
             from edgenet.calibration import fit
+            from edgenet.images import broken, preprocess, splits
+            from edgenet.images.bit_depth import UsedBits
+            from edgenet.images.sources import ImageSet
 
             classifier = wanted.load()
-            progress.step(f"checking {len(found.paths):,} images")
-            examination = fit.examine(classifier, found.paths, progress)
+            unreadable = broken.find(found.paths, progress) if options.skip_broken else {}
+            paths, left_out = broken.without(found.paths, folder, unreadable)
+            if left_out:
+                progress.note(left_out)
+            used_bits = UsedBits()
+            with broken.listed_together(paths, progress):
+                progress.step(f"checking {len(paths):,} images")
+                decoded = preprocess.load_all(paths, classifier.recipe, used_bits)
+                names = inputs.class_labels(wanted.labels, classifier, wanted.name, (folder,), progress)
+                class_of = splits.calibration_classes(ImageSet(tuple(paths), folder), names)
+                classes = [class_of.get(path) for path in paths]
+                examination = fit.examine(classifier, paths, progress, decoded, classes)
+            if note := used_bits.note():
+                progress.note(f"{folder}: {note}")
     print(as_options(calibration_table(examination.findings, examination.distances)))
     if any(finding.level == Level.WRONG for finding in examination.findings):
         raise EdgenetError(f"{folder}: these images do not match {wanted.name}; fix what is marked as wrong above")
     model = options.model or (f"--weights {options.weights}" if options.weights else None)
-    print_next(f"edgenet export {model} --calibration {folder}" if model else "edgenet export")
+    skipping = " --skip-broken" if left_out else ""
+    print_next(f"edgenet export {model} --calibration {folder}{skipping}" if model else "edgenet export")

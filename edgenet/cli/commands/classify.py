@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from edgenet.cli.wording import as_options
@@ -27,7 +29,10 @@ SETTINGS = ("labels", "input_range", "channel_order", "crop", "size", "threads")
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="any .tflite image classifier, or a bundle (its int8 variant)"
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="any .tflite image classifier, also in a zip archive, or a bundle (its int8 variant)",
     )
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files, or folders of images")
     parser.add_argument("--top", type=int, default=5, metavar="COUNT", help="number of predictions (default 5)")
@@ -54,12 +59,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from edgenet.litert.child import Child
 
-    path, settings = _model(options)
-    request = {"path": str(path), "options": settings}
-    with closing(Child(MODULE, request, str(path), TIMEOUT_SECONDS)) as process:
+    with ExitStack() as stack:
+        path, settings = _model(options, stack)
+        request = {"path": str(path), "options": settings}
+        process = stack.enter_context(closing(Child(MODULE, request, str(path), TIMEOUT_SECONDS)))
         start = _start(process, settings)
         for note in start["notes"]:
-            print(f"note: {as_options(note)}", file=sys.stderr)
+            # A file from an archive is known by its name in there.
+            print(f"note: {as_options(note).replace(f'{path.parent}{os.sep}', '')}", file=sys.stderr)
         failed = 0
         for image, result in _results(process, options, start["workers"]):
             if "error" in result:
@@ -73,13 +80,19 @@ def run(options: argparse.Namespace) -> None:
     options.exit_code = 1 if failed else 0
 
 
-def _model(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
-    """The .tflite file, and the options of its `Classifier`."""
+def _model(options: argparse.Namespace, stack: ExitStack) -> tuple[Path, dict[str, Any]]:
+    """The .tflite file, and the options of its `Classifier`. `stack` removes temporary files."""
     if options.top < 1:
         raise EdgenetError(f"must be 1 or more, not {options.top}", parameter="top")
     settings = {name: getattr(options, name) for name in SETTINGS}
     settings["labels"] = options.labels and str(options.labels)
     path: Path = options.file
+    if path.suffix == ".zip":
+        from edgenet.tflite import zipped
+
+        folder = stack.enter_context(TemporaryDirectory(prefix="edgenet-"))
+        path, labels = zipped.unpack(path, Path(folder))
+        settings["labels"] = settings["labels"] or (labels and str(labels))
     if path.suffix != ".tflite":
         return _of_bundle(path, options, settings)
     if options.variant:

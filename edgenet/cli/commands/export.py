@@ -1,14 +1,15 @@
 """`edgenet export`"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from edgenet.cli import source
 from edgenet.cli.arguments import names, print_next, text
-from edgenet.cli.wording import shown_progress
+from edgenet.cli.wording import as_options, shown_progress
 from edgenet.errors import EdgenetError
 from edgenet.model.requirements import require_tensorflow
-from edgenet.records import InterfaceType, LibraryOutcome, Quantizer, Variant
+from edgenet.records import Finding, InterfaceType, LibraryOutcome, Manifest, Quantizer, Variant
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--truth", type=Path, metavar="FILE", help="the class of each evaluation image, a line each: image, class"
     )
+    images.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     parser.add_argument(
         "--variants", type=names, metavar="NAMES", help=f"any of {','.join(Variant)} (default: all of them)"
     )
@@ -93,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
         bundle = api.export(
             classifier,
             out=out,
-            labels=wanted.labels(classifier.classes),
+            labels=wanted.labels,
             calibration=calibration,
             evaluation=evaluation,
             truth=options.truth,
@@ -103,6 +105,7 @@ def run(options: argparse.Namespace) -> None:
             batch=options.batch,
             name=name,
             apps=False,  # checked below, so that what failed is an error, not a note
+            skip_broken=options.skip_broken,
             force=options.force,
             progress=progress,
             **credits,
@@ -110,12 +113,22 @@ def run(options: argparse.Namespace) -> None:
         if options.apps:
             with quiet():
                 bundle = api.check_apps(bundle, progress)
-    print(bundle_table(bundle.manifest, str(bundle.folder)))
+    print(bundle_table(_with_options(bundle.manifest), str(bundle.folder)))
     failed = [library for library in bundle.manifest.apps if library.outcome == LibraryOutcome.FAILED]
     if failed:
         problems = "; ".join(f"{variant}: {text}" for library in failed for variant, text in library.problems.items())
         raise EdgenetError(f"{failed[0].library}: {problems}. The bundle is in {out}; skip this check with apps=False")
     print_next(f"edgenet benchmark {out}")
+
+
+def _with_options(manifest: Manifest) -> Manifest:
+    """The manifest with findings that name options."""
+
+    def named(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        return tuple(replace(finding, text=as_options(finding.text)) for finding in findings)
+
+    calibration = replace(manifest.calibration, findings=named(manifest.calibration.findings))
+    return replace(manifest, calibration=calibration, findings=named(manifest.findings))
 
 
 def _check_images(calibration: Path | None, evaluation: Path | None, truth: Path | None, name: str) -> None:
