@@ -100,11 +100,37 @@ def _models(folder: Path) -> None:
         model.save(folder / "m.keras")
         model.save(folder / "m.h5")
         model.export(folder / "saved", verbose=False)
+        _save_as_keras2(model, folder)
         network = mobilenet.build(ModelSpec(size=SIZE, alpha=0.05, classes=len(LABELS)))
         (folder / "w_32.npz").write_bytes(weights.to_bytes(network))
         network.save_weights(folder / "w_32.weights.h5")
         with h5py.File(folder / "w_32.h5", "w") as file:
             legacy_h5_format.save_weights_to_hdf5_group(file, network)
+
+
+def _save_as_keras2(model, folder: Path) -> None:
+    """The same network in files of Keras 2, with a layer that is left out."""
+    import tf_keras
+    from tf_keras import layers
+
+    copied = tf_keras.Sequential(
+        [
+            layers.Input((SIZE, SIZE, 3)),
+            layers.Conv2D(8, 3, 2, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(6.0),
+            layers.DepthwiseConv2D(3, padding="same"),
+            layers.Conv2D(16, 1),
+            layers.ReLU(6.0),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.1),
+            layers.Dense(len(LABELS)),
+            layers.Softmax(),
+        ]
+    )
+    copied.set_weights(model.get_weights())
+    copied.save(folder / "keras2.keras")
+    copied.save(folder / "keras2.h5")
 
 
 def _results(folder: Path) -> None:

@@ -63,7 +63,7 @@ def _use_model(base: Path, work: Path, random: Random, damage: str, source: tupl
 
 
 def keras_file(base: Path, work: Path, random: Random) -> Plan:
-    path = copy(base / "m.keras", work / "m.keras")
+    path = copy(base / choose(random, ("m.keras", "keras2.keras")), work / "m.keras")
     if random.random() < 0.45:
         if random.random() < 0.5:
             damage, data = zip_members(path.read_bytes(), random)
@@ -93,7 +93,7 @@ def _config(data: bytes, random: Random) -> tuple[str, bytes]:
 
 
 def h5(base: Path, work: Path, random: Random) -> Plan:
-    path = copy(base / "m.h5", work / "m.h5")
+    path = copy(base / choose(random, ("m.h5", "keras2.h5")), work / "m.h5")
     damage, path = _spoil_h5(path, random)
     return _use_model(base, work, random, damage, ("--model", typed(path, work)))
 

@@ -40,7 +40,7 @@ def serve() -> None:
 def _import_all(with_tensorflow: bool) -> None:
     names = ["numpy", "PIL.Image", "ai_edge_litert.interpreter", "jinja2", "matplotlib.pyplot"]
     if with_tensorflow:
-        names += ["tensorflow", "keras", "h5py"]
+        names += ["tensorflow", "keras", "tf_keras", "h5py"]
     for name in names:
         importlib.import_module(name)
     from PIL import Image
