@@ -26,7 +26,7 @@ def find(
 
     Args:
         recipe: The preprocessing that is used.
-        trials: The model on some images; with classes, accuracy decides, else the mean top score is told.
+        trials: The model on some images; with classes, accuracy decides, else the mean top score is stated.
         distances: From the training data by the input range (`PreprocessingFit.distances`); may be empty.
         labels: The class names, in the order of the scores.
         images: What the images are, such as "calibration images".
@@ -78,7 +78,7 @@ def _top_scores(recipe: Preprocessing, trials: Trials, distances: Mapping[str, f
     scores = {one: trials.top_score(one) for one in tried}
     others = sorted(tried[1:], key=lambda one: -scores[one])
 
-    def told(one: Preprocessing) -> str:
+    def said(one: Preprocessing) -> str:
         distance = distances.get(describe(one))
         return f"{scores[one]:.2f} with {describe(one)}" + (
             f" (distance {distance:,.2f})" if distance is not None else ""
@@ -87,7 +87,7 @@ def _top_scores(recipe: Preprocessing, trials: Trials, distances: Mapping[str, f
     legend = "; distance: from the training data, good below 1" if distances else ""
     return Finding(
         Level.WARNING,
-        f"the mean top score by input range is {told(recipe)}, {', '.join(map(told, others))}{legend}. If the model "
+        f"the mean top score by input range is {said(recipe)}, {', '.join(map(said, others))}{legend}. If the model "
         "was trained with another one than the first, give input_range=",
     )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from enum import Enum
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,9 +14,10 @@ from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.model.container import printable
 from edgenet.records import Preprocessing
+from edgenet.records.enums import TextEnum
 
 
-class RangeSource(str, Enum):
+class RangeSource(TextEnum):
     """Who says which pixel values a model expects: the user, layers in the model that scale its input, or nobody."""
 
     GIVEN = "given"

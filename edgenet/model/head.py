@@ -4,17 +4,17 @@ A bundle stores the Keras model as it was, and the names of these steps in its m
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum
 
 import tensorflow as tf
 
 from edgenet.errors import EdgenetError
 from edgenet.model.graph_ends import Activation
+from edgenet.records.enums import TextEnum
 
 Shape = tuple[int | None, ...]
 
 
-class Step(str, Enum):
+class Step(TextEnum):
     """A step from a network's output to scores."""
 
     # (batch, 1, 1, classes) to (batch, classes).

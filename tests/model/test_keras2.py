@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
+from model_config import edit_config
 
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
@@ -182,20 +183,6 @@ def test_augmentation_is_left_out(tmp_path, kind, front):
     assert not any("Random" in type(layer).__name__ or "Drop" in type(layer).__name__ for layer in stored.model.layers)
     assert stored.notes[0].startswith("left out of the model: ")
     np.testing.assert_allclose(loaded_scores(path), scores_of(model), rtol=0, atol=TOLERANCE)
-
-
-def edit_config(path: Path, change) -> None:
-    """Change the configuration in a file: `change` gets and returns its text."""
-    if h5py.is_hdf5(path):
-        with h5py.File(path, "r+") as file:
-            file.attrs["model_config"] = change(file.attrs["model_config"]).encode()
-        return
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["config.json"] = change(members["config.json"].decode()).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
 
 
 @pytest.mark.parametrize("kind", ["h5", "keras"])

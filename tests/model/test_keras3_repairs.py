@@ -1,13 +1,12 @@
 """What is put right in files of Keras 3 before Keras builds a model from them."""
 
 import json
-import zipfile
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import pytest
+from model_config import edit_config
 
 from edgenet.errors import EdgenetError
 from edgenet.model import config_repair, keras_file, keras_model
@@ -39,19 +38,6 @@ def scores_of(model) -> np.ndarray:
 def loaded_scores(path: Path, **options) -> np.ndarray:
     (scores,) = keras_model.load(path, **options).scores([PIXELS])
     return scores
-
-
-def edit_config(path: Path, change) -> None:
-    if h5py.is_hdf5(path):
-        with h5py.File(path, "r+") as file:
-            file.attrs["model_config"] = change(file.attrs["model_config"]).encode()
-        return
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["config.json"] = change(members["config.json"].decode()).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
 
 
 # Everything in Keras that has no effect at inference
