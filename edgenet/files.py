@@ -154,6 +154,22 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copyfile(Path(parent, name), copy / name)
 
 
+def check_is_file(path: Path, expected: str) -> None:
+    """Check that a path leads to a regular file, before it is opened: opening a pipe waits for whoever writes to it.
+
+    Args:
+        path: The path.
+        expected: What kind of file it should be, for the error.
+
+    Raises:
+        EdgenetError: It leads to something else, or to nothing.
+    """
+    if path.is_dir():
+        raise EdgenetError(f"{path}: a folder, not {expected}")
+    if not path.is_file():
+        raise EdgenetError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+
+
 def read_limited(path: Path, max_bytes: int) -> bytes:
     """Read a file of at most `max_bytes`.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from edgenet.errors import EdgenetError, first_line
+from edgenet.files import check_is_file
 from edgenet.litert import child
 from edgenet.litert.child import Child
 from edgenet.records import Preprocessing
@@ -69,7 +70,7 @@ class Remote:
     def __init__(
         self, path: Path, size: tuple[int, int] | None = None, timeout: float = TIMEOUT_SECONDS, threads: int = 1
     ):
-        check_is_file(path)
+        check_is_file(path, "a .tflite file")
         self.name = path.name
         request = {"files": {self.name: str(path)}, "size": size, "threads": threads}
         self._process = Child(MODULE, request, str(path), timeout)
@@ -152,7 +153,7 @@ class Local:
     """
 
     def __init__(self, path: Path, size: tuple[int, int] | None = None, threads: int = 1):
-        check_is_file(path)
+        check_is_file(path, "a .tflite file")
         self.name, self._path = path.name, path
         with _errors_of(path):
             self._runner, self.info = _load(path, None, size, threads)
@@ -165,12 +166,6 @@ class Local:
 
     def close(self) -> None:
         """Do nothing: the process ends by itself."""
-
-
-def check_is_file(path: Path) -> None:
-    """Raise EdgenetError unless a path leads to a file."""
-    if not path.is_file():
-        raise EdgenetError(f"{path}: {'a folder, not a .tflite file' if path.is_dir() else 'no such file'}")
 
 
 def limit_memory(path: Path, threads: int = 1, extra_bytes: int = 0) -> None:

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from edgenet.errors import EdgenetError
+from edgenet.files import check_is_file
 from edgenet.model import container, model_archive
 
 
 def is_zip(path: Path) -> bool:
     """Whether this is a zip archive, by its first bytes. (A .tflite file has one at its end, its metadata.)"""
+    if not path.is_file():  # see files.check_is_file
+        return False
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04"
@@ -26,8 +29,9 @@ def unpack(path: Path, folder: Path) -> tuple[Path, Path | None]:
         The file, and that of its class names, if there is one.
 
     Raises:
-        EdgenetError: There is no .tflite file in it, or there are several; or the archive is damaged.
+        EdgenetError: There is no .tflite file in it, or there are several; or the archive is missing or damaged.
     """
+    check_is_file(path, "an archive of a .tflite file")
     try:
         archived = model_archive.find(path, (".tflite",))
     except container.DamagedError as error:

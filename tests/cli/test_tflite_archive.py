@@ -1,6 +1,7 @@
 """A .tflite file in a zip archive, as Teachable Machine lets people download it, float and quantized."""
 
 import json
+import os
 import zipfile
 
 import pytest
@@ -48,3 +49,14 @@ def test_archives_of_something_else(run_here, tmp_path):
     )
     (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04 and no more")
     assert "damaged" in error_of(run_here("benchmark", "broken.zip"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have a name")
+def test_a_pipe_is_refused_before_it_is_opened(run_here, tmp_path):
+    # Opening one would wait for whoever writes to it.
+    for name in ("pipe.tflite", "pipe.zip"):
+        os.mkfifo(tmp_path / name)
+    for name in ("pipe.tflite", "pipe.zip"):
+        assert error_of(run_here("classify", name, "photo.jpg")) == f"{name}: not a regular file"
+    assert error_of(run_here("benchmark", "pipe.tflite")) == "pipe.tflite: not a regular file"
+    assert error_of(run_here("benchmark", "pipe.zip")).startswith("pipe.zip: not a bundle")

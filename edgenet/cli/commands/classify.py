@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenet.cli.wording import as_options
 from edgenet.errors import EdgenetError
+from edgenet.files import check_is_file
 
 if TYPE_CHECKING:
     from edgenet.litert.child import Child
@@ -97,8 +98,7 @@ def _model(options: argparse.Namespace, stack: ExitStack) -> tuple[Path, dict[st
         return _of_bundle(path, options, settings)
     if options.variant:
         raise EdgenetError(f"leave it out: {path} is not a bundle", parameter="variant")
-    if not path.is_file():
-        raise EdgenetError(f"{path}: {'a folder, not a .tflite file' if path.is_dir() else 'no such file'}")
+    check_is_file(path, "a .tflite file")
     return path, settings
 
 
