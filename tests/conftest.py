@@ -158,11 +158,11 @@ def imagenet_bundle(tmp_path_factory):
     with quiet():
         from edgenet.exporter import Inputs, export
         from edgenet.images import splits
-        from edgenet.model import imagenet, keras_model, weights
+        from edgenet.model import keras_model, weights
         from edgenet.model.weights import ExpectedSpec
 
         labels = class_names.imagenet()
         model = weights.load(IMAGENET / "mobilenet_7_5_224_tf.h5", ExpectedSpec(224, 0.75, 1000))
         split = splits.from_folders(IMAGENET / "images", None, labels)
-        inputs = Inputs(keras_model.from_keras(model, "imagenet", crop=imagenet.CROP), "imagenet", labels, split)
+        inputs = Inputs(keras_model.from_keras(model, "imagenet"), "imagenet", labels, split)
         return export(inputs, tmp_path_factory.mktemp("imagenet") / "imagenet")

@@ -22,6 +22,7 @@ from edgenet.records import (
     Finding,
     Flip,
     Grade,
+    Interpolation,
     Interval,
     Latency,
     LayerNoise,
@@ -39,6 +40,8 @@ from edgenet.records import (
     ProbabilityChange,
     Quality,
     ReferenceScores,
+    Resize,
+    ResizeMode,
     Results,
     Run,
     ScoreKind,
@@ -69,12 +72,26 @@ DRIFT = Drift(
     ),
 )
 
+# No field has its default.
+RESIZE = Resize(
+    ResizeMode.PAD,
+    crop=0.875,
+    pad=(114, 0, 255),
+    interpolation=Interpolation.AREA,
+    antialias=False,
+    half_pixel_centers=False,
+    rounded=False,
+    exif=False,
+    background=None,
+    fast_dct=True,
+)
+
 MANIFEST = Manifest(
     name='Modell „ä" \\ \n\u2028 蟻',
     classes=10,
     scores=ScoreKind.SOFTMAX,
     model="model.keras",
-    preprocessing=Preprocessing(96, 128, 3, 0.875, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "BGR"),
+    preprocessing=Preprocessing(96, 128, 3, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "BGR", RESIZE),
     batch=1,
     variants=(
         VariantFile("float32", "float32.tflite", "float32", "float32", DRIFT),

@@ -49,7 +49,7 @@ SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
 EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results", Diagnosis: "edgenet diagnosis"}
-FORMATS = {Manifest: 5, Results: 7, Diagnosis: 2}
+FORMATS = {Manifest: 6, Results: 7, Diagnosis: 2}
 OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 
@@ -321,7 +321,7 @@ def test_accuracy_without_a_reference_has_no_change():
 
 
 def test_the_range_of_a_recipe_is_that_of_all_its_channels():
-    recipe = Preprocessing(8, 8, 3, 1.0, (100.0, 0.0, 50.0), (50.0, 255.0, 10.0))
+    recipe = Preprocessing(8, 8, 3, (100.0, 0.0, 50.0), (50.0, 255.0, 10.0))
     assert recipe.range == ((0 - 50) / 10, (255 - 50) / 10)
     assert Preprocessing(8, 9).range == (-1, 1)
     assert Preprocessing(8, 9).shape == (8, 9, 3)

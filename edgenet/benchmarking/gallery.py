@@ -7,6 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from edgenet.images.preprocess import rounded
+
 MAX_IMAGES = 48
 # Of a thumbnail's longer side.
 MAX_PIXELS = 96
@@ -25,7 +27,7 @@ class Gallery:
 
         Args:
             file: Its path in the bundle.
-            pixels: At the model's input size, uint8 (height, width, channels).
+            pixels: At the model's input size, (height, width, channels).
             score: The score of the reference's top class; of a multi-label model the largest change of a score.
         """
         full = len(self._heap) == MAX_IMAGES
@@ -44,6 +46,7 @@ class Gallery:
 
 
 def _jpeg(pixels: np.ndarray) -> str:
+    pixels = rounded(pixels)
     image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
     image.thumbnail((MAX_PIXELS, MAX_PIXELS))
     file = io.BytesIO()

@@ -81,7 +81,6 @@ class LoadedModel:
         path: Path,
         input_range: InputRange | None = None,
         channel_order: str | None = None,
-        crop: float = 1.0,
         size: tuple[int, int] | None = None,
     ) -> "LoadedModel":
         """Load a Keras model: a .keras or .h5 file, or a SavedModel folder.
@@ -90,7 +89,6 @@ class LoadedModel:
             path: The file or folder.
             input_range: The input range; by default, it is detected in the model.
             channel_order: RGB or BGR, if it is not the model's.
-            crop: Fraction of an image's shorter side that is kept.
             size: Height and width of the input, for a model that leaves them free.
 
         Raises:
@@ -101,9 +99,7 @@ class LoadedModel:
         with quiet():
             from edgenet.model import keras_model
 
-            classifier = keras_model.load(
-                path, input_range=input_range, channel_order=channel_order, size=size, crop=crop
-            )
+            classifier = keras_model.load(path, input_range=input_range, channel_order=channel_order, size=size)
 
         def run(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
             return next(classifier.scores([pixels]))

@@ -16,6 +16,7 @@ from edgenet.errors import EdgenetError
 from edgenet.images import broken, class_folders, listing
 from edgenet.images import labels as class_names
 from edgenet.images.input_range import InputRange
+from edgenet.images.resize_options import ResizeOptions
 from edgenet.progress import SILENT, Progress
 from edgenet.records import KERAS, MeasuredModel
 
@@ -33,7 +34,7 @@ class SingleFileOptions:
         reference: Another .tflite file, or the Keras model, that drift is measured against.
         input_range: The input range; by default that in the file, or it is inferred from the images.
         channel_order: RGB or BGR, if it is not that in the file.
-        crop: Fraction of an image's shorter side that is kept.
+        resize: How images are resized; by default as the file says.
         size: Height and width of the input, for a file that leaves them free.
         skip_broken: Whether to leave out image files that cannot be read, instead of failing.
 
@@ -48,7 +49,7 @@ class SingleFileOptions:
     reference: Path | None = None
     input_range: InputRange | None = None
     channel_order: str | None = None
-    crop: float = 1.0
+    resize: ResizeOptions = ResizeOptions()
     size: tuple[int, int] | None = None
     skip_broken: bool = False
 
@@ -83,7 +84,7 @@ def open_subject(options: SingleFileOptions, progress: Progress = SILENT, *, ker
         elif options.reference:
             progress.step("loading TensorFlow")
             reference = LoadedModel.from_keras(
-                options.reference, options.input_range, options.channel_order, options.crop, options.size
+                options.reference, options.input_range, options.channel_order, options.size
             )
         yield make_subject(model, options, reference, keras=keras, progress=progress)
 
@@ -93,10 +94,10 @@ def _load(path: Path, options: SingleFileOptions, processes: ExitStack, count: i
     model = processes.enter_context(closing(LoadedModel.from_tflite(path, options.size, count)))
     # The options are about the measured file; a reference uses its own range if it states one.
     if options.input_range and (model.range_assumed or path == options.path):
-        model.recipe = options.input_range.recipe(*model.recipe.shape)
+        model.recipe = options.input_range.recipe(*model.recipe.shape, model.recipe.resize)
         model.range_assumed = False
     order = options.channel_order or model.recipe.order
-    model.recipe = replace(model.recipe, crop=options.crop, order=order)
+    model.recipe = replace(model.recipe, resize=options.resize.applied_to(model.recipe.resize), order=order)
     return model
 
 

@@ -4,6 +4,7 @@ float32.tflite float16.tflite dynamic.tflite int8.tflite
 model.keras      the source model; or saved_model/, a folder
 labels.txt       the class names, one on each line, in the order of the scores
 evaluation/      images
+app/             code for Android, iOS and Python that uses the files
 reference.npz    Keras' scores on them: `scores`, float32 (images, classes), in the manifest's order
 manifest.json    the contents, with the SHA-256 of every other file
 results/         results of benchmarks, one file for each run; not part of the manifest

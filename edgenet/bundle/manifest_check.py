@@ -79,8 +79,8 @@ def _invalid_values(manifest: Manifest) -> Iterator[str]:
     if not name.isprintable() or not name.strip() or set(name) & set("/\\") or len(name) > MAX_NAME_BYTES:
         yield f"{name[:80]!r} is not a valid model name"
     recipe = manifest.preprocessing
-    if not MIN_CROP <= recipe.crop <= 1:
-        yield f"the crop must be from {MIN_CROP} to 1, got {recipe.crop:g}"
+    if not MIN_CROP <= recipe.resize.crop <= 1:
+        yield f"the crop must be from {MIN_CROP} to 1, got {recipe.resize.crop:g}"
     if recipe.channels not in (1, 3) or not all(1 <= side <= MAX_SIDE for side in (recipe.height, recipe.width)):
         yield f"the input shape {recipe.shape} is not that of an image"
     if not all(len(values) == recipe.channels for values in (recipe.mean, recipe.std)) or min(recipe.std) <= 0:

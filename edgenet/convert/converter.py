@@ -26,7 +26,7 @@ from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import Graph
 
-# Returns the calibration images, uint8 (height, width, channels), from the start at each call.
+# Returns the calibration images, uint8 or float32 (height, width, channels), 0 to 255, from the start at each call.
 RepresentativeDataset = Callable[[], Iterable[np.ndarray]]
 
 _OTHER_VARIANTS = "choose other variants with variants="

@@ -9,6 +9,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
+from edgenet.images import resize_options
 from edgenet.records import Preprocessing
 from edgenet.tflite.metadata_schema import (
     METADATA_IDENTIFIER,
@@ -56,7 +57,7 @@ def image_table(recipe: Preprocessing, dtype: str) -> Table:
     return {
         TensorMetadata.NAME: "image",
         TensorMetadata.DESCRIPTION: f"Image to be classified, {colours}, {recipe.height} x {recipe.width} pixels: "
-        f"{recipe.resize}; crop {recipe.crop:g}",
+        f"{resize_options.describe(recipe.resize)}",
         TensorMetadata.CONTENT: {
             Content.KIND: Content.IMAGE,
             Content.PROPERTIES: {ImageProperties.COLOR_SPACE: spaces.get(colours, ImageProperties.UNKNOWN)},

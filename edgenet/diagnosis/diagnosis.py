@@ -81,11 +81,11 @@ def _load(bundle: Bundle, variant: str) -> tuple[ModelPair, tuple[str, str]]:
 
 
 def _read_images(bundle: Bundle, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return evaluation images, uint8 (n, height, width, channels), and Keras' answers for `MixedPrecisionTrials`."""
+    """Return evaluation images, (n, height, width, channels), and Keras' answers for `MixedPrecisionTrials`."""
     manifest = bundle.manifest
     total, recipe = len(manifest.evaluation), manifest.preprocessing
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    pixels = on_disk((len(chosen), *recipe.shape), np.uint8)
+    pixels = on_disk((len(chosen), *recipe.shape), np.dtype(recipe.dtype).type)
     paths = [bundle.file(manifest.evaluation[index].file) for index in chosen]
     for index, image in enumerate(preprocess.load_all(paths, recipe)):
         pixels[index] = image

@@ -44,7 +44,7 @@ class ModelRunner:
         self.invoke: Callable[[], None] = self._interpreter.invoke
 
     def run(self, pixels: np.ndarray) -> None:
-        """Run the file on a batch of images, uint8 (batch, height, width, channels)."""
+        """Run the file on a batch of images, uint8 or float32 (batch, height, width, channels)."""
         values = as_input(pixels, self._recipe, np.dtype(self._input["dtype"]), *self._input["quantization"])
         self._interpreter.set_tensor(self._input["index"], values)
         self.invoke()
@@ -59,11 +59,11 @@ def padded_batches(pixels: np.ndarray, batch: int) -> Iterator[tuple[np.ndarray,
     """Split images into batches of equal size; the last one is filled up with its last image.
 
     Args:
-        pixels: uint8 (n, height, width, channels).
+        pixels: uint8 or float32 (n, height, width, channels), 0 to 255.
         batch: The batch size.
 
     Yields:
-        A batch, uint8 (batch, height, width, channels), and the number of its images that count.
+        A batch (batch, height, width, channels), and the number of its images that count.
     """
     for start in range(0, len(pixels), batch):
         images = np.asarray(pixels[start : start + batch])

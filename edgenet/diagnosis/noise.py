@@ -87,7 +87,7 @@ def measure_noise(
 
     Args:
         models: The two files.
-        pixels: uint8 images (n, height, width, channels).
+        pixels: uint8 or float32 images (n, height, width, channels), 0 to 255.
         count: Called after each batch.
 
     Returns:

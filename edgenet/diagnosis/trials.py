@@ -28,7 +28,7 @@ class MixedPrecisionTrials:
 
     Args:
         models: The float32 and the int8 file.
-        pixels: uint8 images (n, height, width, channels).
+        pixels: uint8 or float32 images (n, height, width, channels), 0 to 255.
         answers: The reference's top class of each image, int (n,); of a multi-label model, whether each label is
             present, bool (n, labels).
         noises: The noise of each operator (`measure_noise`).

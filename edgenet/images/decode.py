@@ -4,23 +4,26 @@ A few kilobytes can decode to gigabytes of pixels, and a folder of photos is dec
 pixels is limited, both in one file and in all files that are decoded at the same time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Condition
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgenet.errors import EdgenetError, first_line
-from edgenet.images import bit_depth, content, formats
+from edgenet.images import bit_depth, content, formats, tensorflow_decoding
 from edgenet.images.bit_depth import UsedBits
 from edgenet.images.file_check import BrokenImageError, check_file
 from edgenet.images.pillow_warnings import ignored_warnings
+from edgenet.records import Resize
 
 Result = TypeVar("Result")
+Convert: TypeAlias = Callable[[Image.Image], Image.Image]
 
 # Room for a photo of 108 megapixels. Decoding and converting take two copies of four bytes per pixel: 1.1 GB.
 MAX_PIXELS = 2**27
@@ -32,17 +35,27 @@ LARGE_IMAGE_PIXELS = 2**24
 # Pixels that are converted at a time.
 BAND_PIXELS = 2**20
 ORIENTATION = 0x0112  # EXIF tag
+# Pillow's names for JPEG files of one image, and of several.
+JPEG = ("JPEG", "MPO")
 
 
-def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result], used_bits: UsedBits | None = None) -> Result:
+def decode(
+    path: Path,
+    mode: str,
+    finish: Callable[[Image.Image | np.ndarray], Result],
+    used_bits: UsedBits | None = None,
+    how: Resize = Resize(),
+) -> Result:
     """Read an image file (the first frame of an animation) and process the image.
 
     Args:
         path: The file.
         mode: "RGB" or "L" (grey).
-        finish: Called with the image: upright, 8 bits per channel, transparent parts white. The image must not be used
-            after the call.
+        finish: Called with the image, 8 bits per channel, or with its pixels (`tensorflow_decoding.jpeg`) if that is
+            how they were decoded. It must not be used after the call.
         used_bits: Gets the image if it has 16 bits per channel.
+        how: What to do with an EXIF rotation and transparency, and whether to decode as TensorFlow does; by default the
+            image is upright, and transparent parts are white.
 
     Returns:
         The result of `finish`.
@@ -50,7 +63,7 @@ def decode(path: Path, mode: str, finish: Callable[[Image.Image], Result], used_
     Raises:
         BrokenImageError: The file is not a readable image, not a regular file, or has too many pixels.
     """
-    return _read(path, lambda image: finish(_converted(image, mode, used_bits)))
+    return _read(path, lambda image: finish(_pixels(path, image, mode, used_bits, how)))
 
 
 def check(path: Path) -> None:
@@ -69,7 +82,7 @@ def _read(path: Path, process: Callable[[Image.Image], Result], reduced: bool = 
     check_file(path)
     with _readable(path), ignored_warnings, _open(path) as image:
         cost = _memory_cost(path, image)
-        if reduced and image.format in ("JPEG", "MPO"):
+        if reduced and image.format in JPEG:
             image.draft(None, (1, 1))
         if cost <= LARGE_IMAGE_PIXELS:
             with _memory.reserved(cost):
@@ -79,22 +92,25 @@ def _read(path: Path, process: Callable[[Image.Image], Result], reduced: bool = 
             return thread.submit(process, image).result()
 
 
-def convert(image: Image.Image, mode: str) -> Image.Image:
+def convert(image: Image.Image, mode: str, how: Resize = Resize()) -> Image.Image:
     """Convert a PIL image as `decode` converts an image file.
 
     Args:
         image: Any PIL image. It stays as it is.
         mode: "RGB" or "L".
+        how: As in `decode`.
 
     Returns:
-        The image with its EXIF rotation applied, 8 bits per channel, with white where it was transparent.
+        The image with 8 bits per channel.
 
     Raises:
         EdgenetError: Pillow cannot convert it.
     """
     try:
         bits = bit_depth.declared(image)  # before its pixels are loaded
-        return _eight_bit(_upright(image.copy()), mode, bits)
+        copy = image.copy()
+        conversion = _conversion(image, mode, how)
+        return _eight_bit(_upright(copy) if how.exif else copy, mode, bits, *conversion)
     except Exception as error:  # as in `decode`
         raise EdgenetError(f"this image cannot be converted to {mode}: {first_line(error)}") from error
 
@@ -177,31 +193,66 @@ def _upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def _converted(image: Image.Image, mode: str, used_bits: UsedBits | None = None) -> Image.Image:
-    """The image of an opened file, upright, with 8 bits per channel."""
-    bits = bit_depth.declared(image)
-    upright = _upright(image)
-    converted = _eight_bit(upright, mode, bits)
+def _pixels(
+    path: Path, image: Image.Image, mode: str, used_bits: UsedBits | None, how: Resize
+) -> Image.Image | np.ndarray:
+    """The image of an opened file, with 8 bits per channel."""
+    if how.fast_dct and image.format in JPEG:
+        pixels = tensorflow_decoding.jpeg(path.read_bytes(), image, mode)
+        if pixels is not None:
+            return _upright_pixels(pixels, image) if how.exif else pixels
+    return _converted(image, mode, used_bits, how)
+
+
+def _upright_pixels(pixels: np.ndarray, image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation of an opened file to its pixels."""
+    turned = tensorflow_decoding.as_image(pixels)
+    turned.info = image.info
+    return _upright(turned)
+
+
+def _converted(image: Image.Image, mode: str, used_bits: UsedBits | None = None, how: Resize = Resize()) -> Image.Image:
+    """The image of an opened file, with 8 bits per channel, as Pillow decodes it."""
+    bits, conversion = bit_depth.declared(image), _conversion(image, mode, how)
+    upright = _upright(image) if how.exif else image
+    converted = _eight_bit(upright, mode, bits, *conversion)
     if used_bits and bits == 16:
         used_bits.add(upright, converted)
     return converted
 
 
-def _eight_bit(image: Image.Image, mode: str, bits: int) -> Image.Image:
-    """Convert to RGB or L with 8 bits per channel; transparent parts become white.
+def _conversion(image: Image.Image, mode: str, how: Resize) -> tuple[Sequence[int] | None, Convert | None]:
+    """What is behind transparent parts, and what computes grey values instead of Pillow, for an opened file."""
+    if not how.fast_dct:
+        return how.background, None
+    background = how.background or tensorflow_decoding.background(image)
+    if mode == "RGB" or image.format != "PNG":
+        return background, None
+    return background, partial(tensorflow_decoding.grey, exponent=tensorflow_decoding.gamma(image))
+
+
+def _eight_bit(
+    image: Image.Image, mode: str, bits: int, background: Sequence[int] | None, grey: Convert | None
+) -> Image.Image:
+    """Convert to RGB or L with 8 bits per channel.
 
     Args:
         image: The image.
         mode: "RGB" or "L".
         bits: How many bits per channel its file has (`bit_depth.declared`).
+        background: What is behind transparent parts, red, green and blue; None: the alpha channel is dropped.
+        grey: Computes grey values from colours; None: Pillow does.
     """
     if image.mode.startswith("I;16") or (image.mode == "I" and bits == 16):
         return _in_bands(image, mode, lambda band: _upper_bits(band, bits).convert(mode))
     if image.mode in ("I", "F"):
         raise ValueError("32 bits per channel, and no value is known for white")
     if image.has_transparency_data:
-        return _in_bands(image, mode, lambda band: _on_white(band).convert(mode))
-    return image if image.mode == mode else image.convert(mode)
+        opaque = partial(_opaque, background=background)
+        return _in_bands(image, mode, lambda band: grey(opaque(band)) if grey else opaque(band).convert(mode))
+    if image.mode == mode:
+        return image
+    return _in_bands(image, mode, grey) if grey else image.convert(mode)
 
 
 def _in_bands(image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
@@ -218,6 +269,8 @@ def _upper_bits(image: Image.Image, bits: int) -> Image.Image:
     return Image.fromarray((np.asarray(image) >> (bits - 8)).astype(np.uint8))
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image, background: Sequence[int] | None) -> Image.Image:
     image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if background is None:
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgenet.errors import EdgenetError
-from edgenet.records import Preprocessing
+from edgenet.records import Preprocessing, Resize
 
 CHANNEL_ORDERS = ("RGB", "BGR")
 # Of means and standard deviations: more is a typing error.
@@ -80,14 +80,14 @@ class InputRange:
         unit = 255.0 if max(map(abs, numbers)) <= 1 else 1.0
         return cls(tuple(unit * value for value in mean), tuple(unit * value for value in std), order)
 
-    def recipe(self, height: int, width: int, channels: int, crop: float = 1.0) -> Preprocessing:
+    def recipe(self, height: int, width: int, channels: int, resize: Resize = Resize()) -> Preprocessing:
         """The preprocessing for a model with this input.
 
         Args:
             height: Input height in pixels.
             width: Input width in pixels.
             channels: 3 (colour) or 1 (grey).
-            crop: Fraction of the image's shorter side that is kept.
+            resize: How images are resized.
 
         Raises:
             EdgenetError: There is neither one mean nor one for each channel.
@@ -99,7 +99,7 @@ class InputRange:
                 parameter="input_range",
             )
         repeats = channels // len(self.mean)
-        return Preprocessing(height, width, channels, crop, self.mean * repeats, self.std * repeats, self.order)
+        return Preprocessing(height, width, channels, self.mean * repeats, self.std * repeats, self.order, resize)
 
 
 def parse_input(
@@ -133,7 +133,7 @@ def common_recipes(recipe: Preprocessing) -> Iterator[Preprocessing]:
     """The same preprocessing with each of the common input ranges that suit its number of channels."""
     for input_range in COMMON.values():
         if len(input_range.mean) in (1, recipe.channels):
-            yield input_range.recipe(*recipe.shape, crop=recipe.crop)
+            yield input_range.recipe(*recipe.shape, recipe.resize)
 
 
 def describe(recipe: Preprocessing) -> str:
@@ -143,7 +143,7 @@ def describe(recipe: Preprocessing) -> str:
     """
     for text, input_range in COMMON.items():
         same_channels = len(input_range.mean) in (1, recipe.channels)
-        if same_channels and input_range.recipe(*recipe.shape, crop=recipe.crop) == recipe:
+        if same_channels and input_range.recipe(*recipe.shape, recipe.resize) == recipe:
             return text
     uniform = len(set(recipe.mean)) == len(set(recipe.std)) == 1
     numbers = recipe.range if uniform else (*recipe.mean, *recipe.std)

@@ -16,11 +16,20 @@ import numpy as np
 from PIL import Image
 
 from edgenet import cores
+from edgenet.images import tensorflow_decoding
 from edgenet.images.bit_depth import UsedBits
-from edgenet.images.decode import decode
-from edgenet.records import Preprocessing
+from edgenet.images.decode import BAND_PIXELS, decode
+from edgenet.images.resampling import resample
+from edgenet.records import Interpolation, Preprocessing, Resize, ResizeMode
 
 Item = TypeVar("Item")
+
+# The interpolations that Pillow has.
+PILLOW = {
+    Interpolation.NEAREST: Image.Resampling.NEAREST,
+    Interpolation.BILINEAR: Image.Resampling.BILINEAR,
+    Interpolation.BICUBIC: Image.Resampling.BICUBIC,
+}
 
 
 def load(path: Path, recipe: Preprocessing, used_bits: UsedBits | None = None) -> np.ndarray:
@@ -28,16 +37,17 @@ def load(path: Path, recipe: Preprocessing, used_bits: UsedBits | None = None) -
 
     Args:
         path: An image file of any format that `edgenet.images.decode` reads.
-        recipe: The model's input size, number of channels (3: RGB, 1: grey) and crop.
+        recipe: The model's input size, number of channels (3: RGB, 1: grey), and how to resize.
         used_bits: Gets the image if it has 16 bits per channel.
 
     Returns:
-        Pixels, uint8 (height, width, channels), always in the order RGB.
+        Pixels, uint8 or float32 (height, width, channels), as `recipe.dtype` says; always in the order RGB.
 
     Raises:
         EdgenetError: The file is not a readable image, not a regular file, or has too many pixels.
     """
-    return decode(path, "RGB" if recipe.channels == 3 else "L", lambda image: resize(image, recipe), used_bits)
+    mode = "RGB" if recipe.channels == 3 else "L"
+    return decode(path, mode, lambda image: resize(image, recipe), used_bits, recipe.resize)
 
 
 def load_full_size(path: Path) -> np.ndarray:
@@ -59,7 +69,7 @@ def load_all(paths: Iterable[Path], recipe: Preprocessing, used_bits: UsedBits |
         paths, recipe, used_bits: As in `load`.
 
     Yields:
-        Pixels of each image, uint8 (height, width, channels).
+        Pixels of each image, as in `load`.
 
     Raises:
         EdgenetError: As `load`, at the first file that cannot be read.
@@ -81,14 +91,14 @@ def decode_all(
     Args:
         paths: The image files.
         recipe: As in `load`.
-        file: A .npy file to write, usually in a temporary folder: it takes height * width * channels bytes per image.
+        file: A .npy file to write, usually in a temporary folder: it takes height * width * channels values per image.
             It must exist as long as the result is used (on POSIX systems it may be deleted earlier).
         used_bits: As in `load`.
 
     Returns:
-        Pixels, uint8 (images, height, width, channels), read-only and memory-mapped from `file`: they are read from the
-        disk (or from the system's cache) when they are used. The system counts those in use as memory of this process;
-        `read_decoded` passes over all of them without that.
+        Pixels (images, height, width, channels), as in `load`, read-only and memory-mapped from `file`: they are read
+        from the disk (or from the system's cache) when they are used. The system counts those in use as memory of this
+        process; `read_decoded` passes over all of them without that.
 
     Raises:
         EdgenetError: As `load`, at the first file that cannot be read. `file` is then deleted.
@@ -97,7 +107,11 @@ def decode_all(
     shape = (len(paths), *recipe.shape)
     try:
         with file.open("wb") as out:
-            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
+            header = {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(recipe.dtype)),
+                "fortran_order": False,
+                "shape": shape,
+            }
             np.lib.format.write_array_header_1_0(out, header)
             for pixels in load_all(paths, recipe, used_bits):
                 out.write(np.ascontiguousarray(pixels).data)
@@ -111,16 +125,16 @@ def read_decoded(file: Path) -> Iterator[np.ndarray]:
     """Read the images in a file that `decode_all` wrote, in order. Only one of them is in memory at a time.
 
     Yields:
-        Pixels of each image, uint8 (height, width, channels), read-only.
+        Pixels of each image (height, width, channels), read-only.
 
     Raises:
         OSError: `file` cannot be read.
     """
     with file.open("rb") as stored:
         np.lib.format.read_magic(stored)
-        (count, *shape), _, _ = np.lib.format.read_array_header_1_0(stored)
+        (count, *shape), _, dtype = np.lib.format.read_array_header_1_0(stored)
         for _ in range(count):
-            yield np.frombuffer(stored.read(math.prod(shape)), np.uint8).reshape(shape)
+            yield np.frombuffer(stored.read(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
 
 
 def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
@@ -136,33 +150,99 @@ def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:
     yield from queue
 
 
-def resize(image: Image.Image, recipe: Preprocessing) -> np.ndarray:
-    """Resize and crop an image.
+def resize(image: Image.Image | np.ndarray, recipe: Preprocessing) -> np.ndarray:
+    """Resize an image to the size of a model's input.
 
     Args:
-        image: Upright, mode RGB or L.
-        recipe: The image is resized (bilinear, antialiased) until it just covers height / crop by width / crop pixels;
-            the centre of height by width pixels is kept.
+        image: Mode RGB or L; or its pixels, uint8 (height, width, channels), with as many channels as `resample` takes.
+        recipe: The size, and how to resize.
 
     Returns:
-        Pixels, uint8 (height, width, channels).
+        Pixels, uint8 or float32 (height, width, channels), as `recipe.dtype` says.
     """
-    covered_width, covered_height = round(recipe.width / recipe.crop), round(recipe.height / recipe.crop)
-    scale = max(covered_width / image.width, covered_height / image.height)
+    how = recipe.resize
+    height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
+    covered, window = _geometry(height, width, recipe)
+    if _by_pillow(how):
+        opened = image if isinstance(image, Image.Image) else tensorflow_decoding.as_image(image)
+        pixels = _by_window(opened, covered, window, PILLOW[how.interpolation])
+        pixels = pixels if how.rounded else pixels.astype(np.float32)
+    else:
+        values = _array(image) if isinstance(image, Image.Image) else image
+        pixels = resample(values, covered, window, how.interpolation, how.half_pixel_centers, how.rounded)
+    pixels = pixels.reshape(*window[2:], recipe.channels)
+    return _padded(pixels, recipe) if how.mode == ResizeMode.PAD else pixels
+
+
+def _by_pillow(how: Resize) -> bool:
+    """Whether Pillow has the interpolation: it antialiases all but the nearest pixel, and rounds."""
+    if how.interpolation == Interpolation.NEAREST:
+        return how.rounded and how.half_pixel_centers
+    return how.antialias and how.interpolation in PILLOW
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """The pixels of an image, uint8 (height, width, 1), or with 4 channels, of which the last does not count."""
+    packed, channels = ("L", 1) if image.mode == "L" else ("RGBX", 4)
+    result = np.empty((image.height, image.width, channels), np.uint8)
+    rows = max(1, BAND_PIXELS // image.width)  # Pillow's copies of parts are freed at once
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        band = image if rows >= image.height else image.crop((0, top, image.width, bottom))
+        data = band.tobytes("raw", packed)
+        result[top:bottom] = np.frombuffer(data, np.uint8).reshape(bottom - top, image.width, channels)
+    return result
+
+
+def _geometry(height: int, width: int, recipe: Preprocessing) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """The size of the whole image after resizing; and top, left, height and width of the part that is kept."""
+    size = recipe.height, recipe.width
+    if recipe.resize.mode == ResizeMode.STRETCH:
+        return size, (0, 0, *size)
+    if recipe.resize.mode == ResizeMode.PAD:
+        scale = min(recipe.height / height, recipe.width / width)
+        fitted = max(1, min(recipe.height, round(height * scale))), max(1, min(recipe.width, round(width * scale)))
+        return fitted, (0, 0, *fitted)
+    least_height, least_width = (round(side / recipe.resize.crop) for side in size)
+    scale = max(least_height / height, least_width / width)
     # At least the covered size: rounding must not lose the last pixel.
-    width = max(covered_width, round(image.width * scale))
-    height = max(covered_height, round(image.height * scale))
-    left, top = (width - recipe.width) // 2, (height - recipe.height) // 2
-    # Only the part that is kept is computed: a long thin image would become a huge one.
-    across, down = image.width / width, image.height / height
+    covered = max(least_height, round(height * scale)), max(least_width, round(width * scale))
+    return covered, ((covered[0] - recipe.height) // 2, (covered[1] - recipe.width) // 2, *size)
+
+
+def _by_window(
+    image: Image.Image, covered: tuple[int, int], window: tuple[int, int, int, int], method: Image.Resampling
+) -> np.ndarray:
+    """Resize with Pillow, and keep a part. Only that is computed: a long thin image would become a huge one."""
+    top, left, height, width = window
+    down, across = image.height / covered[0], image.width / covered[1]
     box = (
         left * across,
         top * down,
-        min((left + recipe.width) * across, image.width),
-        min((top + recipe.height) * down, image.height),
+        min((left + width) * across, image.width),
+        min((top + height) * down, image.height),
     )
-    centre = image.resize((recipe.width, recipe.height), Image.Resampling.BILINEAR, box)
-    return np.asarray(centre).reshape(recipe.shape)
+    return np.asarray(image.resize((width, height), method, box))
+
+
+def _padded(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
+    """The image in the middle of a background."""
+    height, width, channels = pixels.shape
+    colour = (
+        recipe.resize.pad
+        if channels == 3
+        else Image.new("RGB", (1, 1), recipe.resize.pad).convert("L").getpixel((0, 0))
+    )
+    result = np.empty(recipe.shape, pixels.dtype)
+    result[:] = colour
+    top, left = (recipe.height - height) // 2, (recipe.width - width) // 2
+    result[top : top + height, left : left + width] = pixels
+    return result
+
+
+def rounded(pixels: np.ndarray) -> np.ndarray:
+    """Pixels as uint8: rounded to the nearest integer, of two to the even one, where they are not integers."""
+    return pixels if pixels.dtype == np.uint8 else np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def normalize(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:

@@ -20,7 +20,8 @@ from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
 from edgenet.images import model_labels, preprocess
 from edgenet.images.decode import convert
-from edgenet.images.input_range import MIN_CROP, parse_input
+from edgenet.images.input_range import parse_input
+from edgenet.images.resize_options import ResizeOptions
 from edgenet.litert.remote import Local, ModelInfo, Remote
 from edgenet.records import ChannelOrder, Preprocessing
 from edgenet.scores import check_finite
@@ -61,8 +62,13 @@ class Classifier:
             deviations of red, green and blue. As text, too: "-1,1". By default that in the file's metadata; without
             any, [-1, 1] for a float input, and the file's own scale for an integer input.
         channel_order: "RGB" or "BGR". By default that in the file's metadata, or RGB.
-        crop: The fraction of the shorter side kept by the centre crop, from 0.1 to 1. By default that in the file's
-            metadata, or 1.
+        like: The name of a preset for resizing: keras-dataset, keras-generator, teachable-machine, imagenet, mediapipe
+            or task-library. By default as the file's metadata say, or the central square.
+        resize: The resize mode: crop, stretch or pad.
+        crop: For crop: the fraction of the shorter side that is kept, from 0.1 to 1.
+        interpolation: nearest, bilinear, bicubic or area.
+        antialias: Whether bilinear and bicubic interpolation use a wider kernel where they reduce an image.
+        pad_color: For pad: red, green and blue of what is around the image, 0 to 255.
         size: Height and width of the input in pixels, for a file that leaves them free.
         threads: CPU threads.
 
@@ -88,14 +94,18 @@ class Classifier:
         labels: model_labels.Labels | None = None,
         input_range: str | Sequence[float] | None = None,
         channel_order: str | None = None,
+        like: str | None = None,
+        resize: str | None = None,
         crop: float | None = None,
+        interpolation: str | None = None,
+        antialias: bool | None = None,
+        pad_color: str | Sequence[int] | None = None,
         size: int | None = None,
         threads: int = 1,
     ):
         self.path = Path(path)
         declared, channel_order = parse_input(input_range, channel_order)
-        if crop is not None and not MIN_CROP <= crop <= 1:
-            raise EdgenetError(f"must be a fraction from {MIN_CROP} to 1, not {crop:g}", parameter="crop")
+        how = ResizeOptions(like, resize, crop, interpolation, antialias, pad_color)
         if size is not None and size < 1:
             raise EdgenetError(f"must be a number of pixels, not {size}", parameter="size")
         if not 1 <= threads <= MAX_THREADS:
@@ -110,10 +120,11 @@ class Classifier:
             self.labels = _labels(self.path, info, given.names if given else None, notes)
             recipe = info.recipe
             if declared:
-                recipe = replace(declared.recipe(*recipe.shape), crop=recipe.crop, order=recipe.order)
+                recipe = replace(declared.recipe(*recipe.shape, recipe.resize), order=recipe.order)
             elif info.range_assumed:
                 notes.append(f"{self.path.name} has no input range; assuming -1,1 (set another with input_range=)")
-            recipe = replace(recipe, crop=crop or recipe.crop, order=ChannelOrder(channel_order or recipe.order))
+            order = ChannelOrder(channel_order or recipe.order)
+            recipe = replace(recipe, resize=how.applied_to(recipe.resize), order=order)
         except BaseException:
             self.close()
             raise
@@ -184,7 +195,7 @@ class Classifier:
         return f"Classifier({str(self.path)!r}: {len(self.labels):,} classes, input {height} x {width} x {channels})"
 
     def _pixels(self, image: "ImageLike") -> np.ndarray:
-        """An image at the model's input size, uint8 (height, width, channels)."""
+        """An image at the model's input size, (height, width, channels)."""
         if isinstance(image, str | os.PathLike):
             return preprocess.load(Path(image), self.recipe)
         from PIL import Image
@@ -198,7 +209,7 @@ class Classifier:
         elif not isinstance(image, Image.Image):
             raise EdgenetError(f"expected a path, a PIL image or a uint8 array, got {type(image).__name__}")
         mode = "RGB" if self.recipe.channels == 3 else "L"
-        return preprocess.resize(convert(image, mode), self.recipe)
+        return preprocess.resize(convert(image, mode, self.recipe.resize), self.recipe)
 
     def _predictions(self, image: "ImageLike", pixels: np.ndarray, top: int) -> list[Prediction]:
         with self._lock:

@@ -15,9 +15,10 @@ import numpy as np
 
 from edgenet.errors import EdgenetError, first_line
 from edgenet.files import check_is_file
+from edgenet.images import resize_entry
 from edgenet.litert import child
 from edgenet.litert.child import Child
-from edgenet.records import Preprocessing
+from edgenet.records import Interpolation, Preprocessing, Resize, ResizeMode
 
 if TYPE_CHECKING:
     from edgenet.litert.runner import Runner
@@ -185,7 +186,14 @@ def _info(fields: dict[str, Any]) -> ModelInfo:
 
 
 def _recipe(fields: dict[str, Any]) -> Preprocessing:
-    return Preprocessing(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+    lists = {name: tuple(fields[name]) for name in ("mean", "std")}
+    return Preprocessing(**{**fields, **lists, "resize": _resize(fields["resize"])})
+
+
+def _resize(fields: dict[str, Any]) -> Resize:
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+    values |= {"mode": ResizeMode(fields["mode"]), "interpolation": Interpolation(fields["interpolation"])}
+    return Resize(**values)
 
 
 def _start(request: dict[str, Any]) -> tuple[dict[str, Any], child.Handler]:
@@ -224,7 +232,7 @@ def _load(
     if is_float and input_range and not recipe:
         runner.recipe = input_range.recipe(*runner.shape)
     if not recipe:
-        runner.recipe = replace(runner.recipe, crop=_crop(read_provenance(path)))
+        runner.recipe = replace(runner.recipe, resize=resize_entry.read(read_provenance(path)))
     runner.scores(np.zeros((1, *runner.shape), np.uint8))
     scale, zero_point = runner.output_quantization
     info = ModelInfo(
@@ -240,15 +248,6 @@ def _load(
         pixel_values=runner.pixel_values.tolist(),
     )
     return runner, info
-
-
-def _crop(provenance: Mapping[str, str] | None) -> float:
-    """The crop that edgenet's export stored in a file; 1 if there is none."""
-    try:
-        crop = float((provenance or {}).get("crop", "1"))
-    except ValueError:
-        return 1.0
-    return crop if 0.1 <= crop <= 1 else 1.0
 
 
 @contextmanager

@@ -160,7 +160,7 @@ class Runner:
 def as_input(
     pixels: np.ndarray, recipe: Preprocessing, dtype: np.dtype[Any], scale: float = 0.0, zero_point: int = 0
 ) -> np.ndarray:
-    """Convert images to an input tensor.
+    """Convert images to an input tensor. An integer tensor gets rounded pixels, as apps have them.
 
     A float32 tensor is normalized by the recipe. A uint8 or int8 tensor (shifted by 128) has the pixel values where its
     scale and zero point correspond to the recipe; otherwise the normalized values are quantized:
@@ -178,6 +178,7 @@ def as_input(
     """
     if dtype == np.float32:
         return preprocess.normalize(pixels, recipe)
+    pixels = preprocess.rounded(pixels)
     is_bgr = recipe.order == ChannelOrder.BGR
     ordered = pixels[..., ::-1] if is_bgr else pixels
     shift = 128 if dtype == np.int8 else 0

@@ -36,6 +36,7 @@ class KerasClassifier:
         notes: What the user should know about how the model was loaded, one sentence each.
         range_source: Who says which input range the recipe has.
         order_given: Whether the user says which channel order it has.
+        resize_given: Whether the user says how images are resized.
         output: What is added to the network to make its output one row of scores; see `edgenet.model.head`.
         fixed_batch: The batch size, where the model takes only one.
         traced: The graph of `call` for that batch size, or for any, if it was traced already.
@@ -59,6 +60,7 @@ class KerasClassifier:
         *,
         range_source: RangeSource = RangeSource.DEFAULT,
         order_given: bool = False,
+        resize_given: bool = False,
         output: tuple[str, ...] = (),
         fixed_batch: int | None = None,
         traced: "tf.types.experimental.ConcreteFunction | None" = None,
@@ -66,7 +68,7 @@ class KerasClassifier:
     ):
         self.name, self.recipe, self.save, self.notes = name, recipe, save, notes
         self.range_source, self.output, self.fixed_batch = range_source, output, fixed_batch
-        self.order_given = order_given
+        self.order_given, self.resize_given = order_given, resize_given
         self.labels_file: Path | None = None
         self.keep_alive: object = None
         self._traced, self._given_variables = traced, variables
@@ -93,6 +95,11 @@ class KerasClassifier:
         """The number of weights in kernels: floating-point variables of two or more dimensions."""
         kernels = [v for v in self._variables if len(v.shape) > 1 and v.dtype.is_floating]
         return sum(int(np.prod(kernel.shape)) for kernel in kernels)
+
+    @property
+    def weight_shapes(self) -> set[tuple[int, ...]]:
+        """The shapes of the variables."""
+        return {tuple(variable.shape) for variable in self._variables}
 
     @cached_property
     def digest(self) -> str:
@@ -145,7 +152,7 @@ class KerasClassifier:
         """Run the model.
 
         Args:
-            batches: Images, uint8 (n, height, width, channels), RGB or grey.
+            batches: Images, uint8 or float32 (n, height, width, channels), 0 to 255, RGB or grey.
 
         Yields:
             The scores of each batch, float32 (n, classes).

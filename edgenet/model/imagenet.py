@@ -7,10 +7,8 @@ import keras
 
 from edgenet.errors import EdgenetError, first_line
 from edgenet.model import weights
-from edgenet.model.published import CLASSES, CROP, check, file_name
+from edgenet.model.published import CLASSES, check, file_name
 from edgenet.model.weight_file import ExpectedSpec
-
-__all__ = ["CROP", "load"]
 
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet"
 

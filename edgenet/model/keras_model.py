@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -15,16 +16,19 @@ from typing import Any
 
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
-from edgenet.model import adapt, container, keras_file, memory, model_archive, saved_model
+from edgenet.images.resize_options import IMAGENET, KERAS_DATASET, TEACHABLE_MACHINE, ResizeOptions
+from edgenet.model import adapt, container, keras_file, memory, model_archive, saved_model, teachable_machine
 from edgenet.model.adapt import InputOptions, Network
 from edgenet.model.classifier import KerasClassifier
 from edgenet.model.head import Step
 from edgenet.model.keras_config import EXPECTED
 from edgenet.model.keras_file import DEFAULT, Options
 from edgenet.model.model_archive import ArchivedModel
-from edgenet.records import Preprocessing
+from edgenet.records import Preprocessing, Resize
 
 KERAS_FILE, SAVED_MODEL = "model.keras", saved_model.FOLDER
+# Without and with a background class.
+IMAGENET_CLASSES = (1000, 1001)
 
 
 def load(
@@ -33,7 +37,8 @@ def load(
     input_range: InputRange | None = None,
     channel_order: str | None = None,
     size: tuple[int, int] | None = None,
-    crop: float = 1.0,
+    resize: ResizeOptions = ResizeOptions(),
+    default_resize: Resize | None = None,
     softmax: bool = False,
     reading: Options = DEFAULT,
 ) -> KerasClassifier:
@@ -44,7 +49,9 @@ def load(
         input_range: What the model expects; by default detected from its first operators, else -1 to 1.
         channel_order: RGB or BGR, if other than in `input_range`.
         size: Height and width, for a model that leaves them free.
-        crop: As in `Preprocessing`.
+        resize: How images are resized.
+        default_resize: How images are resized where `resize` says nothing; by default as Teachable Machine does for its
+            models, as `imagenet` for 1,000 classes, and as Keras' datasets do for all others.
         softmax: Whether to append a softmax to a model that gives logits.
         reading: What to do with the configuration of a file.
 
@@ -53,8 +60,19 @@ def load(
     """
     if not path.exists():
         raise EdgenetError(f"{path}: no such file or folder; give a Keras image classifier")
-    options = InputOptions(input_range, channel_order, size, crop, softmax)
-    return _load(path, options, reading)
+    options = InputOptions(input_range, channel_order, size, resize, softmax)
+    if default_resize is not None:
+        return _load(path, replace(options, default_resize=default_resize), reading)
+    classifier = _load(path, options, reading)
+    usual = _usual_resize(classifier)
+    return classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
+
+
+def _usual_resize(classifier: KerasClassifier) -> Resize:
+    """How images are usually resized for a model: as they probably were in its training."""
+    if teachable_machine.is_origin(classifier):
+        return TEACHABLE_MACHINE
+    return IMAGENET if classifier.classes in IMAGENET_CLASSES else KERAS_DATASET
 
 
 def _load(path: Path, options: InputOptions, reading: Options) -> KerasClassifier:
@@ -82,7 +100,8 @@ def from_keras(
     input_range: InputRange | None = None,
     channel_order: str | None = None,
     size: tuple[int, int] | None = None,
-    crop: float = 1.0,
+    resize: ResizeOptions = ResizeOptions(),
+    default_resize: Resize | None = None,
     softmax: bool = False,
 ) -> KerasClassifier:
     """A classifier from a model in memory.
@@ -93,14 +112,19 @@ def from_keras(
         input_range: As in `load`, like the following.
         channel_order: As in `load`.
         size: As in `load`.
-        crop: As in `load`.
+        resize: As in `load`.
+        default_resize: As in `load`.
         softmax: As in `load`.
 
     Raises:
         EdgenetError: The model is of another kind.
     """
-    options = InputOptions(input_range, channel_order, size, crop, softmax)
-    return adapt.classifier(_network(keras_file.from_memory(model), name), options)
+    options = InputOptions(input_range, channel_order, size, resize, softmax, default_resize or KERAS_DATASET)
+    classifier = adapt.classifier(_network(keras_file.from_memory(model), name), options)
+    if default_resize is not None:
+        return classifier
+    usual = _usual_resize(classifier)
+    return classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
 
 
 def _network(stored: keras_file.StoredModel, name: str) -> Network:
@@ -165,7 +189,7 @@ def reload(path: Path, recipe: Preprocessing, output: Sequence[str] = ()) -> Ker
     """
     input_range = InputRange(recipe.mean, recipe.std, recipe.order)
     size, softmax = (recipe.height, recipe.width), Step.SOFTMAX in output
-    options = InputOptions(input_range, None, size, recipe.crop, softmax)
+    options = InputOptions(input_range, None, size, ResizeOptions(), softmax, recipe.resize)
     return _load(path, options, Options(keep_config=True))
 
 

@@ -8,8 +8,6 @@ from edgenet.errors import EdgenetError
 ALPHAS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 SIZES = (128, 160, 192, 224)
 CLASSES = 1000
-# Published accuracies are measured on the central 87.5% of an image's shorter side (256 pixels for 224).
-CROP = 0.875
 
 
 def check(alpha: float, size: int) -> None:

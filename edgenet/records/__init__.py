@@ -30,14 +30,16 @@ from edgenet.records.enums import (
     ChannelOrder,
     Grade,
     InterfaceType,
+    Interpolation,
     Level,
     LibraryOutcome,
     Outcome,
     Quantizer,
+    ResizeMode,
     ScoreKind,
     Variant,
 )
-from edgenet.records.model import ALLOWED, DEFAULT_CLASSES, ModelSpec, Preprocessing
+from edgenet.records.model import ALLOWED, DEFAULT_CLASSES, ModelSpec, Preprocessing, Resize
 from edgenet.records.results import (
     KERAS,
     Delegation,
@@ -78,6 +80,7 @@ __all__ = [
     "Flip",
     "Grade",
     "InterfaceType",
+    "Interpolation",
     "Interval",
     "LabelAgreement",
     "LabelDrift",
@@ -101,6 +104,8 @@ __all__ = [
     "Quantizer",
     "Record",
     "ReferenceScores",
+    "Resize",
+    "ResizeMode",
     "Results",
     "Run",
     "ScoreKind",

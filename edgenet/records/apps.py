@@ -1,11 +1,36 @@
-"""Whether the mobile inference libraries give the same answers for a bundle's files as edgenet's runner."""
+"""What mobile inference libraries make of a bundle: of its files, and of photos as an app gives them."""
 
 from dataclasses import dataclass, field
 
-from edgenet.records.enums import LibraryOutcome
+from edgenet.records.drift import Flip, Interval
+from edgenet.records.enums import LibraryOutcome, TextEnum
 
 # How the reason begins when a library cannot load a file because it does not know one of its operators.
 UNKNOWN_OPERATOR = "it has an operator that this library is too old for"
+
+
+class AppWay(TextEnum):
+    """How an app gives a photo to a library: as it is, or resized by the code that edgenet recommends."""
+
+    WHOLE_PHOTO = "whole photo"
+    RECOMMENDED_CODE = "recommended code"
+
+
+@dataclass(frozen=True)
+class AppDrift:
+    """How often a library, given photos as an app gives them, has the top class of the Keras model.
+
+    The photos are evaluation images at their own size; Keras' scores are those with the training recipe.
+    """
+
+    variant: str
+    way: AppWay
+    images: int
+    # Fraction of the images with Keras' top class. App drift is 1 minus this.
+    agreement: Interval
+    # Images with another top class, those with Keras' highest top score first; not all if there are many. `variant` has
+    # the library's best predictions.
+    flips: tuple[Flip, ...]
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,13 @@ class Conformance:
     agreement: dict[str, float]
     # What is wrong with a variant, by its name.
     problems: dict[str, str] = field(default_factory=dict)
+    # For each variant that the library loads, of whole photos and, where the app has to resize them, by the recommended
+    # code. Empty in manifests of earlier versions, and for a multi-label model.
+    app_drift: tuple[AppDrift, ...] = ()
+    # What the recommended code does, in words; empty where the library's own resize is that of the training.
+    app_code: str = ""
+    # Why the library is not available, and what to do.
+    unavailable: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +91,7 @@ class VariantConformance:
     labelled: int = 0
     # Original images whose top class is the runner's.
     photos_agreeing: int = 0
+    app_drift: tuple[AppDrift, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +104,8 @@ class LibraryReport:
     version: str | None
     images: int
     variants: tuple[VariantConformance, ...]
+    # As in `Conformance`.
+    app_code: str = ""
 
     @property
     def passed(self) -> tuple[str, ...]:
@@ -111,4 +146,7 @@ class LibraryReport:
             photos=images,
             agreement={checked.variant: checked.photos_agreeing / images for checked in loaded},
             problems=self.problems,
+            app_drift=tuple(drift for checked in loaded for drift in checked.app_drift),
+            app_code=self.app_code if loaded else "",
+            unavailable=self.unavailable or "",
         )

@@ -45,6 +45,23 @@ class Api(TextEnum):
     JAVASCRIPT = "LiteRT.js"
 
 
+class ResizeMode(TextEnum):
+    """How an image of another shape becomes one of the model's: its centre, all of it distorted, or with a margin."""
+
+    CROP = "crop"
+    STRETCH = "stretch"
+    PAD = "pad"
+
+
+class Interpolation(TextEnum):
+    """How pixels between those of an image are computed."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+    AREA = "area"
+
+
 class ChannelOrder(TextEnum):
     """The order of an input's colour channels."""
 

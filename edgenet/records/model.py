@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from edgenet.errors import EdgenetError
+from edgenet.records.enums import Interpolation, ResizeMode
 
 # Without labels and weights: the default of the Keras code that this model follows.
 DEFAULT_CLASSES = 17
@@ -60,37 +61,78 @@ def _require(name: str, value: float, valid: bool) -> None:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """How an image of any size becomes one of the model's size; `edgenet.images.preprocess` is the code.
+
+    With `crop`, the image is resized until it just covers a rectangle of height / crop by width / crop (rounded), and
+    the central height by width pixels are kept. With `stretch`, all of it is resized to height by width, whatever its
+    shape. With `pad`, it is resized until it just fits into height by width, and centred on a colour.
+
+    Keras' `crop_to_aspect_ratio` and `pad_to_aspect_ratio` cut at whole pixels of the image and round sizes down, where
+    `crop` and `pad` round to the nearest pixel of the result: at most one pixel of the result away. On ImageNet photos
+    at 224 x 224, their pixels differ from those of `crop` and `pad` by 2.4 and 4.3 of 255 on average.
+
+    Attributes:
+        mode: The resize mode.
+        crop: For `crop`: the fraction of the shorter side that is kept.
+        pad: For `pad`: the colour around the image, red, green and blue, 0 to 255.
+        interpolation: The interpolation. `area` is the mean of the area that an output pixel covers.
+        antialias: Whether bilinear and bicubic interpolation use a wider kernel where they reduce an image, as Pillow
+            does; without, only the 2 or 4 pixels next to the position count, as TensorFlow does it by default.
+        half_pixel_centers: Whether output pixel i of n from N is at (i + 1/2) N / n - 1/2; without, at i N / n.
+        rounded: Whether the result is rounded to integers from 0 to 255.
+        exif: Whether the image is turned upright as its EXIF data say.
+        background: What is behind transparent parts, red, green and blue; None: the alpha channel is dropped.
+        fast_dct: Whether files are decoded as TensorFlow does it: JPEG with libjpeg's fast, less accurate integer DCT;
+            grey values of colour files as libjpeg and libpng compute them (`edgenet.images.tensorflow_decoding`).
+    """
+
+    mode: ResizeMode = ResizeMode.CROP
+    crop: float = 1.0
+    pad: tuple[int, ...] = (0, 0, 0)
+    interpolation: Interpolation = Interpolation.BILINEAR
+    antialias: bool = True
+    half_pixel_centers: bool = True
+    rounded: bool = True
+    exif: bool = True
+    background: tuple[int, ...] | None = (255, 255, 255)
+    fast_dct: bool = False
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """The recipe from an image to a model's input; `edgenet.images.preprocess` is the code.
 
-    The image, upright, as 8-bit RGB (or grey, for one channel), is resized, bilinear and antialiased, until it just
-    covers a rectangle of height / crop by width / crop (rounded), and the central height by width pixels are kept.
-    The input is (pixel - mean) / std. A uint8 input whose scale and zero point are those of the pixels takes the pixels
-    themselves.
+    The image, as 8-bit RGB (or grey, for one channel), is resized to height by width pixels. The input is
+    (pixel - mean) / std. An integer input whose scale and zero point are those of the pixels takes the pixels
+    themselves, rounded.
 
     Attributes:
         height: Of the input, in pixels.
         width: Of the input, in pixels.
         channels: 3 (colour) or 1 (grey).
-        crop: Fraction of the shorter side that is kept.
         mean: For each channel, in the order RGB, of pixels from 0 to 255.
         std: Likewise.
         order: BGR: the channels are swapped after the normalization.
-        resize: The resize mode in words; there is only one.
+        resize: How an image of any size becomes one of this size.
     """
 
     height: int
     width: int
     channels: int = 3
-    crop: float = 1.0
     mean: tuple[float, ...] = (127.5, 127.5, 127.5)
     std: tuple[float, ...] = (127.5, 127.5, 127.5)
     order: str = "RGB"
-    resize: str = "upright, alpha over white, shorter side to size / crop, bilinear, antialiased, then the centre"
+    resize: Resize = Resize()
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.height, self.width, self.channels
+
+    @property
+    def dtype(self) -> str:
+        """The data type of resized images: uint8 if they are rounded, else float32."""
+        return "uint8" if self.resize.rounded else "float32"
 
     @property
     def range(self) -> tuple[float, float]:

@@ -21,6 +21,8 @@ OLDEST: dict[Kind, int] = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 # New names of what could not be read on a machine.
 UNAVAILABLE = {"clock": "CPU frequency", "heat": "temperature"}
+# The only resize mode up to format 5 of bundles: the defaults of `Resize`.
+RESIZE = "upright, alpha over white, shorter side to size / crop, bilinear, antialiased, then the centre"
 
 
 def upgrade(kind: Kind, body: Body) -> Body:
@@ -95,6 +97,15 @@ def _manifest_5(body: Body) -> Body:
     return {**body, "variants": variants, "apps": apps, "calibration": {**calibration, "distances": distances}}
 
 
+def _manifest_6(body: Body) -> Body:
+    """Preprocessing with a record for the resize, of which there was one kind."""
+    recipe = dict(body["preprocessing"])
+    if recipe["resize"] != RESIZE:
+        raise KeyError("the resize mode")
+    recipe["resize"] = {"crop": recipe.pop("crop")}
+    return {**body, "preprocessing": recipe}
+
+
 def _results_7(body: Body) -> Body:
     """Fields in groups."""
     measurements = [
@@ -147,7 +158,7 @@ def _diagnosis_2(body: Body) -> Body:
 
 # For each kind, the step from each older format to the next one.
 STEPS: dict[Kind, dict[int, Callable[[Body], Body]]] = {
-    Manifest: {4: _manifest_5},
+    Manifest: {4: _manifest_5, 5: _manifest_6},
     Results: {5: _unchanged, 6: _results_7},  # 6 has Measurement.arithmetic
     Diagnosis: {1: _diagnosis_2},
 }

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from edgenet.records.apps import Conformance
+from edgenet.records.apps import AppDrift, Conformance
 from edgenet.records.bundle import Calibration, Manifest, ReferenceScores, VariantFile
 from edgenet.records.diagnosis import Diagnosis, MixedPrecision
 from edgenet.records.drift import (
@@ -23,7 +23,7 @@ from edgenet.records.drift import (
     Prediction,
 )
 from edgenet.records.enums import ChannelOrder, Grade, LibraryOutcome
-from edgenet.records.model import Preprocessing
+from edgenet.records.model import Preprocessing, Resize
 from edgenet.records.results import (
     Delegation,
     Latency,
@@ -228,6 +228,17 @@ def _conformance(conformance: Conformance) -> Iterator[str]:
         yield "agreement must be from 0 to 1"
     if conformance.outcome == LibraryOutcome.PASSED and not conformance.agreement:
         yield "a library that passed must have an agreement"
+    if len({(drift.variant, drift.way) for drift in conformance.app_drift}) < len(conformance.app_drift):
+        yield "two app_drift have the same variant and way"
+
+
+def _app_drift(drift: AppDrift) -> Iterator[str]:
+    if not 1 <= drift.images <= MAX_IMAGES:
+        yield f"images is {drift.images}, but must be from 1 to {MAX_IMAGES:,}"
+    if not 0 <= drift.agreement.value <= 1 + ROUNDING:
+        yield "agreement must be from 0 to 1"
+    elif len(drift.flips) > round((1 - drift.agreement.value) * drift.images):
+        yield "more images flip than the agreement allows"
 
 
 def _preprocessing(recipe: Preprocessing) -> Iterator[str]:
@@ -237,12 +248,17 @@ def _preprocessing(recipe: Preprocessing) -> Iterator[str]:
         yield "there must be 1 or 3 channels, with a mean and std each"
     if not all(std > 0 for std in recipe.std):
         yield "std must be above 0"
-    if not 0 < recipe.crop <= 1:
-        yield f"crop is {recipe.crop:g}, but must be above 0, up to 1"
     if recipe.order not in tuple(ChannelOrder):
         yield f"order is {recipe.order[:60]!r}, but must be RGB or BGR"
-    if recipe.resize != Preprocessing.resize:
-        yield f"this version of edgenet does not know the resize mode {recipe.resize[:60]!r}"
+
+
+def _resize(resize: Resize) -> Iterator[str]:
+    if not 0 < resize.crop <= 1:
+        yield f"crop is {resize.crop:g}, but must be above 0, up to 1"
+    for name in ("pad", "background"):
+        colour = getattr(resize, name)
+        if colour is not None and not (len(colour) == 3 and all(0 <= value <= 255 for value in colour)):
+            yield f"{name} must be a colour, three numbers from 0 to 255"
 
 
 def _reference_scores(scores: ReferenceScores) -> Iterator[str]:
@@ -282,6 +298,7 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     Accuracy: _accuracy,
     AccuracyChange: _accuracy_change,
     Agreement: _agreement,
+    AppDrift: _app_drift,
     Calibration: _calibration,
     ClassDrift: _class_drift,
     Conformance: _conformance,
@@ -302,6 +319,7 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     Peak: _peak,
     Prediction: _prediction,
     Preprocessing: _preprocessing,
+    Resize: _resize,
     Quality: _quality,
     ReferenceScores: _reference_scores,
     Results: _results,

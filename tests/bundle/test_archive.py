@@ -248,7 +248,7 @@ def test_a_whole_bundle_comes_back_as_it_was(tiny_bundle, tmp_path):
     pack(tiny_bundle, tmp_path / "tiny.tar.gz")
     bundle = unpack(tmp_path / "tiny.tar.gz", tmp_path / "a" / "tiny")
     assert (bundle.folder, bundle.manifest) == (tmp_path / "a" / "tiny", tiny_bundle.manifest)
-    assert bundles.verify(bundle) == len(tiny_bundle.manifest.files) == 50
+    assert bundles.verify(bundle) == len(tiny_bundle.manifest.files) == 58
     expected = {name: data for name, data in tree(tiny_bundle.folder).items() if not name.startswith("results")}
     assert tree(bundle.folder) == expected
     assert bundles.load(bundle.folder).manifest == tiny_bundle.manifest
@@ -419,7 +419,7 @@ def test_a_manifest_of_a_newer_format(members, refused):
     changed = json.dumps({**json.loads(members[0][1]), "format": records.Manifest.FORMAT + 1}).encode()
     text = refused(zipped(with_manifest(members, changed)))
     assert text.endswith(
-        "made.tar.gz: manifest.json: this edgenet bundle file has format 6, but formats 4 to 5 can be read; "
+        "made.tar.gz: manifest.json: this edgenet bundle file has format 7, but formats 4 to 6 can be read; "
         "use the edgenet version that wrote it, or a newer one"
     )
 

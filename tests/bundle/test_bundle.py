@@ -17,7 +17,8 @@ from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation, manifest_check, results_files
 from edgenet.bundle.evaluation import CHUNK_SIZE
 from edgenet.errors import EdgenetError
-from edgenet.records import EvaluationImage, FileHash
+from edgenet.images.resize_options import KERAS_DATASET
+from edgenet.records import EvaluationImage, FileHash, Resize
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def rewrite(folder, **changes) -> None:
 def test_a_copied_bundle_verifies(folder, tiny_bundle):
     bundle = bundles.load(folder)
     assert bundle.manifest == tiny_bundle.manifest
-    assert bundles.verify(bundle) == 4 + 3 + 43  # variants; model, labels and reference; images
+    assert bundles.verify(bundle) == 4 + 3 + 8 + 43  # variants; model, labels and reference; the app's code; images
 
 
 FILES = ["int8.tflite", "model.keras", "labels.txt", "reference.npz", "evaluation/bee/07.png"]
@@ -108,10 +109,10 @@ def test_a_changed_manifest_is_refused(folder):
 
 def test_a_newer_format_is_refused(folder):
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 6}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 7}))
     with pytest.raises(
         EdgenetError,
-        match="this edgenet bundle file has format 6, but formats 4 to 5 can be read; use the edgenet version",
+        match="this edgenet bundle file has format 7, but formats 4 to 6 can be read; use the edgenet version",
     ):
         bundles.load(folder)
 
@@ -119,7 +120,7 @@ def test_a_newer_format_is_refused(folder):
 def test_an_older_format_is_refused_but_may_be_replaced(folder):
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    with pytest.raises(EdgenetError, match=r"has format 1, but formats 4 to 5 can be read; create it again$"):
+    with pytest.raises(EdgenetError, match=r"has format 1, but formats 4 to 6 can be read; create it again$"):
         bundles.load(folder)
     bundles.check_replaceable(folder)
 
@@ -175,7 +176,7 @@ def test_a_model_may_be_a_folder_of_files_with_hashes(folder):
         ({"name": " "}, "' ' is not a valid model name"),
         ({"batch": 2**31}, "the batch must be from 1 to 1,024, got 2,147,483,648"),
         ({"classes": 2**40}, "the number of classes must be from 2 to 1,000,000, got 1,099,511,627,776"),
-        ({"crop": 1e-9}, "the crop must be from 0.1 to 1, got 1e-09"),
+        ({"resize": Resize(crop=1e-9)}, "the crop must be from 0.1 to 1, got 1e-09"),
         ({"height": 100_000}, "the input shape (100000, 32, 3) is not that of an image"),
         ({"channels": 4}, "the input shape (32, 32, 4) is not that of an image"),
         ({"std": (1.0, 0.0, 1.0)}, "the mean and standard deviation do not fit the channels"),
@@ -267,7 +268,8 @@ def test_chunks_pair_images_with_their_scores(tiny_bundle):
     assert tuple(image for chunk in chunks for image in chunk.images) == tiny_bundle.manifest.evaluation
     with np.load(tiny_bundle.file("reference.npz")) as stored:
         np.testing.assert_array_equal(np.concatenate([chunk.reference for chunk in chunks]), stored["scores"])
-    expected = [preprocess.load(tiny_bundle.file(image.file), square(32)) for image in tiny_bundle.manifest.evaluation]
+    recipe = square(32, KERAS_DATASET)
+    expected = [preprocess.load(tiny_bundle.file(image.file), recipe) for image in tiny_bundle.manifest.evaluation]
     np.testing.assert_array_equal(np.concatenate([chunk.pixels for chunk in chunks]), expected)
 
 

@@ -177,11 +177,12 @@ def test_batch_one_is_the_default(tiny_bundle):
     ],
 )
 def test_a_batch_of_four_gives_the_scores_of_single_images(
-    batch_of_four, tiny_bundle, evaluation_images, variant, tolerance, tmp_path
+    batch_of_four, int8_files, tiny_bundle, evaluation_images, variant, tolerance, tmp_path
 ):
     assert len(evaluation_images) % 4  # the last batch is shorter
     scores = _runner(tmp_path, batch_of_four[variant]).scores(evaluation_images)
-    single = Runner(tiny_bundle.file(f"{variant}.tflite")).scores(evaluation_images)
+    data = int8_files["uint8"] if variant == "int8" else tiny_bundle.file(f"{variant}.tflite").read_bytes()
+    single = _runner(tmp_path, data).scores(evaluation_images)
     np.testing.assert_allclose(scores, single, rtol=0, atol=tolerance)
 
 

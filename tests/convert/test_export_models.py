@@ -14,6 +14,7 @@ from edgenet.images import listing, preprocess
 from edgenet.images.input_range import COMMON, InputRange, describe
 from edgenet.litert.runner import Runner
 from edgenet.quiet import quiet
+from edgenet.records import Resize
 
 pytestmark = pytest.mark.slow  # an export each
 
@@ -113,9 +114,9 @@ def exported(request, set_statistics, pictures, labels, tmp_path_factory) -> Exp
         expected = model.predict(case.inputs(pixels.astype(np.float64)).astype(np.float32), verbose=0)
         if case.saved_model:
             model.export(folder / "exported", verbose=False)
-            classifier = keras_model.load(folder / "exported", input_range=case.declared)
+            classifier = keras_model.load(folder / "exported", input_range=case.declared, default_resize=Resize())
         else:
-            classifier = keras_model.from_keras(model, "own", input_range=case.declared)
+            classifier = keras_model.from_keras(model, "own", input_range=case.declared, default_resize=Resize())
         chosen = splits.from_folders(pictures / "calibration", pictures / "evaluation", labels)
         options = Options(variants=("float32", "dynamic", "int8"), **case.options)
         bundle = export(Inputs(classifier, "own", labels, chosen), folder / "own", options)

@@ -170,8 +170,7 @@ def test_name_and_descriptions_are_written(shown):
     table, _ = shown["float32"]
     assert (table["name"], table["description"]) == ("tiny", "Classifies four animals.")
     assert tensors(table)[0]["description"] == (
-        "Image to be classified, RGB, 32 x 32 pixels: upright, alpha over white, shorter side to size / crop, "
-        "bilinear, antialiased, then the centre; crop 1"
+        "Image to be classified, RGB, 32 x 32 pixels: crop 1, bilinear, antialiased (like teachable-machine)"
     )
     assert {field: shown["short"][0][field] for field in ("version", "author", "license")} == {
         "version": "1",

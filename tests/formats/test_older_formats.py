@@ -1,16 +1,19 @@
 """Real files of each older format, as the code of their time wrote them: they can be read and used like new ones.
 
 bundle_4.json, results_5.json and diagnosis_1.json are of commit 4d6b180: the bundled model, exported with 21 evaluation
-images, benchmarked and diagnosed. results_6.json is of commit ae90899. When a format gets a new number, a file of the
-last one is added here.
+images, benchmarked and diagnosed. results_6.json is of commit ae90899. bundle_5.json is the same model's of commit
+ccba39b. When a format gets a new number, a file of the last one is added here.
 """
 
 import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from example_records import sealed
 from measured import changed
+from PIL import Image
 
 from edgenet import records
 from edgenet.analysis import comparison, loading
@@ -18,7 +21,8 @@ from edgenet.analysis.recommendation import recommend
 from edgenet.analysis.verdict import Limits, judge_results
 from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
-from edgenet.records import Diagnosis, Manifest, Results, upgrade
+from edgenet.images import preprocess
+from edgenet.records import Diagnosis, Manifest, Resize, Results, upgrade
 from edgenet.reporting.comparison_table import comparison_table
 from edgenet.reporting.diagnosis_table import diagnosis_table
 from edgenet.reporting.markdown import markdown
@@ -28,6 +32,7 @@ from edgenet.reporting.spreadsheet import spreadsheet
 FOLDER = Path(__file__).parent
 FILES = {
     "bundle_4.json": Manifest,
+    "bundle_5.json": Manifest,
     "results_5.json": Results,
     "results_6.json": Results,
     "diagnosis_1.json": Diagnosis,
@@ -86,10 +91,36 @@ def test_the_numbers_are_those_of_the_file():
     assert (diagnosis.images, diagnosis.agreeing, diagnosis.variant) == (21, 20, "int8")
 
 
-def test_a_bundle_of_that_time_is_loaded(tmp_path):
-    (tmp_path / "manifest.json").write_bytes((FOLDER / "bundle_4.json").read_bytes())
+@pytest.mark.parametrize("name", ["bundle_4.json", "bundle_5.json"])
+def test_a_bundle_of_that_time_is_loaded(tmp_path, name):
+    (tmp_path / "manifest.json").write_bytes((FOLDER / name).read_bytes())
     bundle = bundles.load(tmp_path)
     assert [variant.name for variant in bundle.variants()] == ["float32", "float16", "dynamic", "int8"]
+
+
+@pytest.mark.parametrize(("name", "crop"), [("bundle_4.json", 1.0), ("bundle_5.json", 1.0), ("bundle_5.json", 0.875)])
+def test_images_are_resized_as_they_were(name, crop):
+    """The pixels of that time: Pillow's, of the image at a size that covers the input, rounded; then the centre."""
+    body = json.loads((FOLDER / name).read_bytes())
+    body["preprocessing"]["crop"] = crop
+    recipe = records.from_json(Manifest, sealed(body), name).preprocessing
+    assert recipe.resize == Resize(crop=crop)
+    pixels = np.random.default_rng(0).integers(0, 256, (192, 192, 3), dtype=np.uint8)
+    side = round(96 / crop)
+    whole = np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
+    start = (side - 96) // 2
+    found = preprocess.resize(Image.fromarray(pixels), recipe)
+    assert found.dtype == np.uint8
+    # Pillow may compute positions in float32, which moves a value that lies between two integers.
+    np.testing.assert_allclose(found, whole[start : start + 96, start : start + 96].astype(int), rtol=0, atol=1)
+
+
+def test_another_way_of_resizing_in_an_older_format_is_refused():
+    # Up to format 5 there was one; no version wrote anything else.
+    body = json.loads((FOLDER / "bundle_5.json").read_bytes())
+    body["preprocessing"]["resize"] = "nearest"
+    with pytest.raises(EdgenetError, match=r"^here: not a valid edgenet bundle"):
+        records.from_json(Manifest, sealed(body), "here")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.images.input_range import COMMON, InputRange, common_recipes, describe
-from edgenet.records import Preprocessing
+from edgenet.images.resize_options import KERAS_DATASET
+from edgenet.records import Preprocessing, Resize
 
 
 def values(recipe: Preprocessing) -> np.ndarray:
@@ -163,14 +164,14 @@ def test_other_numbers_are_refused(text):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_range_is_that_of_each_channel(channels):
-    recipe = InputRange((10.0,), (2.0,)).recipe(20, 30, channels, 0.875)
-    assert recipe == Preprocessing(20, 30, channels, 0.875, (10.0,) * channels, (2.0,) * channels, "RGB")
+    recipe = InputRange((10.0,), (2.0,)).recipe(20, 30, channels, KERAS_DATASET)
+    assert recipe == Preprocessing(20, 30, channels, (10.0,) * channels, (2.0,) * channels, "RGB", KERAS_DATASET)
     assert recipe.shape == (20, 30, channels)
 
 
 def test_a_recipe_of_three_channels():
     recipe = InputRange((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "BGR").recipe(20, 30, 3)
-    assert recipe == Preprocessing(20, 30, 3, 1.0, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "BGR")
+    assert recipe == Preprocessing(20, 30, 3, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "BGR", Resize())
     assert recipe.range == ((0 - 3) / 6, (255 - 1) / 4)
 
 
@@ -186,7 +187,7 @@ def test_three_means_do_not_fit_a_grey_input():
 @pytest.mark.parametrize("text", COMMON)
 def test_the_common_ones_are_what_their_options_say(text):
     assert parsed(text) == COMMON[text]
-    assert describe(COMMON[text].recipe(8, 8, 3, 0.875)) == text
+    assert describe(COMMON[text].recipe(8, 8, 3, Resize(crop=0.875))) == text
 
 
 def test_the_common_ones_for_grey():
@@ -196,11 +197,11 @@ def test_the_common_ones_for_grey():
 
 @pytest.mark.parametrize(("channels", "count"), [(3, 5), (1, 3)])
 def test_a_recipe_with_the_common_ranges_is_otherwise_the_same(channels, count):
-    recipe = InputRange.between(-7, 9).recipe(20, 30, channels, 0.8)
+    recipe = InputRange.between(-7, 9).recipe(20, 30, channels, Resize(crop=0.8))
     found = list(common_recipes(recipe))
     assert len(found) == len(set(found)) == count
-    assert found[0] == InputRange().recipe(20, 30, channels, 0.8)
-    assert {(one.shape, one.crop) for one in found} == {((20, 30, channels), 0.8)}
+    assert found[0] == InputRange().recipe(20, 30, channels, Resize(crop=0.8))
+    assert {(one.shape, one.resize) for one in found} == {((20, 30, channels), Resize(crop=0.8))}
     assert {describe(one) for one in found} == set(list(COMMON)[:count])
 
 

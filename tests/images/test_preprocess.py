@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,8 @@ from recipes import RECIPE, square
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.images.input_range import InputRange
-from edgenet.records import Preprocessing
+from edgenet.images.resize_options import KERAS_DATASET
+from edgenet.records import Interpolation, Preprocessing, Resize, ResizeMode
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc for the peak of a process")
 
@@ -58,7 +60,7 @@ def alone(code: str) -> tuple[str, str]:
 def by_the_recipe(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
     """An image (height, width, channels) as the recipe says, in float64 and without a rounded level."""
     height, width = pixels.shape[:2]
-    down, across = round(recipe.height / recipe.crop), round(recipe.width / recipe.crop)
+    down, across = round(recipe.height / recipe.resize.crop), round(recipe.width / recipe.resize.crop)
     # It just covers that in one direction, and reaches as far in the other as its shape says.
     if down * width >= across * height:
         across = round(Fraction(width * down, height))
@@ -98,7 +100,7 @@ def test_the_shorter_side_is_resized_with_a_triangle_filter_and_the_centre_cut_o
 @pytest.mark.parametrize("shape", [(32, 32), (24, 64), (64, 24), (33, 47)])
 @pytest.mark.parametrize(("height", "width"), [(100, 160), (90, 31), (20, 20)])
 def test_a_margin_is_left_out_and_inputs_need_not_be_square(tmp_path, height, width, shape, crop):
-    pixels, recipe = noise(height, width, 3), InputRange().recipe(*shape, 3, crop)
+    pixels, recipe = noise(height, width, 3), InputRange().recipe(*shape, 3, Resize(crop=crop))
     loaded = preprocess.load(save(tmp_path / "a.png", pixels), recipe)
     assert loaded.shape == (*shape, 3)
     np.testing.assert_allclose(loaded, by_the_recipe(pixels, recipe), rtol=0, atol=TWICE_ROUNDED)
@@ -109,7 +111,7 @@ def test_the_usual_crop_of_imagenet(tmp_path):
     path = save(tmp_path / "a.png", noise(300, 400, 3))
     with Image.open(path) as image:
         expected = np.asarray(image.resize((341, 256), Image.Resampling.BILINEAR))[16 : 16 + 224, 58 : 58 + 224]
-    loaded = preprocess.load(path, InputRange().recipe(224, 224, 3, 0.875))
+    loaded = preprocess.load(path, InputRange().recipe(224, 224, 3, Resize(crop=0.875)))
     # Pillow may count places in float32, which turns a level that lies between two.
     np.testing.assert_allclose(loaded, expected.astype(int), rtol=0, atol=1)
 
@@ -167,7 +169,7 @@ def test_exif_orientation_is_followed(tmp_path, orientation, ending):
 def test_an_image_is_turned_before_its_centre_is_cut_out(tmp_path, orientation):
     exif = Image.Exif()
     exif[274] = orientation
-    stored, recipe = noise(60, 100, 3), InputRange().recipe(24, 40, 3, 0.8)
+    stored, recipe = noise(60, 100, 3), InputRange().recipe(24, 40, 3, Resize(crop=0.8))
     turned = save(tmp_path / "turned.png", np.ascontiguousarray(ORIENTATIONS[orientation](stored)))
     loaded = preprocess.load(save(tmp_path / "a.png", stored, exif=exif), recipe)
     np.testing.assert_array_equal(loaded, preprocess.load(turned, recipe))
@@ -543,6 +545,88 @@ def test_batches():
     assert list(preprocess.batches([], 3)) == []
 
 
+# Other ways of resizing
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"), [(50, 100, 16, 32), (90, 30, 32, 11), (20, 20, 32, 32)]
+)
+def test_padding_centres_the_whole_image_on_the_colour(tmp_path, height, width, rows, columns, channels):
+    path = save(tmp_path / "a.png", noise(height, width, 3))
+    resize = replace(KERAS_DATASET, mode=ResizeMode.PAD, pad=(114, 0, 255))
+    loaded = preprocess.load(path, InputRange().recipe(32, 32, channels, resize))
+    assert (loaded.dtype, loaded.shape) == (np.float32, (32, 32, channels))
+    top, left = (32 - rows) // 2, (32 - columns) // 2
+    inside = loaded[top : top + rows, left : left + columns]
+    stretched = InputRange().recipe(rows, columns, channels, KERAS_DATASET)
+    np.testing.assert_array_equal(inside, preprocess.load(path, stretched))
+    outside = np.ones((32, 32), bool)
+    outside[top : top + rows, left : left + columns] = False
+    grey_value = Image.new("RGB", (1, 1), (114, 0, 255)).convert("L").getpixel((0, 0))
+    assert (loaded[outside] == ((114, 0, 255) if channels == 3 else (grey_value,))).all()
+
+
+@pytest.mark.parametrize("mode", ResizeMode)
+@pytest.mark.parametrize("rounded", [True, False])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("interpolation", Interpolation)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_and_its_pixels_are_resized_alike(mode, rounded, antialias, interpolation, channels):
+    resize = Resize(mode, 0.8, (1, 2, 3), interpolation, antialias=antialias, rounded=rounded)
+    recipe = InputRange().recipe(24, 40, channels, resize)
+    pixels = noise(70, 50, 3)
+    image = Image.fromarray(pixels).convert("RGB" if channels == 3 else "L")
+    found = preprocess.resize(image, recipe)
+    assert (found.dtype, found.shape) == (recipe.dtype, recipe.shape)
+    arrays = (
+        [pixels, np.concatenate([pixels, noise(70, 50, 1)], axis=2)] if channels == 3 else [np.array(image)[..., None]]
+    )
+    for array in arrays:
+        np.testing.assert_array_equal(preprocess.resize(array, recipe), found)
+
+
+def test_rounded_pixels_are_the_float_ones_rounded(tmp_path):
+    path = save(tmp_path / "a.png", noise(70, 50, 3))
+    exact = preprocess.load(path, InputRange().recipe(24, 40, 3, KERAS_DATASET))
+    found = preprocess.load(path, InputRange().recipe(24, 40, 3, replace(KERAS_DATASET, rounded=True)))
+    assert found.dtype == np.uint8 and exact.dtype == np.float32
+    np.testing.assert_array_equal(found, preprocess.rounded(exact))
+    np.testing.assert_array_equal(found, np.rint(exact))
+
+
+def test_a_large_image_is_resized_in_parts(tmp_path, monkeypatch):
+    path, recipe = save(tmp_path / "a.png", noise(70, 50, 3)), InputRange().recipe(24, 40, 3, KERAS_DATASET)
+    whole = preprocess.load(path, recipe)
+    for pixels in (1, 170, 3_400):
+        monkeypatch.setattr(preprocess, "BAND_PIXELS", pixels)
+        np.testing.assert_array_equal(preprocess.load(path, recipe), whole)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+def test_a_jpeg_decoded_as_tensorflow_does_is_turned_where_that_is_asked_for(tmp_path, orientation, kind):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(noise(24, 40, 3)).convert(kind).save(tmp_path / "a.jpg", exif=exif)
+    stored = preprocess.load(tmp_path / "a.jpg", InputRange().recipe(24, 40, 3, KERAS_DATASET))
+    size = (24, 40) if orientation < 5 else (40, 24)
+    upright = preprocess.load(tmp_path / "a.jpg", InputRange().recipe(*size, 3, replace(KERAS_DATASET, exif=True)))
+    np.testing.assert_array_equal(upright, ORIENTATIONS[orientation](stored))
+
+
+def test_a_jpeg_that_only_pillow_decodes_has_its_pixels(tmp_path, monkeypatch):
+    import simplejpeg
+
+    def fail(*_, **__):
+        raise ValueError("unsupported")
+
+    path, recipe = save(tmp_path / "a.jpg", noise(24, 40, 3)), InputRange().recipe(24, 40, 3, KERAS_DATASET)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", fail)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(preprocess.load(path, recipe), image)
+
+
 # Numbers
 
 
@@ -559,7 +643,7 @@ def test_normalize():
 def test_each_channel_has_a_mean_and_deviation_of_its_own():
     pixels = noise(2, 16, 16, 3)
     mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-    found = preprocess.normalize(pixels, Preprocessing(16, 16, 3, 1.0, mean, std))
+    found = preprocess.normalize(pixels, Preprocessing(16, 16, 3, mean, std))
     assert (found.dtype, found.shape) == (np.float32, pixels.shape)
     expected = (pixels.astype(np.float64) - np.float64(mean)) / np.float64(std)
     # Mean and difference are off by 2**-18 and 2**-17 at most, divided by 57; divisor and quotient, up to 2.7, round.
@@ -568,7 +652,7 @@ def test_each_channel_has_a_mean_and_deviation_of_its_own():
 
 def test_channels_are_swapped_after_each_got_its_mean():
     pixels = noise(2, 16, 16, 3)
-    found = preprocess.normalize(pixels, Preprocessing(16, 16, 3, 1.0, (123.68, 116.779, 103.939), (1.0,) * 3, "BGR"))
+    found = preprocess.normalize(pixels, Preprocessing(16, 16, 3, (123.68, 116.779, 103.939), (1.0,) * 3, "BGR"))
     red, green, blue = np.moveaxis(pixels.astype(np.float64), -1, 0)
     expected = np.stack([blue - 103.939, green - 116.779, red - 123.68], axis=-1)
     # Mean and difference round to float32.
@@ -594,16 +678,19 @@ def test_digest_is_of_the_pixels_not_of_the_file(tmp_path):
 
 def test_decode_all_keeps_what_load_gives(tmp_path):
     paths = [save(tmp_path / f"{seed}.png", noise(20 + seed, 30, 3, seed=seed)) for seed in range(9)]
-    for recipe in (square(16), InputRange().recipe(12, 18, 1, crop=0.875)):
+    others = (
+        InputRange().recipe(12, 18, channels, how) for channels, how in ((1, Resize(crop=0.875)), (3, KERAS_DATASET))
+    )
+    for recipe in (square(16), *others):
         pixels = preprocess.decode_all(paths, recipe, tmp_path / "pixels.npy")
-        assert (pixels.dtype, pixels.shape) == (np.uint8, (9, *recipe.shape))
+        assert (pixels.dtype, pixels.shape) == (np.dtype(recipe.dtype), (9, *recipe.shape))
         assert isinstance(pixels, np.memmap) and not pixels.flags.writeable
         for one, path in zip(pixels, paths, strict=True):
             np.testing.assert_array_equal(one, preprocess.load(path, recipe))
             assert preprocess.digest(one) == preprocess.digest(preprocess.load(path, recipe))
         np.testing.assert_array_equal(np.load(tmp_path / "pixels.npy"), pixels)
         read = list(preprocess.read_decoded(tmp_path / "pixels.npy"))
-        assert {one.dtype for one in read} == {np.dtype(np.uint8)}
+        assert {one.dtype for one in read} == {np.dtype(recipe.dtype)}
         np.testing.assert_array_equal(np.stack(read), pixels)
 
 

@@ -31,7 +31,9 @@ def scores_by_hand(path: Path, pixels: np.ndarray) -> np.ndarray:
     interpreter.allocate_tensors()
     (details,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
     is_float = details["dtype"] == np.float32
-    interpreter.set_tensor(details["index"], (np.float32(pixels) / 127.5 - 1 if is_float else pixels)[None])
+    interpreter.set_tensor(
+        details["index"], (np.float32(pixels) / 127.5 - 1 if is_float else np.uint8(np.rint(pixels)))[None]
+    )
     interpreter.invoke()
     scores = interpreter.get_tensor(output["index"])[0].astype(np.float32)
     scale, zero_point = output["quantization"]
@@ -86,7 +88,8 @@ def test_paths_pil_images_and_arrays_are_the_same(int8, files):
             assert int8.classify(np.asarray(image)) == expected
 
 
-def test_exif_rotation_and_transparency(int8, files, tmp_path):
+def test_exif_rotation_and_transparency(tiny_bundle, files, tmp_path):
+    int8 = Classifier(tiny_bundle.file("int8.tflite"), like="task-library")
     with Image.open(files[1]) as image:
         turned = image.transpose(Image.Transpose.ROTATE_90)
         exif = turned.getexif()
@@ -153,7 +156,7 @@ def test_without_metadata_everything_can_be_set(bare, tiny_bundle, files, labels
     with Classifier(tiny_bundle.file("float32.tflite")) as classifier:
         expected = classifier.classify(files[0])
     for names, input_range in ((tmp_path / "names.txt", "-1,1"), (labels, (-1, 1)), (tuple(labels), [127.5] * 6)):
-        with Classifier(path, labels=names, input_range=input_range) as classifier:
+        with Classifier(path, labels=names, input_range=input_range, like="keras-dataset") as classifier:
             assert (classifier.notes, classifier.classify(files[0])) == ((), expected)
 
 
@@ -161,7 +164,7 @@ def test_options_go_before_metadata(tiny_bundle, files):
     path = tiny_bundle.file("float32.tflite")
     with Classifier(path, labels=list("abcd"), input_range="0,255", channel_order="BGR", crop=0.5) as classifier:
         recipe = classifier.recipe
-        assert (recipe.range, recipe.order, recipe.crop) == ((0, 255), "BGR", 0.5)
+        assert (recipe.range, recipe.order, recipe.resize.crop) == ((0, 255), "BGR", 0.5)
         with Image.open(files[0]) as image:
             cut = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR, (7, 7, 21, 21)))
         scores = scores_by_hand(path, (np.float32(cut[..., ::-1]) + 1) * 127.5)
@@ -182,7 +185,7 @@ def test_one_name_fewer_than_classes(tiny_bundle):
         ({"labels": "no_such_file.txt"}, "no_such_file.txt"),
         ({"input_range": "a"}, "input_range: "),
         ({"channel_order": "GBR"}, "channel_order: "),
-        ({"crop": 2}, "crop: must be a fraction from 0.1 to 1, not 2"),
+        ({"crop": 2}, "crop: must be a fraction from 0.1 to 1, got 2"),
         ({"size": 0}, "size: must be a number of pixels, not 0"),
         ({"threads": 0}, "threads: must be from 1 to 1,024, not 0"),
     ],
@@ -304,8 +307,8 @@ def test_the_task_library_predicts_the_same(bundled_bundle, tmp_path):
 @pytest.mark.slow
 def test_imagenet(imagenet_bundle):
     images = imagenet_bundle.manifest.evaluation[:50]
-    names, crop = class_names.imagenet(), imagenet_bundle.manifest.preprocessing.crop
-    with Classifier(imagenet_bundle.file("int8.tflite"), crop=crop) as classifier:
+    names = class_names.imagenet()
+    with Classifier(imagenet_bundle.file("int8.tflite")) as classifier:
         assert classifier.labels == names
         files = [imagenet_bundle.file(image.file) for image in images]
         found = [predictions[0].index for _, predictions in classifier.classify_all(files, top=1)]

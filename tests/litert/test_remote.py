@@ -1,5 +1,6 @@
 """A .tflite file in a process of its own: the same scores, and whatever the file does, this process lives on."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ def process_of():
 def test_scores_are_those_of_a_runner_to_the_bit(tiny_bundle, pixels, labels, variant):
     path = tiny_bundle.file(f"{variant}.tflite")
     runner = Runner(path)
+    runner.recipe = replace(runner.recipe, resize=tiny_bundle.manifest.preprocessing.resize)
     expected = runner.scores(pixels)
     with closing(Remote(path)) as other:
         found = other.scores(pixels)
@@ -167,7 +169,7 @@ def test_a_size_that_the_file_has_stays(tiny_bundle):
 
 
 INFO = {
-    "recipe": asdict(RECIPE),
+    "recipe": json.loads(json.dumps(asdict(RECIPE))),  # as a process gets it
     "batch": 1,
     "classes": 4,
     "input_dtype": "float32",

@@ -107,7 +107,7 @@ TORCH = COMMON["0.485,0.456,0.406,0.229,0.224,0.225"].recipe(16, 8, 3)
 OTHERS = {
     "a mean for each channel": (TORCH, 4.8 / 255, 114),
     "means for blue first": (replace(TORCH, order="BGR"), 4.8 / 255, 114),
-    "means alone": (Preprocessing(16, 8, 3, 1.0, (123.68, 116.779, 103.939), (1.0,) * 3, "BGR"), 1.0, 124),
+    "means alone": (Preprocessing(16, 8, 3, (123.68, 116.779, 103.939), (1.0,) * 3, "BGR"), 1.0, 124),
     "half the range": (RECIPE, 0.5 / 127.5, 127),  # black and white are beyond it
     "twice the range": (RECIPE, 2 / 127.5, 127),
     "a hundredth more": (RECIPE, 1.012 / 127.5, 127),  # at the ends more than a step from the pixel

@@ -14,9 +14,10 @@ from legacy import write_legacy
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.images.input_range import InputRange
+from edgenet.images.resize_options import KERAS_DATASET, ResizeOptions
 from edgenet.model import keras_model, mobilenet
 from edgenet.model.classifier import KerasClassifier, score_kind
-from edgenet.records import ModelSpec
+from edgenet.records import ModelSpec, Resize
 
 SPEC = ModelSpec(size=32, alpha=0.25, classes=5)
 FOUND = r"expected a Keras image classifier \(\.keras, \.h5 or a SavedModel folder\), got: "
@@ -109,13 +110,13 @@ def test_every_format_gives_the_scores_of_the_keras_model(trained, images, tmp_p
 def test_what_is_saved_can_be_loaded_again_with_the_same_recipe(trained, images, tmp_path, name):
     WRITERS[name](trained, tmp_path / name)
     declared = InputRange.parse("0.485,0.456,0.406,0.229,0.224,0.225", "BGR")
-    before = keras_model.load(tmp_path / name, input_range=declared, crop=0.875)
+    before = keras_model.load(tmp_path / name, input_range=declared, resize=ResizeOptions(crop=0.875))
     (tmp_path / "bundle").mkdir()
     written = before.save(tmp_path / "bundle")
     assert written == ("saved_model" if (tmp_path / name).is_dir() else "model.keras")
     assert [path.name for path in (tmp_path / "bundle").iterdir()] == [written]
     after = keras_model.reload(tmp_path / "bundle" / written, before.recipe)
-    assert after.recipe == before.recipe == declared.recipe(32, 32, 3, 0.875)
+    assert after.recipe == before.recipe == declared.recipe(32, 32, 3, Resize(crop=0.875))
     # The same weights through the same code, so the same scores to the last bit.
     np.testing.assert_array_equal(scores(after, images), scores(before, images))
 
@@ -395,7 +396,7 @@ def test_grey_and_oblong_inputs(tmp_path, name, shape):
     model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
     WRITERS[name](model, tmp_path / name)
     classifier = keras_model.load(tmp_path / name)
-    assert classifier.recipe == InputRange().recipe(*shape)
+    assert classifier.recipe == InputRange().recipe(*shape, KERAS_DATASET)
     pixels = np.random.default_rng(1).integers(0, 256, (3, *shape), dtype=np.uint8)
     expected = model.predict(pixels.astype(np.float32) / 127.5 - 1, verbose=0)
     # Logits near 1 of 40 products, each rounded to 6e-8.
