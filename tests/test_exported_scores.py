@@ -6,6 +6,7 @@ from colour_models import NAMES, SIDE, labelled, nearest_colour, save
 
 import edgenet
 from edgenet.images.input_range import COMMON
+from edgenet.images.resize_options import KERAS_DATASET
 from edgenet.quiet import quiet
 from edgenet.reporting.bundle_table import bundle_table
 from edgenet.tflite.metadata import read_metadata
@@ -58,7 +59,7 @@ def export(tmp_path):
 
 def test_a_chosen_range_is_used_everywhere(export, colours):
     bundle, notes = export(nearest_colour(RAW), **colours)
-    manifest, expected = bundle.manifest, RAW.recipe(SIDE, SIDE, 3)
+    manifest, expected = bundle.manifest, RAW.recipe(SIDE, SIDE, 3, KERAS_DATASET)
     assert manifest.preprocessing == expected
     assert read_metadata(bundle.file("float32.tflite"))[0] == RAW
     assert manifest.reference_scores.accuracy.value == 1.0
@@ -75,7 +76,7 @@ def test_a_chosen_range_is_used_everywhere(export, colours):
 
 def test_a_given_range_overrides(export, colours):
     bundle, notes = export(nearest_colour(RAW), input_range=(-1, 1), **colours)
-    assert bundle.manifest.preprocessing == TF.recipe(SIDE, SIDE, 3)
+    assert bundle.manifest.preprocessing == TF.recipe(SIDE, SIDE, 3, KERAS_DATASET)
     assert not any("chosen" in note for note in notes)
     # It is wrong, and that is said, with the right one.
     odd, cause = bundle.manifest.findings
@@ -97,7 +98,7 @@ def test_evaluation_images_choose_nothing(export, colours, tmp_path):
 def test_labels_of_evaluation_images_alone_choose_nothing(export, colours, tmp_path):
     unlabelled = save(*labelled(60), tmp_path / "unlabelled", folders=False)
     bundle, notes = export(nearest_colour(RAW), **{**colours, "calibration": unlabelled})
-    assert bundle.manifest.preprocessing == TF.recipe(SIDE, SIDE, 3)
+    assert bundle.manifest.preprocessing == TF.recipe(SIDE, SIDE, 3, KERAS_DATASET)
     assert any("input range -1,1 is a guess: " in note for note in notes)
     assert bundle.manifest.findings[1].text.endswith("give input_range=0,255")
 
@@ -110,7 +111,7 @@ def test_pairs_of_images_and_labels_have_classes_too(export):
         calibration=(np.stack(images), np.array(classes)),
         evaluation=(np.stack(more), np.array(known)),
     )
-    assert bundle.manifest.preprocessing == RAW.recipe(SIDE, SIDE, 3)
+    assert bundle.manifest.preprocessing == RAW.recipe(SIDE, SIDE, 3, KERAS_DATASET)
 
 
 def test_another_order_of_labels_is_told_above_chance(export, colours):

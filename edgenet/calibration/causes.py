@@ -2,13 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-from PIL import Image
-
 from edgenet.calibration import input_choice
-from edgenet.calibration.trials import SIGNIFICANT, Trials, candidates, paired_p_value
+from edgenet.calibration.trials import Trials, candidates
 from edgenet.images import label_order
-from edgenet.images.decode import decode
 from edgenet.images.input_range import as_arguments, describe
 from edgenet.records import Finding, Preprocessing
 from edgenet.records.enums import Level
@@ -20,9 +16,10 @@ MIN_IMAGES = 6
 def find(
     recipe: Preprocessing, trials: Trials, distances: Mapping[str, float], labels: Sequence[str], images: str
 ) -> Iterator[Finding]:
-    """Yield each of the usual causes that fits: input range or channel order, the labels' order too, or resize mode.
+    """Yield each of the usual causes that fits: input range or channel order, with the order of the labels, too.
 
-    The order of the labels alone is looked for elsewhere (`edgenet.images.label_order`).
+    The order of the labels alone is looked for elsewhere (`edgenet.images.label_order`), and so is the way of resizing
+    (`edgenet.calibration.resize_fit`).
 
     Args:
         recipe: The preprocessing that is used.
@@ -44,19 +41,8 @@ def find(
             f"with {as_arguments(best)}, {trials.correct_count(recipe):,} with {as_arguments(recipe)}; give "
             f"{as_arguments(best)}",
         )
-    else:
-        best = recipe
-        if not trials.is_above_chance(recipe):
-            yield from _both(recipe, trials, labels)
-    if trials.paths:
-        first, second = trials.correct(best), _stretched(best, trials).correct(best)
-        if second.sum() > first.sum() and paired_p_value(first, second) < SIGNIFICANT:
-            yield Finding(
-                Level.WARNING,
-                f"the model fits stretched images better: {second.sum():,} of {trials.images:,} {images} are right if "
-                f"the whole image is resized to {best.width} x {best.height} pixels, {first.sum():,} with the central "
-                "crop; give images that are resized in this way already",
-            )
+    elif not trials.is_above_chance(recipe):
+        yield from _both(recipe, trials, labels)
 
 
 def _both(recipe: Preprocessing, trials: Trials, labels: Sequence[str]) -> Iterator[Finding]:
@@ -90,14 +76,3 @@ def _top_scores(recipe: Preprocessing, trials: Trials, distances: Mapping[str, f
         f"the mean top score by input range is {said(recipe)}, {', '.join(map(said, others))}{legend}. If the model "
         "was trained with another one than the first, give input_range=",
     )
-
-
-def _stretched(recipe: Preprocessing, trials: Trials) -> Trials:
-    """The same images without a crop: each is resized as a whole, whatever its shape."""
-    mode, size = "RGB" if recipe.channels == 3 else "L", (recipe.width, recipe.height)
-
-    def stretch(image: Image.Image) -> np.ndarray:
-        resized = image.resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(resized).reshape(recipe.shape)
-
-    return trials.with_pixels([decode(path, mode, stretch) for path in trials.paths])

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenet.calibration import input_choice
+from edgenet.calibration import input_choice, resize_fit
 from edgenet.calibration.preprocessing_fit import BATCH, PreprocessingFit
+from edgenet.calibration.resize_fit import ResizeFit
 from edgenet.calibration.trials import Trials
 from edgenet.calibration.variety import ImageChecks, check_classes
 from edgenet.images import preprocess
@@ -28,12 +29,13 @@ class Examination:
     """What was found about calibration images.
 
     Attributes:
-        findings: About the images, then about the preprocessing.
+        findings: About the images, then about the input range, then about resizing.
         digests: The SHA-256 of each image's pixels, in order.
         distances: The distance from the training images with each input range (`PreprocessingFit.distances`).
         scores: The kind of the model's scores.
         recipe: The preprocessing that was declared, or another input range that was chosen (`input_choice`).
         choice: What decided about it; the first of `findings`.
+        resizing: What was found about resizing; the last of `findings`.
         trials: The model on these images with several kinds of preprocessing.
     """
 
@@ -43,6 +45,7 @@ class Examination:
     scores: ScoreKind
     recipe: Preprocessing
     choice: tuple[Finding, ...]
+    resizing: ResizeFit
     trials: Trials = field(compare=False, repr=False)
 
 
@@ -61,7 +64,8 @@ def examine(
         classifier: The Keras model, with the declared preprocessing.
         paths: The image files.
         progress: Gets the count of the images.
-        decoded: The pixels of the images, uint8 (height, width, channels), if they are decoded already.
+        decoded: The pixels of the images, uint8 or float32 (height, width, channels) as the recipe says, if they are
+            decoded already.
         classes: The class of each image, or None where it is unknown.
 
     Returns:
@@ -81,12 +85,7 @@ def examine(
 
     known = [None] * len(paths) if classes is None else classes
     images = [kept[index] for index in sorted(classified)]
-    trials = Trials(
-        classifier,
-        images,
-        [known[index] for index in sorted(classified)],
-        [paths[index] for index in sorted(classified)],
-    )
+    trials = Trials(classifier, images, [known[index] for index in sorted(classified)])
     fit = PreprocessingFit(classifier, [kept[index] for index in sorted(fitted)])
     choice = input_choice.Choice(classifier.recipe)
     if classifier.range_source == RangeSource.DEFAULT:
@@ -99,13 +98,15 @@ def examine(
     # With wrong preprocessing, the predicted classes mean nothing.
     if not any(finding.level == Level.WRONG for finding in fit_findings):
         findings += check_classes(scores)
+    resizing = resize_fit.examine(classifier, paths, known, progress)
     return Examination(
-        (*choice.findings, *findings, *fit_findings),
+        (*choice.findings, *findings, *fit_findings, *resizing.findings),
         tuple(digests),
         fit.distances,
         ScoreKind(score_kind(scores)),
         choice.recipe,
         choice.findings,
+        resizing,
         trials,
     )
 

@@ -43,7 +43,7 @@ class PreprocessingFit:
 
     Args:
         classifier: The Keras model, with the declared preprocessing.
-        images: uint8 (height, width, channels) each.
+        images: uint8 or float32 (height, width, channels) each, 0 to 255.
 
     Attributes:
         distances: The distance from the training images, by the description of the input range
@@ -192,10 +192,10 @@ class PreprocessingFit:
 
 
 def _tinted(images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return grey images, uint8 (height, width, 3), each with a random tint."""
+    """Return grey images, uint8 or float32 (height, width, 3), each with a random tint, in the same dtype."""
     tints = TINT * np.random.default_rng(0).normal(size=(2, len(images), 3))
     gains, offsets = 1 + tints[0], 128 * tints[1]
     return [
-        np.clip((pixels - 127.5) * gain + 127.5 + offset, 0, 255).astype(np.uint8)
+        np.clip((pixels - 127.5) * gain + 127.5 + offset, 0, 255).astype(pixels.dtype)
         for pixels, gain, offset in zip(images, gains, offsets, strict=True)
     ]

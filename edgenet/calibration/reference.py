@@ -100,11 +100,12 @@ def doubts(
         found += causes.find(classifier.recipe, trials, examination.distances, labels, images)
     if text is None:
         return found
-    if trials.is_labelled and not found:
-        text += (
-            "; none of the usual causes fits: input range, channel order, order of the labels and resize mode were "
-            f"tried on {trials.images:,} {images}. Check that the labels belong to the images and to the model"
-        )
+    if trials.is_labelled and not found and not examination.resizing.is_better:
+        tried = "input range, channel order and order of the labels were tried on"
+        text += f"; none of the usual causes fits: {tried} {trials.images:,} {images}"
+        if examination.resizing.images:
+            text += f", resize mode and interpolation on {examination.resizing.images:,} calibration images"
+        text += ". Check that the labels belong to the images and to the model"
     return [Finding(Level.WARNING, text), *found]
 
 
@@ -125,7 +126,7 @@ def _doubt(scores: ReferenceScores, labelled: int, classes: int, kind: ScoreKind
 def _evaluation_trials(classifier: KerasClassifier, labelled: Sequence[tuple[Path, int]]) -> Trials:
     chosen = np.random.default_rng(0).permutation(len(labelled))[:MAX_TRIED]
     paths, labels = zip(*(labelled[number] for number in sorted(chosen)), strict=True)
-    return Trials(classifier, list(preprocess.load_all(paths, classifier.recipe)), labels, paths)
+    return Trials(classifier, list(preprocess.load_all(paths, classifier.recipe)), labels)
 
 
 def is_nearly_uniform(top_score: float, classes: int, kind: ScoreKind) -> bool:

@@ -1,9 +1,7 @@
 """A classifier on a few images with several kinds of preprocessing: which classifies them best?"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -40,12 +38,10 @@ class Trials:
 
     Args:
         classifier: The Keras model.
-        images: uint8 (height, width, channels) each.
+        images: uint8 or float32 (height, width, channels) each, 0 to 255.
         classes: The class of each image, or None if unknown.
-        paths: Their files; may be left out where the images are not read again.
 
     Attributes:
-        paths: The files of the images that are used.
         images: The number of images: those with a class, or all of them if none has one; MAX_TRIED at most.
         is_labelled: Whether their classes are known.
         chance: The accuracy of the best guess without looking: 1 / classes, or the fraction of the most frequent class
@@ -57,7 +53,6 @@ class Trials:
         classifier: KerasClassifier,
         images: Sequence[np.ndarray],
         classes: Sequence[int | None] | None = None,
-        paths: Sequence[Path] = (),
     ) -> None:
         labels = [None] * len(images) if classes is None else list(classes)
         self.is_labelled = any(label is not None for label in labels)
@@ -68,7 +63,6 @@ class Trials:
         self._pixels = [images[number] for number in used]
         self._labels = np.array([labels[number] for number in used], int) if self.is_labelled else None
         self.images = len(used)
-        self.paths = tuple(paths[number] for number in used) if paths else ()
         self.chance = 0.0 if self._labels is None else chance(self._labels, classifier.classes)
         self._scores: dict[Preprocessing, np.ndarray] = {}
 
@@ -104,16 +98,6 @@ class Trials:
     def p_value(self, one: Preprocessing, other: Preprocessing, count: int | None = None) -> float:
         """Of McNemar's exact test of equal accuracy, two-sided."""
         return paired_p_value(self.correct(one, count), self.correct(other, count))
-
-    def with_pixels(self, images: Sequence[np.ndarray]) -> "Trials":
-        """The same images, resized in another way.
-
-        Args:
-            images: uint8 (height, width, channels) each, in the order of `paths`.
-        """
-        other = copy(self)
-        other._pixels, other._scores = list(images), {}
-        return other
 
     def compare(self, one: Preprocessing, other: Preprocessing) -> Compared | None:
         """Two kinds of preprocessing compared; None without classes."""
@@ -179,7 +163,7 @@ def candidates(recipe: Preprocessing, *, any_order: bool) -> Iterator[Preprocess
     """The preprocessing itself, then with each common input range, then these with the channels swapped.
 
     Args:
-        recipe: The size and crop stay as they are.
+        recipe: The size and the way of resizing stay as they are.
         any_order: False: only the usual channel order of each input range; that of `recipe` if it is BGR.
     """
     common = list(input_range.common_recipes(recipe))

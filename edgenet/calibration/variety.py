@@ -41,7 +41,7 @@ class ImageChecks:
 
         Args:
             path: Its file, for messages.
-            pixels: uint8 (height, width, channels).
+            pixels: uint8 or float32 (height, width, channels), 0 to 255.
         """
         if pixels.std() < MIN_STD:
             self._blank.append(path)

@@ -9,6 +9,7 @@ from colour_models import SIDE, labelled, nearest_colour
 from edgenet.images.input_range import COMMON, InputRange
 from edgenet.progress import SILENT
 from edgenet.quiet import quiet
+from edgenet.records import Resize
 
 RAW, UNIT, TF, TORCH = COMMON["0,255"], COMMON["0,1"], COMMON["-1,1"], COMMON["0.485,0.456,0.406,0.229,0.224,0.225"]
 
@@ -17,7 +18,7 @@ def classifier(model, declared: InputRange | None = None, *, order: str | None =
     """The model; without `declared`, nothing tells its input range."""
     from edgenet.model import keras_model
 
-    return keras_model.from_keras(model, "colours", input_range=declared, channel_order=order)
+    return keras_model.from_keras(model, "colours", input_range=declared, channel_order=order, default_resize=Resize())
 
 
 def examine(model, images, classes=None, declared: InputRange | None = None, *, order: str | None = None):
