@@ -1,25 +1,30 @@
 """Checks whether mobile inference libraries give the same answers for a bundle's files as edgenet's runner.
 
-Both get the same pixels, at the model's input size; `edgenet.apps.variant_check` defines what counts as the same. How
-often they agree on the original images, which a library resizes in its own way, is measured and reported, but is no
-reason to fail.
+Both get the same pixels, at the model's input size; `edgenet.apps.variant_check` defines what counts as the same.
+
+The app drift (`edgenet.apps.app_drift`) is measured, too: how often a library agrees with Keras on photos as an app
+gives them, as they are and resized by the recommended code (`edgenet.apps.app_image`). It is reported, but is no reason
+to fail.
 """
 
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edgenet.apps.libraries import MEDIAPIPE_TASKS, TASK_LIBRARY, Library
-from edgenet.apps.library_process import LibraryProcess, LibraryResponse
+from edgenet.apps import app_drift, app_image
+from edgenet.apps.libraries import LIBRARIES, MEDIAPIPE_TASKS, Library
+from edgenet.apps.library_process import LibraryOutput, LibraryProcess, LibraryResponse
 from edgenet.apps.variant_check import VariantCheck
-from edgenet.bundle.bundle import Bundle
+from edgenet.bundle import evaluation
+from edgenet.bundle.bundle import REFERENCE, Bundle
 from edgenet.images import preprocess
 from edgenet.litert.runner import Runner
 from edgenet.records import EvaluationImage, VariantFile
-from edgenet.records.apps import Conformance, LibraryReport, VariantConformance
+from edgenet.records.apps import AppDrift, AppWay, Conformance, LibraryReport, VariantConformance
 
 # Evaluation images that a check uses.
 MAX_IMAGES = 200
@@ -28,7 +33,7 @@ MAX_IMAGES = 200
 def check(
     bundle: Bundle,
     variants: Sequence[VariantFile] | None = None,
-    libraries: Sequence[Library] = (TASK_LIBRARY,),
+    libraries: Sequence[Library] = LIBRARIES,
     images: int = MAX_IMAGES,
 ) -> tuple[Conformance, ...]:
     """Check a bundle's files with mobile libraries, for its manifest.
@@ -51,7 +56,7 @@ def check(
 def examine(
     bundle: Bundle,
     variants: Sequence[VariantFile] | None = None,
-    libraries: Sequence[Library] = (TASK_LIBRARY, MEDIAPIPE_TASKS),
+    libraries: Sequence[Library] = LIBRARIES,
     images: int = MAX_IMAGES,
 ) -> tuple[LibraryReport, ...]:
     """Check a bundle's files with mobile libraries, in all detail.
@@ -70,32 +75,84 @@ def examine(
     """
     manifest = bundle.manifest
     variants = manifest.variants if variants is None else variants
-    count = min(images, len(manifest.evaluation))
-    files = _spread(manifest.evaluation, count)
+    photos = _Photos.of(bundle, images)
+    paths = [bundle.file(image.file) for image in photos.images]
+    # Libraries take integers only, so where the training had floats, both sides get the same rounded ones.
+    rounded = replace(manifest.preprocessing, resize=replace(manifest.preprocessing.resize, rounded=True))
     runners = {variant.name: Runner(bundle.file(variant.file), manifest.preprocessing) for variant in variants}
     responses = {library.name: LibraryResponse(library.missing()) for library in libraries}
     unsupported = {
         library.name: {name: reason for name, runner in runners.items() if (reason := _unsupported(runner, library))}
         for library in libraries
     }
+    models = {
+        library: {v.name: bundle.file(v.file) for v in variants if v.name not in unsupported[library.name]}
+        for library in libraries
+        if not responses[library.name].unavailable
+    }
+    codes = {library.name: app_image.code_in_words(library, manifest.preprocessing) for library in libraries}
     with tempfile.TemporaryDirectory(prefix="edgenet-apps-") as folder, ExitStack() as stack:
-        photos, file = [bundle.file(name) for name in files], Path(folder) / "pixels.npy"
-        pixels = preprocess.decode_all(photos, manifest.preprocessing, file)
+        file, resized = Path(folder) / "pixels.npy", Path(folder) / "resized.npy"
+        pixels = preprocess.decode_all(paths, rounded, file)
+        if any(models[library] and codes[library.name] for library in models):
+            app_image.write_all(paths, manifest.preprocessing, resized)
         processes: dict[str, LibraryProcess] = {}
-        for library in libraries:
-            models = {v.name: bundle.file(v.file) for v in variants if v.name not in unsupported[library.name]}
-            if models and not responses[library.name].unavailable:
-                processes[library.name] = LibraryProcess(library, models, file, photos)
-                stack.callback(processes[library.name].close)
+        for library, files in models.items():
+            if files:
+                process = LibraryProcess(library, files, file, paths, resized if codes[library.name] else None)
+                processes[library.name] = process
+                stack.callback(process.close)
         # The libraries work at the same time.
+        names = [image.file for image in photos.images]
         checks = {
-            variant.name: VariantCheck(bundle, variant, files, pixels, runners[variant.name].scores(pixels))
+            variant.name: VariantCheck(bundle, variant, names, pixels, runners[variant.name].scores(pixels))
             for variant in (variants if processes else ())
         }
         responses |= {name: process.response() for name, process in processes.items()}
         return tuple(
-            _report(library.name, responses[library.name], list(runners), unsupported[library.name], checks, count)
+            _report(
+                library.name,
+                responses[library.name],
+                list(runners),
+                unsupported[library.name],
+                checks,
+                photos,
+                codes[library.name],
+            )
             for library in libraries
+        )
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """Evaluation images, spread evenly, with Keras' scores; none for a multi-label model, which has no top class."""
+
+    images: Sequence[EvaluationImage]
+    reference: np.ndarray | None
+
+    @classmethod
+    def of(cls, bundle: Bundle, most: int) -> "_Photos":
+        manifest = bundle.manifest
+        total = len(manifest.evaluation)
+        numbers = _spread(total, min(most, total))
+        images = [manifest.evaluation[number] for number in numbers]
+        if manifest.multi_label:
+            return cls(images, None)
+        rows, chosen, first = [], set(numbers), 0
+        for scores in evaluation.read_scores(bundle.file(REFERENCE), (total, manifest.classes)):
+            rows += [row for number, row in enumerate(scores, first) if number in chosen]
+            first += len(scores)
+        return cls(images, np.stack(rows))
+
+    def app_drift(self, variant: str, output: LibraryOutput) -> tuple[AppDrift, ...]:
+        """The app drift of a variant in one library."""
+        if output.problem or self.reference is None:
+            return ()
+        answers = {AppWay.WHOLE_PHOTO: output.photos, AppWay.RECOMMENDED_CODE: output.resized}
+        return tuple(
+            app_drift.measure(variant, way, given, self.reference, self.images)
+            for way, given in answers.items()
+            if given
         )
 
 
@@ -105,22 +162,25 @@ def _report(
     variants: Sequence[str],
     unsupported: Mapping[str, str],
     checks: Mapping[str, VariantCheck],
-    images: int,
+    photos: _Photos,
+    code: str,
 ) -> LibraryReport:
     if response.unavailable:
         return LibraryReport(library, response.unavailable, None, 0, ())
     checked = (
         VariantConformance(name, unsupported[name])
         if name in unsupported
-        else checks[name].compare(response.outputs[name])
+        else replace(
+            checks[name].compare(response.outputs[name]), app_drift=photos.app_drift(name, response.outputs[name])
+        )
         for name in variants
     )
-    return LibraryReport(library, None, response.version, images, tuple(checked))
+    return LibraryReport(library, None, response.version, len(photos.images), tuple(checked), code)
 
 
-def _spread(images: Sequence[EvaluationImage], count: int) -> list[str]:
-    """The files of `count` images, spread evenly."""
-    return [images[number * len(images) // count].file for number in range(count)]
+def _spread(total: int, count: int) -> list[int]:
+    """The numbers of `count` of all images, spread evenly."""
+    return [number * total // count for number in range(count)]
 
 
 def _unsupported(runner: Runner, library: Library) -> str | None:

@@ -19,15 +19,19 @@ TIMEOUT_SECONDS = 600
 
 @dataclass(frozen=True)
 class LibraryOutput:
-    """The predictions of a library for one file: the top class of each image, None where there was none.
+    """The predictions of a library for one file.
 
     A label is empty where the file's metadata has none.
     """
 
     # Why there are no predictions, in one line.
     problem: str | None
+    # The top class of each image at the model's input size; None where there was none.
     images: tuple[Prediction | None, ...] = ()
-    photos: tuple[Prediction | None, ...] = ()
+    # The best predictions for each photo, the best first: for photos as they are, and for those that code for apps has
+    # resized. None for a photo that the library rejects.
+    photos: tuple[tuple[Prediction, ...], ...] = ()
+    resized: tuple[tuple[Prediction, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,23 @@ class LibraryProcess:
         models: `.tflite` files by variant.
         pixels: An `.npy` file of images at the models' input size, uint8 (n, height, width, 3).
         photos: Image files, which the library resizes itself.
+        resized: An `.npy` file of the same photos, resized as code for apps does it; None to leave them out.
     """
 
-    def __init__(self, library: Library, models: Mapping[str, Path], pixels: Path, photos: Sequence[Path]):
+    def __init__(
+        self,
+        library: Library,
+        models: Mapping[str, Path],
+        pixels: Path,
+        photos: Sequence[Path],
+        resized: Path | None = None,
+    ):
         self._library, self._variants = library, list(models)
         request = {
             "models": {name: str(path) for name, path in models.items()},
             "pixels": str(pixels),
             "photos": [str(path) for path in photos],
+            "resized": None if resized is None else str(resized),
         }
         self._child = Child(library.module, request, library.name, TIMEOUT_SECONDS)
 
@@ -79,8 +92,14 @@ class LibraryProcess:
 def _output(model: dict[str, Any]) -> LibraryOutput:
     if "problem" in model:
         return LibraryOutput(model["problem"])
-    return LibraryOutput(None, _predictions(model["images"]), _predictions(model["photos"]))
+    images, photos, resized = (tuple(map(_predictions, model[name])) for name in ("images", "photos", "resized"))
+    return LibraryOutput(None, tuple(tops[0] if tops else None for tops in images), photos, resized)
 
 
-def _predictions(tops: Sequence[Sequence[Any] | None]) -> tuple[Prediction | None, ...]:
-    return tuple(Prediction(label=top[1] or "", score=top[2], index=top[0]) if top else None for top in tops)
+def _predictions(tops: Sequence[Sequence[Any]]) -> tuple[Prediction, ...]:
+    """The best first; of equal scores the lowest index, as everywhere in edgenet.
+
+    Libraries sort scores without an order among equals, and otherwise for each number of results that is asked for.
+    """
+    found = (Prediction(label=label or "", score=score, index=index) for index, label, score in tops)
+    return tuple(sorted(found, key=lambda top: (-top.score, top.index)))

@@ -11,18 +11,21 @@ from edgenet.errors import first_line
 from edgenet.images import preprocess
 from edgenet.litert import child
 
-# The top class: its index, its label in the file's metadata, and its score. None where the library finds no class.
-TopClass = tuple[int, str | None, float] | None
+# How many classes libraries are asked for.
+MAX_RESULTS = 3
+# The best classes, the best first: the index, the label in the file's metadata, and the score of each. Empty where the
+# library finds no class.
+TopClasses = list[tuple[int, str | None, float]]
 # Classifies an image, uint8 RGB (height, width, 3).
-Classify = Callable[[np.ndarray], TopClass]
+Classify = Callable[[np.ndarray], TopClasses]
 
 
 def serve(project: str, start: Callable[[], Callable[[Path], Classify]]) -> None:
     """Answer one request of a `LibraryProcess`, then end.
 
-    The request has `models` (files by variant), `pixels` (an `.npy` file) and `photos` (image files). The answer has
-    `unavailable`, or `version` and `models`: for each variant a `problem`, or `images` and `photos`, the top class of
-    each image.
+    The request has `models` (files by variant), `pixels` (an `.npy` file), `photos` (image files) and `resized` (an
+    `.npy` file, or None). The answer has `unavailable`, or `version` and `models`: for each variant a `problem`, or
+    `images`, `photos` and `resized`, the best classes of each image.
 
     Args:
         project: The name of the library's package on PyPI.
@@ -41,25 +44,30 @@ def serve(project: str, start: Callable[[], Callable[[Path], Classify]]) -> None
 
 def _classify_all(load: Callable[[Path], Classify], request: dict[str, Any]) -> dict[str, dict[str, Any]]:
     pixels = np.load(request["pixels"], mmap_mode="r")
+    resized = np.load(request["resized"], mmap_mode="r") if request["resized"] else ()
     models: dict[str, Classify] = {}
     outputs: dict[str, dict[str, Any]] = {}
     for variant, path in request["models"].items():
         try:
             models[variant] = classify = load(Path(path))
-            outputs[variant] = {"images": [classify(image) for image in pixels], "photos": []}
+            outputs[variant] = {
+                "images": [classify(image) for image in pixels],
+                "photos": [],
+                "resized": [classify(image) for image in resized],
+            }
         except Exception as error:  # each library has its own exceptions for files that it rejects
             outputs[variant] = {"problem": first_line(error).rstrip(".")}
     for path in request["photos"]:
         photo = preprocess.load_full_size(Path(path))
         for variant, output in outputs.items():
             if "photos" in output:
-                output["photos"].append(_top_or_none(models[variant], photo))
+                output["photos"].append(_classes(models[variant], photo))
     return outputs
 
 
-def _top_or_none(classify: Classify, photo: np.ndarray) -> TopClass:
-    """The top class of a photo; None where the library rejects its shape."""
+def _classes(classify: Classify, photo: np.ndarray) -> TopClasses:
+    """The best classes of a photo; none where the library rejects its shape."""
     try:
         return classify(photo)
     except Exception:
-        return None
+        return []

@@ -28,12 +28,14 @@ def start() -> Callable[[Path], library_worker.Classify]:
     load_raw_library()  # now, so that a missing system library is not reported as a fault of the model
 
     def load(path: Path) -> library_worker.Classify:
-        options = ImageClassifierOptions(BaseOptions(model_asset_path=str(path.absolute())), max_results=1)
+        options = ImageClassifierOptions(
+            BaseOptions(model_asset_path=str(path.absolute())), max_results=library_worker.MAX_RESULTS
+        )
         classifier = ImageClassifier.create_from_options(options)
 
-        def classify(image: np.ndarray) -> library_worker.TopClass:
+        def classify(image: np.ndarray) -> library_worker.TopClasses:
             (head,) = classifier.classify(Image(ImageFormat.SRGB, np.ascontiguousarray(image))).classifications
-            return next(((top.index, top.category_name, top.score) for top in head.categories), None)
+            return [(top.index, top.category_name, top.score) for top in head.categories]
 
         return classify
 

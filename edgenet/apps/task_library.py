@@ -26,15 +26,15 @@ def start() -> Callable[[Path], library_worker.Classify]:
         classifier = vision.ImageClassifier.create_from_options(
             vision.ImageClassifierOptions(
                 core.BaseOptions(file_name=str(path), num_threads=1),
-                processor.ClassificationOptions(max_results=1),
+                processor.ClassificationOptions(max_results=library_worker.MAX_RESULTS),
             )
         )
 
-        def classify(image: np.ndarray) -> library_worker.TopClass:
+        def classify(image: np.ndarray) -> library_worker.TopClasses:
             # The library keeps a bare pointer into the array: `image` must outlive the call.
             image = np.ascontiguousarray(image)
             (head,) = classifier.classify(vision.TensorImage.create_from_array(image)).classifications
-            return next(((top.index, top.category_name, top.score) for top in head.categories), None)
+            return [(top.index, top.category_name, top.score) for top in head.categories]
 
         return classify
 

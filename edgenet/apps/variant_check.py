@@ -4,7 +4,7 @@ The top class and its label must be the same. Another class is accepted as well 
 separate the two:
 
 - tied: both classes have exactly the same score, and ties go to the lowest class index. The libraries sort scores
-  without an order among equals.
+  without an order among equals; of the three best that they are asked for, the lowest index is taken.
 - within tolerance, in all variants but int8: the score is lower than the runner's top score by at most 2 t, where t
   (the kernel tolerance) is the largest difference of any score on these images between LiteRT's two sets of kernels,
   with XNNPACK and without. If rounding moves each score by up to t, two classes can swap only when their scores differ
@@ -83,7 +83,7 @@ class VariantCheck:
             within_tolerance=int(close.sum()),
             score_gap=float(gaps[close].max(initial=0)),
             labelled=int(labelled.sum()),
-            photos_agreeing=int((self._score_gaps(output.photos) == 0).sum()),
+            photos_agreeing=int((self._score_gaps([tops[0] if tops else None for tops in output.photos]) == 0).sum()),
         )
 
     def _score_gaps(self, predictions: Sequence[Prediction | None]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """A bundle: its files, and how far each drifts from the Keras model."""
 
-from edgenet.records import Level, Manifest, VariantFile
+from edgenet.images.resize_options import describe
+from edgenet.records import Interpolation, Level, Manifest, Resize, ResizeMode, VariantFile
 from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
-from edgenet.reporting.apps_table import apps_line
+from edgenet.reporting.apps_table import app_drift_table, apps_line
 from edgenet.reporting.numbers import NONE, fraction, megabytes
 from edgenet.reporting.table import Column, Table, as_text, wrapped
 
@@ -14,8 +15,14 @@ def bundle_table(manifest: Manifest, folder: str = "") -> str:
         manifest: Of the bundle.
         folder: Where the bundle is; empty to leave it out.
     """
+    drift = app_drift_table(manifest.apps)
     return "\n\n".join(
-        (wrapped(bundle_title(manifest, folder)), as_text(bundle_rows(manifest)), *bundle_notes(manifest))
+        (
+            wrapped(bundle_title(manifest, folder)),
+            as_text(bundle_rows(manifest)),
+            *bundle_notes(manifest),
+            *([as_text(drift)] if drift else ()),
+        )
     )
 
 
@@ -64,11 +71,23 @@ def bundle_notes(manifest: Manifest) -> list[str]:
     calibration = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
     paragraphs = (
         _reference_line(manifest),
+        _resize_line(manifest.preprocessing.resize),
         "\n".join(f"{finding.level}: {finding.text}" for finding in manifest.findings),
         "\n".join(f"calibration: {finding.level}: {finding.text}" for finding in calibration),
         "\n".join(map(apps_line, manifest.apps)),
     )
     return [wrapped(text, indent="  ") for text in paragraphs if text]
+
+
+def _resize_line(resize: Resize) -> str:
+    """How images are resized, and what that asks of an app: TFLite Metadata has no field for it."""
+    text = f"images: {describe(resize)}"
+    if (resize.mode, resize.interpolation, resize.antialias) == (ResizeMode.STRETCH, Interpolation.BILINEAR, False):
+        return text
+    return (
+        f"{text}. Mobile libraries stretch photos, and the files' metadata cannot tell them otherwise: resize photos "
+        "in the app, with the code in app/"
+    )
 
 
 def _reference_line(manifest: Manifest) -> str:

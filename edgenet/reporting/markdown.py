@@ -6,6 +6,7 @@ from edgenet.analysis.loading import LoadedResults, unloadable
 from edgenet.analysis.recommendation import recommend
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.records import Diagnosis
+from edgenet.reporting.apps_table import app_drift_table
 from edgenet.reporting.diagnosis_table import diagnosis_tables
 from edgenet.reporting.results_tables import detail_tables, overview
 from edgenet.reporting.table import Column, Table, as_markdown, markdown_text, parts
@@ -47,7 +48,8 @@ def _results(loaded: LoadedResults, limits: Limits, variants: Sequence[str] | No
             (verdict.variant, reason.outcome.value, reason.text) for verdict in verdicts for reason in verdict.reasons
         ]
         yield as_markdown(Table(columns, tuple(rows)))
-    for table in detail_tables(results):
+    apps = app_drift_table(loaded.apps)
+    for table in [*detail_tables(results), *([apps] if apps else [])]:
         yield f"## {markdown_text(table.title)}"
         yield from _table(table)
     machine = results.machine

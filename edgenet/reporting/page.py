@@ -17,7 +17,8 @@ from edgenet.analysis.tradeoff import AGREEMENT, LABEL_AGREEMENT, Point, points
 from edgenet.analysis.verdict import Limits, judge
 from edgenet.quiet import quiet
 from edgenet.records import Diagnosis, Prediction, Results
-from edgenet.reporting import plots
+from edgenet.reporting import app_gallery, plots
+from edgenet.reporting.apps_table import app_drift_table
 from edgenet.reporting.diagnosis_table import diagnosis_tables
 from edgenet.reporting.numbers import NONE
 from edgenet.reporting.results_table import thread_statements
@@ -119,6 +120,7 @@ def _part(
     flipped = flipped_images(results)
     names, classes = class_rows(results)
     table = overview(results)
+    apps = app_drift_table(loaded.apps)
     return {
         "number": number,
         "name": loaded.name,
@@ -134,6 +136,9 @@ def _part(
         "plots": drawn,
         "cards": _cards(results, flipped, MAX_IMAGES // count),
         "flipped": len(flipped),
+        "apps": parts(apps) if apps else [],
+        "apps_legend": apps.legend if apps else (),
+        "app_cards": _app_cards(loaded, app_gallery.MAX_IMAGES // count),
         "answer": "labels" if results.multi_label else "top class",
         "sorted_by": "largest change of a score" if results.multi_label else f"top score of {results.reference_name}",
         "classes": parts(_class_table(results, names, classes[:MAX_CLASSES])) if classes else [],
@@ -156,6 +161,23 @@ def _cards(results: Results, flipped: Sequence[FlippedImage], most: int) -> list
     # Those with a thumbnail, if there are thumbnails at all.
     shown = [image for image in flipped if image.file in results.evaluation.thumbnails] or flipped
     return [_card(results, image) for image in shown[:most]]
+
+
+def _app_cards(loaded: LoadedResults, most: int) -> list[Card]:
+    results, flips = loaded.results, app_gallery.app_flips(loaded.apps, most)
+    images = app_gallery.thumbnails(loaded, flips)
+    return [
+        Card(
+            file=flip.file,
+            thumbnail=f"data:image/jpeg;base64,{images[flip.file]}" if flip.file in images else None,
+            true_class=None if flip.label is None else class_name(results, flip.label),
+            models=tuple(
+                _top_predictions(results, model, predictions)
+                for model, predictions in (("Keras", flip.reference), *flip.answers)
+            ),
+        )
+        for flip in flips
+    ]
 
 
 def _card(results: Results, image: FlippedImage) -> Card:

@@ -52,7 +52,10 @@ def fake_predictions(fake) -> Callable[..., Library]:
     """Makes a library that predicts these top classes, (index, label, score), for images and photos of each variant."""
 
     def make(**tops: Sequence) -> Library:
-        models = {name: {"images": list(rows), "photos": list(rows)} for name, rows in tops.items()}
+        models = {
+            name: {given: [[top] if top else [] for top in rows] for given in ("images", "photos", "resized")}
+            for name, rows in tops.items()
+        }
         return fake(f"print({json.dumps({'message': {'version': '1.0', 'models': models}})!r})")
 
     return make
@@ -60,10 +63,10 @@ def fake_predictions(fake) -> Callable[..., Library]:
 
 @pytest.fixture(scope="session")
 def pixels_of() -> Callable[[Bundle], np.ndarray]:
-    """The evaluation images of a bundle, uint8 (n, height, width, channels)."""
+    """The evaluation images of a bundle as libraries get them, uint8 (n, height, width, channels)."""
 
     def load(bundle: Bundle) -> np.ndarray:
         paths = [bundle.file(image.file) for image in bundle.manifest.evaluation]
-        return np.stack(list(preprocess.load_all(paths, bundle.manifest.preprocessing)))
+        return preprocess.rounded(np.stack(list(preprocess.load_all(paths, bundle.manifest.preprocessing))))
 
     return load

@@ -148,7 +148,7 @@ def scores(tiny_bundle, pixels_of, monkeypatch) -> np.ndarray:
     recipe, variant = tiny_bundle.manifest.preprocessing, tiny_bundle.file("float32.tflite")
     interpreter, scores = load_interpreter(variant, recipe.shape, delegate=False), []
     (input_details,), (output_details,) = interpreter.get_input_details(), interpreter.get_output_details()
-    monkeypatch.setattr(conformance, "_spread", lambda images, count: [images[number].file for number in range(count)])
+    monkeypatch.setattr(conformance, "_spread", lambda total, count: list(range(count)))
     for image in pixels_of(tiny_bundle)[:3]:
         interpreter.set_tensor(input_details["index"], as_input(image[None], recipe, np.dtype(np.float32)))
         interpreter.invoke()
