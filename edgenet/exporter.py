@@ -16,6 +16,7 @@ import numpy as np
 
 import edgenet
 from edgenet import files
+from edgenet.app_code import writer as app_code
 from edgenet.benchmarking import low_agreement
 from edgenet.benchmarking.drift import decision_note, measure_drift
 from edgenet.bundle import bundle as bundles
@@ -29,8 +30,9 @@ from edgenet.convert.metadata import About
 from edgenet.convert.options import Options
 from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
-from edgenet.images import preprocess
+from edgenet.images import preprocess, resize_entry
 from edgenet.images.bit_depth import UsedBits
+from edgenet.images.resize_options import describe
 from edgenet.images.splits import DataSplit
 from edgenet.litert import delegate
 from edgenet.litert.runner import Runner
@@ -149,6 +151,8 @@ def export(
         for finding in disagreements:
             progress.note(finding.text)
         manifest = replace(manifest, findings=(*doubts, *disagreements))
+        progress.step("writing the app's code")
+        app_code.write(folder, manifest, inputs.labels)
         progress.step("hashing")
         manifest = bundles.seal(folder, manifest).manifest
     return Bundle(out, manifest)
@@ -169,7 +173,7 @@ def _new_files(options: Options, inputs: Inputs) -> list[str]:
     """The files of the new bundle that are known beforehand, and the places that a Keras model can have."""
     own = (bundles.MANIFEST, bundles.LABELS, bundles.REFERENCE, "model.keras", "saved_model")
     images = (image.file for image in inputs.evaluation)
-    return [*own, *(f"{variant}.tflite" for variant in options.variants), *images]
+    return [*own, *app_code.PATHS, *(f"{variant}.tflite" for variant in options.variants), *images]
 
 
 def _calibrate(inputs: Inputs, scratch: Path, progress: Progress) -> tuple[RepresentativeDataset, fit.Examination]:
@@ -179,6 +183,8 @@ def _calibrate(inputs: Inputs, scratch: Path, progress: Progress) -> tuple[Repre
         The images, which stay on disk; and the findings.
     """
     paths, file = inputs.split.calibration, scratch / "calibration.npy"
+    if not inputs.classifier.resize_given:
+        progress.note(f"images: {describe(inputs.recipe.resize)}; like= or resize= sets another")
     progress.step(f"reading {len(paths):,} calibration images")
     used_bits = UsedBits()
     preprocess.decode_all(paths, inputs.recipe, file, used_bits)
@@ -188,8 +194,8 @@ def _calibrate(inputs: Inputs, scratch: Path, progress: Progress) -> tuple[Repre
     progress.step("checking the calibration images")
     examination = fit.examine(inputs.classifier, paths, progress, images(), inputs.split.calibration_truth or None)
     for finding in examination.findings:
-        is_choice = finding in examination.choice and finding.level != Level.OK
-        if is_choice or finding.level in (Level.WARNING, Level.WRONG):
+        is_told = finding in (*examination.choice, *examination.resizing.findings) and finding.level != Level.OK
+        if is_told or finding.level in (Level.WARNING, Level.WRONG):
             progress.note(f"calibration: {finding.text}")
     return images, examination
 
@@ -333,6 +339,4 @@ def _provenance(classifier: KerasClassifier, variant: Variant, calibrated: Seque
         found["calibration_sha256"] = _combined(calibrated)
     if classifier.recipe.order != ChannelOrder.RGB:  # TFLite Metadata has no field for it
         found["channel_order"] = classifier.recipe.order
-    if classifier.recipe.crop != 1:
-        found["crop"] = f"{classifier.recipe.crop:g}"
-    return found
+    return found | resize_entry.write(classifier.recipe.resize)

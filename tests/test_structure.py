@@ -17,7 +17,8 @@ PACKAGE = ROOT / "edgenet"
 # In the order of `edgenet help development`: each imports only what stands before it.
 STAGES = (
     *("errors", "progress", "quiet", "cores", "cache", "files", "records", "scores", "statistics", "images", "model"),
-    *("tflite", "quantize", "calibration", "convert", "bundle", "litert", "machine", "benchmarking", "exporter"),
+    *("tflite", "quantize", "calibration", "convert", "bundle", "litert", "machine", "benchmarking"),
+    *("app_code", "exporter"),
     *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "api", "cli", "__main__"),
 )
 # Nobody but these two imports them: each could be deleted without touching the rest.
