@@ -53,12 +53,18 @@ class Phone:
             input_details, output_details = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
             values = np.array(variant["input"]["pixel_values"], variant["input"]["dtype"])
             for number in range(-(-description["images"] // description["chunk"])):
-                pixels = np.frombuffer(self.get(f"/images/{number}").data, np.uint8)
+                pixels = np.frombuffer(self.get(f"/images/{number}").data, description["pixels"])
                 pixels = pixels.reshape(-1, description["height"], description["width"], description["channels"])
                 outputs = []
                 for image in pixels:
-                    planes = [values[channel][image[..., channel]] for channel in range(description["channels"])]
-                    interpreter.set_tensor(input_details["index"], np.stack(planes, axis=-1)[None])
+                    if values.dtype == np.float32:
+                        mean, std = (np.float32(description[name]) for name in ("mean", "std"))
+                        tensor = (image - mean) / std
+                    else:
+                        levels = np.rint(image).astype(np.uint8)
+                        planes = [values[channel][levels[..., channel]] for channel in range(description["channels"])]
+                        tensor = np.stack(planes, axis=-1)
+                    interpreter.set_tensor(input_details["index"], tensor[None])
                     interpreter.invoke()
                     outputs.append(interpreter.get_tensor(output_details["index"]).tobytes())
                 response = self.post(f"/runs/{run}/scores/{variant['name']}/{number}", b"".join(outputs))

@@ -15,12 +15,13 @@ MAX_CACHED_CHUNKS = 16
 
 
 class EvaluationChunks:
-    """The evaluation images of a bundle, CHUNK_SIZE at a time.
+    """The evaluation images of a bundle, a few at a time: CHUNK_SIZE if pixels are uint8, fewer if they are float32.
 
     The scores of all images are in memory, and the pixels of a few chunks.
 
     Attributes:
         images: The number of images.
+        size: The number of images in each chunk but the last.
         chunks: The number of chunks.
 
     Raises:
@@ -33,7 +34,9 @@ class EvaluationChunks:
         shape = (len(manifest.evaluation), manifest.classes)
         self._scores = np.concatenate(list(evaluation.read_scores(bundle.file(bundles.REFERENCE), shape)))
         self.images = len(manifest.evaluation)
-        self.chunks = -(-self.images // CHUNK_SIZE)
+        # Its pixels take as many bytes either way, here and on the phone.
+        self.size = CHUNK_SIZE // np.dtype(manifest.preprocessing.dtype).itemsize
+        self.chunks = -(-self.images // self.size)
         self._load_cached = lru_cache(MAX_CACHED_CHUNKS)(self._load)
 
     def get(self, number: int) -> Chunk:
@@ -41,7 +44,7 @@ class EvaluationChunks:
         return self._load_cached(number)
 
     def _load(self, number: int) -> Chunk:
-        part = slice(number * CHUNK_SIZE, (number + 1) * CHUNK_SIZE)
+        part = slice(number * self.size, (number + 1) * self.size)
         images = self._bundle.manifest.evaluation[part]
         paths = (self._bundle.file(image.file) for image in images)
         pixels = np.stack(list(preprocess.load_all(paths, self._bundle.manifest.preprocessing)))

@@ -19,7 +19,6 @@ from edgenet.benchmarking.subject import Subject
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import results_files
 from edgenet.bundle.bundle import Bundle
-from edgenet.bundle.evaluation import CHUNK_SIZE
 from edgenet.errors import EdgenetError
 from edgenet.litert.remote import Pool
 from edgenet.phone import files
@@ -110,11 +109,14 @@ class Service:
             "width": recipe.width,
             "channels": recipe.channels,
             "order": recipe.order,
-            "crop": recipe.crop,
+            "resize": asdict(recipe.resize),
+            "pixels": recipe.dtype,
+            "mean": recipe.mean,
+            "std": recipe.std,
             "batch": subject.model.batch,
             "base": subject.timed.base,
             "images": self._chunks.images,
-            "chunk": CHUNK_SIZE,
+            "chunk": self._chunks.size,
             "rounds": rounds,
             "seconds": seconds,
             "litert": self.files.litert_version,
@@ -135,14 +137,15 @@ class Service:
         }
 
     def images(self, number: int) -> bytes:
-        """The pixels of a chunk of evaluation images, uint8 (images, height, width, channels).
+        """The pixels of a chunk of evaluation images, uint8 or little-endian float32 (images, height, width, channels).
 
         Raises:
             EdgenetError: There is no such chunk.
         """
         if number >= self._chunks.chunks:
             raise EdgenetError(f"expected a chunk below {self._chunks.chunks}, got {number}")
-        return self._chunks.get(number).pixels.tobytes()
+        pixels = self._chunks.get(number).pixels
+        return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 
     def begin(self) -> dict[str, str]:
         """Begin a run. Returns its ID.

@@ -1,25 +1,28 @@
-// The page. For tests, document.body.dataset.state is ready, running, done or failed; and .camera is off or on.
+// The page. For tests, document.body.dataset.state is ready, running, done or failed; and .camera
+// and .photo are off or on.
 
+import { clearAnswer, cutSentence } from "./answer.js";
 import { Camera } from "./camera.js";
 import { describeDevice, watchPage } from "./device.js";
 import { request, send, sendOnce } from "./server.js";
 import { threads as countOf } from "./numbers.js";
+import { classifyPhoto } from "./photo.js";
 import { VariantCards, element, fastestSentence } from "./variants.js";
 import { STOPPED, openWorker } from "./work.js";
 
 const find = id => document.getElementById(id);
 const buttons = { ready: "Benchmark this phone", running: "Stop", done: "Benchmark again", failed: "Start again" };
 
-let bundle, threads, phone, cards, running, camera;
+let bundle, threads, phone, cards, running, camera, photo;
 
 function setState(state, message = "") {
   document.body.dataset.state = state;
   showMessage("message", message);
   find("benchmark").textContent = buttons[state];
-  find("benchmark").disabled = false;
   find("progress").hidden = state !== "running";
   find("outcome").hidden = find("quality").hidden = state !== "done";
-  find("camera").disabled = find("variant").disabled = !bundle || state === "running";
+  setBusy(!bundle || state === "running");
+  find("benchmark").disabled = false;
 }
 
 function showMessage(id, message) {
@@ -50,6 +53,7 @@ async function initialize() {
   showDevice();
   find("variant").replaceChildren(...bundle.variants.map(({ name }) => new Option(name, name)));
   find("variant").value = (bundle.variants.find(variant => variant.name === "int8") ?? bundle.variants[0]).name;
+  find("cut").textContent = cutSentence(bundle);
   cards = new VariantCards(find("variants"), bundle, threads.threads);
   showMessage("meaning", bundle.base ? `speed: relative to ${bundle.base} with the same number of threads; (parentheses): not significant` : "");
   setState("ready");
@@ -68,8 +72,7 @@ function showDevice() {
 }
 
 async function benchmark() {
-  camera?.stop();
-  showCameraOff();
+  closeView();
   cards = new VariantCards(find("variants"), bundle, threads.threads);
   setState("running");
   running = openWorker(showProgress);
@@ -111,33 +114,59 @@ function show(result) {
 }
 
 async function startCamera() {
-  const button = find("camera");
-  const variant = bundle.variants.find(({ name }) => name === find("variant").value);
-  button.disabled = find("benchmark").disabled = true;
-  showMessage("camera-message", "");
-  find("view").hidden = false;
+  closeView();
+  setBusy(true);
+  find("photo").value = "";
+  openView("camera");
   try {
-    camera = await Camera.start(bundle, variant, threads.threads.at(-1), showCameraOff);
-    button.textContent = "Stop the camera";
+    camera = await Camera.start(bundle, variant(), threads.threads.at(-1), closeView);
+    find("camera").textContent = "Stop the camera";
     document.body.dataset.camera = "on";
   } catch (error) {
-    showCameraOff(error.message);
+    closeView(error.message);
   }
-  button.disabled = find("benchmark").disabled = false;
+  setBusy(false);
 }
 
-function showCameraOff(message = "") {
-  camera = null;
-  document.body.dataset.camera = "off";
+async function openPhoto(file) {
+  closeView();
+  setBusy(true);
+  openView("photo");
+  try {
+    await classifyPhoto(bundle, variant(), threads.threads.at(-1), file);
+    photo = file;
+    document.body.dataset.photo = "on";
+  } catch (error) {
+    closeView(error.message);
+  }
+  setBusy(false);
+}
+
+function variant() {
+  return bundle.variants.find(({ name }) => name === find("variant").value);
+}
+
+function setBusy(isBusy) {
+  for (const id of ["benchmark", "camera", "variant", "photo"]) find(id).disabled = isBusy;
+}
+
+/** Show the camera's or a photo's part of the page. */
+function openView(source) {
+  find("view").hidden = false;
+  find("video").hidden = source !== "camera";
+  find("photo-image").hidden = source !== "photo";
+  find("answer").ariaLive = source === "photo" ? "polite" : "off"; // the camera's changes all the time
+}
+
+/** Stop the camera, and show neither it nor a photo. */
+function closeView(message = "") {
+  camera?.stop();
+  camera = photo = null;
+  document.body.dataset.camera = document.body.dataset.photo = "off";
   find("camera").textContent = "Start the camera";
   find("view").hidden = true;
-  for (const id of ["label", "numbers", "best"]) find(id).replaceChildren();
+  clearAnswer();
   showMessage("camera-message", message);
-}
-
-function stopCamera() {
-  camera?.stop();
-  showCameraOff();
 }
 
 find("benchmark").addEventListener("click", () => {
@@ -145,16 +174,20 @@ find("benchmark").addEventListener("click", () => {
   else if (document.body.dataset.state === "running") running.close();
   else benchmark();
 });
-find("camera").addEventListener("click", () => (camera ? stopCamera() : startCamera()));
-find("variant").addEventListener("change", async () => {
-  if (!camera) return;
-  stopCamera();
-  await startCamera();
+find("camera").addEventListener("click", () => (camera ? closeView() : startCamera()));
+find("variant").addEventListener("change", () => {
+  if (camera) startCamera();
+  else if (photo) openPhoto(photo);
+});
+// Without this, choosing the same photo again would change nothing.
+find("photo").addEventListener("click", ({ target }) => (target.value = ""));
+find("photo").addEventListener("change", ({ target }) => {
+  if (target.files.length && !target.disabled) openPhoto(target.files[0]);
 });
 // Opening a new link on the same page does not reload it.
 addEventListener("hashchange", () => {
   if (location.hash.length > 1 && document.body.dataset.state !== "running") initialize();
 });
-addEventListener("pagehide", stopCamera);
-showCameraOff();
+addEventListener("pagehide", () => closeView());
+closeView();
 initialize();

@@ -3,7 +3,7 @@
 import { interleave, quantile, resolution } from "./latency.js";
 import { Model, free, loadRuntime } from "./runtime.js";
 import { fetchBytes, send, sendBytes } from "./server.js";
-import { toInput } from "./tensor.js";
+import { toInput, toPixels } from "./tensor.js";
 
 /**
  * Run the whole benchmark. threads: the numbers of threads, the largest last. report: called with {step, steps, name},
@@ -83,7 +83,7 @@ async function sendOutputs(bundle, models, id, report) {
   const chunks = Math.ceil(bundle.images / bundle.chunk);
   let next = fetchBytes("/images/0");
   for (let chunk = 0; chunk < chunks; chunk++) {
-    const pixels = await next;
+    const pixels = toPixels(bundle, await next);
     if (chunk + 1 < chunks) {
       next = fetchBytes(`/images/${chunk + 1}`);
       next.catch(() => {}); // reported when it is awaited
@@ -99,7 +99,7 @@ async function sendOutputs(bundle, models, id, report) {
   }
 }
 
-/** The model's outputs for uint8 images (n, height, width, channels), as bytes of (n, classes). */
+/** The model's outputs for images (n, height, width, channels), as bytes of (n, classes). */
 function outputs(bundle, variant, model, pixels) {
   const size = bundle.height * bundle.width * bundle.channels;
   const count = pixels.length / size;

@@ -18,7 +18,7 @@ export async function load({ threads, ...parameters }) {
   model = await Model.compile(await fetchBytes(variant.file), threads);
 }
 
-/** Classify one uint8 image (height, width, channels). Returns the best classes, and the seconds of the inference. */
+/** Classify one image (height, width, channels), as `toInput` takes it. Returns the best classes, and the seconds of the inference. */
 export function classify({ pixels, count }) {
   model.setInput(toInput(bundle, variant, pixels));
   const begun = performance.now();
