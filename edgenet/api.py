@@ -19,6 +19,7 @@ from edgenet.analysis.verdict import Limits, Verdicts
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
+from edgenet.images.resize_options import ResizeOptions
 from edgenet.inputs import Listener, PathLike
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
@@ -97,7 +98,12 @@ def export(
     size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
     channel_order: str | None = None,
+    like: str | None = None,
+    resize: str | None = None,
     crop: float | None = None,
+    interpolation: str | None = None,
+    antialias: bool | None = None,
+    pad_color: str | Sequence[int] | None = None,
     softmax: bool = False,
     drop_layer: str | Sequence[str] = (),
     keep_config: bool = False,
@@ -136,15 +142,24 @@ def export(
             deviation of each channel as six numbers. By default found in the model; otherwise chosen, with the channel
             order, on calibration images with classes, or by batch normalization; otherwise -1,1.
         channel_order: RGB (default) or BGR.
-        crop: Fraction of the shorter side that the centre crop keeps, 0.1 to 1 (default).
+        like: How images are resized, as they were in training, by the name of a preset: keras-dataset
+            (`keras.utils.image_dataset_from_directory`), keras-generator (`flow_from_directory`), teachable-machine,
+            imagenet (the central 87.5%), mediapipe or task-library (what these libraries do by themselves). By default
+            teachable-machine for its models, imagenet for 1,000 classes, and keras-dataset for all others.
+        resize: How an image of another shape becomes one of the model's, where `like` does not say it: crop (its
+            centre), stretch or pad.
+        crop: For crop: the fraction of the shorter side that is kept, 0.1 to 1 (default).
+        interpolation: nearest, bilinear, bicubic or area.
+        antialias: Whether bilinear and bicubic interpolation use a wider kernel where they reduce an image.
+        pad_color: For pad: red, green and blue of what is around the image, 0 to 255; black by default.
         softmax: Whether to append a softmax to a model that gives logits; some mobile libraries need probabilities.
         drop_layer: Names or classes of custom layers without weights to leave out, such as augmentation.
         keep_config: Whether to keep layers that only matter in training: those of Keras that augment, drop out or add
             noise are left out of a model file otherwise.
         author, license, description, model_version: What the files say about the model, in their metadata.
         name: The name of the bundle; that of the model or its file by default.
-        apps: Whether to check the files with the Android Task Library where it is installed. What it finds is in
-            `bundle.manifest.apps`.
+        apps: Whether to check the files with the Task Library and MediaPipe Tasks where they are installed, and to
+            measure how often their answers on whole photos are Keras'. What is found is in `bundle.manifest.apps`.
         skip_broken: Whether to leave out image files that cannot be read, with a note, instead of failing. They are
             found before anything else, by reading all files once more.
         force: Whether to replace files in `out` that are not part of the earlier bundle.
@@ -168,6 +183,7 @@ def export(
     from edgenet.convert.options import Options
 
     options = Options(variants or tuple(records.Variant), io, batch, quantizer)
+    how = ResizeOptions(like, resize, crop, interpolation, antialias, pad_color)
     name = name or inputs.model_name(model)
     folder = Path(out) if out is not None else Path("build") / name
     bundles.check_replaceable(folder, force=force)
@@ -189,7 +205,7 @@ def export(
                 size,
                 input_range,
                 channel_order,
-                crop,
+                resize=how,
                 softmax=softmax,
                 keep_config=keep_config,
                 drop_layer=drop_layer,
@@ -227,7 +243,9 @@ def export(
 
 
 def check_apps(bundle: Bundle, progress: Progress = SILENT) -> Bundle:
-    """Check a bundle's files with the Android Task Library, and write into its manifest what that found.
+    """Check a bundle's files with the Task Library and MediaPipe Tasks, as far as they are installed.
+
+    What they find, app drift included, is written into the manifest.
 
     Args:
         bundle: The bundle.
@@ -238,7 +256,7 @@ def check_apps(bundle: Bundle, progress: Progress = SILENT) -> Bundle:
     """
     from edgenet.apps import conformance
 
-    progress.step("checking with the Task Library")
+    progress.step("checking with mobile libraries")
     found = conformance.check(bundle)
     return bundles.write_manifest(bundle.folder, replace(bundle.manifest, apps=found))
 
@@ -280,7 +298,12 @@ def benchmark(
     size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
     channel_order: str | None = None,
+    like: str | None = None,
+    resize: str | None = None,
     crop: float | None = None,
+    interpolation: str | None = None,
+    antialias: bool | None = None,
+    pad_color: str | Sequence[int] | None = None,
     skip_broken: bool = False,
     progress: Listener = None,
 ) -> Results:
@@ -300,7 +323,8 @@ def benchmark(
         reference: For a .tflite file: what drift is measured against, another .tflite file or a Keras model.
         truth: For a .tflite file: a file with the class of each image, a line each: image, class.
         labels: For a .tflite file: the class names, as in `export`.
-        size, input_range, channel_order, crop: For a .tflite file, as in `export`; its metadata by default.
+        size, input_range, channel_order: For a .tflite file, as in `export`; its metadata by default.
+        like, resize, crop, interpolation, antialias, pad_color: Likewise.
         skip_broken: For a .tflite file: whether to leave out image files that cannot be read, with a note.
         progress: As in `export`.
 
@@ -320,7 +344,8 @@ def benchmark(
     options = BenchmarkOptions(threads, rounds, seconds, api, cooldown, layers)
     of_file = {
         **{"images": images, "reference": reference, "truth": truth, "labels": labels, "size": size},
-        **{"input_range": input_range, "channel_order": channel_order, "crop": crop},
+        **{"input_range": input_range, "channel_order": channel_order, "like": like, "resize": resize, "crop": crop},
+        **{"interpolation": interpolation, "antialias": antialias, "pad_color": pad_color},
         "skip_broken": skip_broken or None,
     }
     with inputs.listening(progress) as listener, ExitStack() as stack:

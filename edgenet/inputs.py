@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
 from edgenet.images import model_labels
-from edgenet.images.input_range import check_crop, parse_input
+from edgenet.images.input_range import parse_input
+from edgenet.images.resize_options import ResizeOptions
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
-from edgenet.records import Results
+from edgenet.records import Resize, Results
 from edgenet.tflite import zipped
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 # True shows a bar in a terminal or notebook; an object listens; False and None are silent.
 Listener = bool | Progress | None
+# The parameters that say how images are resized.
+RESIZE = tuple(field.name for field in fields(ResizeOptions))
 # Classes of a file that does not name them.
 MAX_CLASSES = 100_000
 
@@ -98,7 +102,7 @@ def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitSt
         reference=None if reference is None else Path(reference),
         input_range=input_range,
         channel_order=order,
-        crop=check_crop(options["crop"]) or 1.0,
+        resize=ResizeOptions(**{name: options[name] for name in RESIZE}),
         size=height_and_width(options["size"]),
         skip_broken=bool(options["skip_broken"]),
     )
@@ -132,8 +136,9 @@ def keras_classifier(
     size: "int | Sequence[int] | None",
     input_range: str | Sequence[float] | None,
     channel_order: str | None,
-    crop: float | None,
     *,
+    resize: ResizeOptions = ResizeOptions(),
+    default_resize: Resize | None = None,
     softmax: bool = False,
     keep_config: bool = False,
     drop_layer: "str | Sequence[str]" = (),
@@ -147,7 +152,7 @@ def keras_classifier(
     expected, order = parse_input(input_range, channel_order)
     options: dict[str, Any] = {
         **{"input_range": expected, "channel_order": order, "size": height_and_width(size)},
-        **{"crop": check_crop(crop) or 1.0, "softmax": softmax},
+        **{"resize": resize, "default_resize": default_resize, "softmax": softmax},
     }
     if isinstance(model, str | os.PathLike):
         dropped = (drop_layer,) if isinstance(drop_layer, str) else tuple(drop_layer)

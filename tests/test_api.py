@@ -25,7 +25,7 @@ def images_of(bundle, count: int) -> list[np.ndarray]:
     from edgenet.images import preprocess
 
     paths = [bundle.file(image.file) for image in bundle.manifest.evaluation[:count]]
-    return list(preprocess.load_all(paths, bundle.manifest.preprocessing))
+    return [preprocess.rounded(pixels) for pixels in preprocess.load_all(paths, bundle.manifest.preprocessing)]
 
 
 def test_mobilenet_v1_is_the_builders():

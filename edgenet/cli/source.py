@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import edgenet
 from edgenet.cli.arguments import image_size, names, spec_value
 from edgenet.errors import EdgenetError
-from edgenet.images import bundled
+from edgenet.images import bundled, resize_options
 from edgenet.images import labels as class_names
-from edgenet.images.input_range import check_crop, parse_input
+from edgenet.images.input_range import parse_input
+from edgenet.images.resize_options import ResizeOptions
 from edgenet.model import published
-from edgenet.records import ModelSpec
+from edgenet.records import ModelSpec, Resize
 
 if TYPE_CHECKING:
     from edgenet.model.classifier import KerasClassifier
@@ -101,11 +102,27 @@ def add_input_options(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--channel-order", metavar="ORDER", help="RGB (default) or BGR")
     group.add_argument(
+        "--like",
+        metavar="PRESET",
+        help="resize images like keras-dataset (image_dataset_from_directory), keras-generator (flow_from_directory), "
+        "teachable-machine, imagenet, mediapipe or task-library (default: by the model)",
+    )
+    group.add_argument(
+        "--resize", metavar="MODE", help="crop (the centre), stretch or pad images of another shape than the model's"
+    )
+    group.add_argument(
         "--crop",
         type=float,
         metavar="FRACTION",
-        help="fraction of an image's shorter side that the centre crop keeps (default 1; 0.875 with ImageNet weights)",
+        help="crop: fraction of an image's shorter side that is kept (default 1)",
     )
+    group.add_argument("--interpolation", metavar="METHOD", help="nearest, bilinear, bicubic or area")
+    group.add_argument(
+        "--antialias",
+        action=argparse.BooleanOptionalAction,
+        help="use a wider kernel where an image is reduced, or not",
+    )
+    group.add_argument("--pad-color", metavar="R,G,B", help="pad: colour around the image (default 0,0,0)")
 
 
 @dataclass(frozen=True)
@@ -127,28 +144,31 @@ class Source:
         from edgenet.inputs import keras_classifier
         from edgenet.model import imagenet, weights
 
-        options, crop, size = self.options, self.options.crop, None
+        options, size, default = self.options, None, None
         input_range = options.input_range
         if self.is_bundled or options.weights == IMAGENET:
             input_range = input_range or "-1,1"  # with which they were trained
         if options.model:
             model, size = options.model, options.size
         elif self.is_bundled:
-            model = weights.bundled()
+            model, default = weights.bundled(), Resize()  # as in its training
         elif options.weights == IMAGENET:
-            model, crop = imagenet.load(*_alpha_and_size(options)), crop or imagenet.CROP
+            model, default = imagenet.load(*_alpha_and_size(options)), resize_options.IMAGENET
         else:
             path = Path(options.weights)
             model = weights.load(path, _expected_spec(options))
             if _PUBLISHED.fullmatch(path.name):
-                crop = crop or imagenet.CROP
+                default = resize_options.IMAGENET
+            elif path.suffix == ".npz":  # of `edgenet train`, like the bundled one
+                default = Resize()
         return keras_classifier(
             model,
             self.name,
             size,
             input_range,
             options.channel_order,
-            crop,
+            resize=resizing(options),
+            default_resize=default,
             softmax=options.softmax,
             keep_config=options.keep_config,
             drop_layer=options.drop_layer,
@@ -173,6 +193,11 @@ class Source:
         return class_names.imagenet() if self.options.weights == IMAGENET else None
 
 
+def resizing(options: argparse.Namespace) -> ResizeOptions:
+    """What the options say about resizing. Raises EdgenetError if they are wrong, or contradict each other."""
+    return ResizeOptions(**{field.name: getattr(options, field.name) for field in fields(ResizeOptions)})
+
+
 def find(options: argparse.Namespace) -> Source:
     """The model that the options choose.
 
@@ -188,7 +213,7 @@ def find(options: argparse.Namespace) -> Source:
             )
         options.model = positional
     _check_combination(options)
-    check_crop(options.crop)
+    resizing(options)
     parse_input(options.input_range, options.channel_order)
     for path in (options.model, options.labels, Path(options.weights or ".")):
         if path and str(path) != IMAGENET and not path.exists():

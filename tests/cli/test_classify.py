@@ -73,7 +73,8 @@ def test_a_file_without_metadata(run_here, tiny_bundle, files, labels, tmp_path)
     assert len(notes) == 2 and all(line.startswith("note: float32.tflite ") for line in notes)
     assert "--input-range" in notes[1]
     (tmp_path / "names.txt").write_text("\n".join(labels) + "\n")
-    done = run_here("classify", bare, files[0], "--top", "1", "--labels", "names.txt", "--input-range", "-1,1")
+    given = ("--labels", "names.txt", "--input-range", "-1,1", "--like", "keras-dataset")
+    done = run_here("classify", bare, files[0], "--top", "1", *given)
     with Classifier(tiny_bundle.file("float32.tflite")) as classifier:
         expected = classifier.classify(files[0], top=1)
     assert not done.stderr
@@ -99,7 +100,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_classified(run_here
         (("--top", "0"), "--top: must be 1 or more, not 0"),
         (("--threads", "0"), "--threads: must be from 1 to 1,024, not 0"),
         (("--size", "0"), "--size: must be a number of pixels, not 0"),
-        (("--crop", "2"), "--crop: must be a fraction from 0.1 to 1, not 2"),
+        (("--crop", "2"), "--crop: must be a fraction from 0.1 to 1, got 2"),
         (("--input-range", "a"), "--input-range: "),
         (("--channel-order", "GBR"), "argument --channel-order: invalid choice"),
         (("--variant", "int8"), "--variant: leave it out: "),

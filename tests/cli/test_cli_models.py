@@ -276,7 +276,7 @@ def test_what_a_pixel_becomes_is_in_the_manifest(tmp_path, run_here, made, data,
     options = (*options, "--crop", "0.8", "--variants", "float32", "--out", "mine")
     assert output_of(run_here("export", "--model", made / "tiny.keras", *options, *data))
     recipe = manifest(tmp_path / "mine")["preprocessing"]
-    assert (recipe["height"], recipe["width"], recipe["channels"], recipe["crop"]) == (32, 32, 3, 0.8)
+    assert (recipe["height"], recipe["width"], recipe["channels"], recipe["resize"]["crop"]) == (32, 32, 3, 0.8)
     assert (recipe["mean"], recipe["std"], recipe["order"]) == (mean, std, order)
 
 
@@ -476,7 +476,7 @@ def test_imagenet_weights_from_the_cache(tmp_path, monkeypatch, run_here, cache,
     assert lines[0] == "build/mobilenet_v1_0.25_128"
     assert rows(lines) == ["float32.tflite"]
     found = manifest(tmp_path / "build/mobilenet_v1_0.25_128")
-    assert (found["classes"], found["preprocessing"]["crop"]) == (1000, 0.875)
+    assert (found["classes"], found["preprocessing"]["resize"]["crop"]) == (1000, 0.875)
     names = (tmp_path / "build/mobilenet_v1_0.25_128/labels.txt").read_text().splitlines()
     assert (len(names), names[0], names[-1]) == (1000, "tench", "toilet tissue")
     assert tree(cache) == before
@@ -528,7 +528,7 @@ def test_imagenet_weights_as_make_asks_for_them(tmp_path):
     ]
     found = manifest(tmp_path / "build/mine")
     assert (found["name"], found["classes"]) == ("mobilenet_v1_0.75_224", 1000)
-    assert found["preprocessing"]["crop"] == 0.875
+    assert found["preprocessing"]["resize"]["crop"] == 0.875
     assert (tmp_path / "build/mine/labels.txt").read_text().splitlines()[:2] == ["tench", "goldfish"]
     assert all(finding["level"] == "ok" for finding in found["calibration"]["findings"])
 

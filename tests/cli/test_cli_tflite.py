@@ -109,11 +109,15 @@ def flat(pictures, top, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def measure(tmp_path, run_here, cache_of_tests):
-    """Benchmark a file. Returns the lines on stdout, and the results as they were written."""
+    """Benchmark a file, on images as `tiny_bundle` resizes them: files without metadata do not say it.
+
+    Returns the lines on stdout, and the results as they were written.
+    """
 
     def measure_one(path: Path, *options) -> tuple[list[str], Results]:
         before = tree(tmp_path)
-        lines = output_of(run_here("benchmark", path, *options, *FAST))
+        resize = ("--like", "keras-dataset") if "--images" in options else ()
+        lines = output_of(run_here("benchmark", path, *options, *resize, *FAST))
         assert tree(tmp_path) == before  # nothing is left in the working directory
         written = Path(next(line for line in lines if line.startswith("Results: ")).removeprefix("Results: "))
         assert written.is_relative_to(cache_of_tests)
@@ -165,6 +169,15 @@ def test_accuracy_by_folders_named_after_numbers(made, by_number, measure, tiny_
     assert (found.agreement, found.accuracy.change, found.flips) == (None, None, ())
     assert results.reference is None
     assert "accuracy: fraction of 43 labelled images" in joined(lines)
+
+
+def test_a_file_of_edgenet_says_how_images_are_resized(tiny_bundle, by_number, run_here, cache_of_tests):
+    path = tiny_bundle.file("float32.tflite")
+    for options, correct in (((), True), (("--like", "imagenet"), False)):
+        lines = output_of(run_here("benchmark", path, "--images", by_number, *options, *FAST))
+        written = Path(next(line for line in lines if line.startswith("Results: ")).removeprefix("Results: "))
+        results = from_json(Results, written.read_bytes(), written.name)
+        assert (first(results).drift.accuracy.top1 == 1.0) == correct
 
 
 def test_accuracy_by_folders_named_after_classes(made, pictures, measure, tiny_bundle):

@@ -22,7 +22,8 @@ SWEEP = "sweep"
 # The options of a .tflite file without a bundle.
 FILE_OPTIONS = (
     *("images", "truth", "skip_broken", "reference", "model", "labels"),
-    *("input_range", "channel_order", "crop", "size"),
+    *("input_range", "channel_order", "size"),
+    *("like", "resize", "crop", "interpolation", "antialias", "pad_color"),
 )
 
 

@@ -25,7 +25,8 @@ TIMEOUT_SECONDS = 60
 MAX_WIDTH = 100
 DEFAULT_VARIANT = "int8"
 # The options of a `Classifier`.
-SETTINGS = ("labels", "input_range", "channel_order", "crop", "size", "threads")
+RESIZE = ("like", "resize", "crop", "interpolation", "antialias", "pad_color")
+SETTINGS = ("labels", "input_range", "channel_order", "size", "threads", *RESIZE)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="values of black and white pixels, such as -1,1; or the means and standard deviations of R, G and B",
     )
     group.add_argument("--channel-order", choices=["RGB", "BGR"], help="order of the colour channels")
-    group.add_argument("--crop", type=float, metavar="FRACTION", help="fraction of the shorter side kept by the crop")
+    group.add_argument(
+        "--like",
+        metavar="PRESET",
+        help="resize like keras-dataset, keras-generator, teachable-machine, imagenet, mediapipe or task-library",
+    )
+    group.add_argument("--resize", metavar="MODE", help="crop, stretch or pad")
+    group.add_argument("--crop", type=float, metavar="FRACTION", help="crop: fraction of the shorter side that is kept")
+    group.add_argument("--interpolation", metavar="METHOD", help="nearest, bilinear, bicubic or area")
+    group.add_argument("--antialias", action=argparse.BooleanOptionalAction, help="antialias where an image is reduced")
+    group.add_argument("--pad-color", metavar="R,G,B", help="pad: colour around the image")
     group.add_argument(
         "--size", type=int, metavar="PIXELS", help="input height and width, if the file leaves them free"
     )
@@ -114,7 +124,6 @@ def _of_bundle(path: Path, options: argparse.Namespace, settings: dict[str, Any]
         raise EdgenetError(f"{path} has no {name}; choose from {', '.join(names)}", parameter="variant")
     (variant,) = bundle.variants([name])
     settings["labels"] = settings["labels"] or str(bundle.file(bundles.LABELS))
-    settings["crop"] = settings["crop"] or bundle.manifest.preprocessing.crop
     return bundle.file(variant.file), settings
 
 
