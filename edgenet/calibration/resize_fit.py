@@ -17,7 +17,6 @@ from edgenet.calibration.trials import SIGNIFICANT, chance, paired_p_value
 from edgenet.images import preprocess
 from edgenet.images.decode import ORIENTATION, decode
 from edgenet.images.resize_options import IMAGENET, KERAS_DATASET, KERAS_GENERATOR, TEACHABLE_MACHINE, describe
-from edgenet.model import teachable_machine
 from edgenet.model.classifier import KerasClassifier
 from edgenet.progress import Progress
 from edgenet.records import Finding, Preprocessing, Resize, ResizeMode
@@ -276,7 +275,7 @@ def _not_square(
 ) -> Iterator[Finding]:
     """That images are cropped by default which have another shape than the model's input."""
     recipe = classifier.recipe
-    if classifier.resize_given or recipe.resize.mode != ResizeMode.CROP or teachable_machine.is_origin(classifier):
+    if classifier.resize_given or classifier.resize_known or recipe.resize.mode != ResizeMode.CROP:
         return
     others = sum(header.loss(recipe) > MAX_LOSS for header in headers)
     if not headers or others < MANY * len(headers):

@@ -43,6 +43,7 @@ class KerasClassifier:
         variables: The variables, where `call` has their values as constants.
 
     Attributes:
+        resize_known: Whether its recipe resizes images as the model's training is known to have done.
         labels_file: A file of class names that came with the model.
         keep_alive: What must live as long as the classifier: a temporary folder.
 
@@ -69,6 +70,7 @@ class KerasClassifier:
         self.name, self.recipe, self.save, self.notes = name, recipe, save, notes
         self.range_source, self.output, self.fixed_batch = range_source, output, fixed_batch
         self.order_given, self.resize_given = order_given, resize_given
+        self.resize_known = False
         self.labels_file: Path | None = None
         self.keep_alive: object = None
         self._traced, self._given_variables = traced, variables

@@ -62,10 +62,16 @@ def load(
         raise EdgenetError(f"{path}: no such file or folder; give a Keras image classifier")
     options = InputOptions(input_range, channel_order, size, resize, softmax)
     if default_resize is not None:
-        return _load(path, replace(options, default_resize=default_resize), reading)
-    classifier = _load(path, options, reading)
-    usual = _usual_resize(classifier)
-    return classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
+        options = replace(options, default_resize=default_resize)
+    return _with_resize(_load(path, options, reading), resize, default_resize)
+
+
+def _with_resize(classifier: KerasClassifier, resize: ResizeOptions, known: Resize | None) -> KerasClassifier:
+    """The classifier with the resize that is given; or else that of its training, as far as it is known, or usual."""
+    usual = known or _usual_resize(classifier)
+    resized = classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
+    resized.resize_known = known is not None or usual == TEACHABLE_MACHINE
+    return resized
 
 
 def _usual_resize(classifier: KerasClassifier) -> Resize:
@@ -121,10 +127,7 @@ def from_keras(
     """
     options = InputOptions(input_range, channel_order, size, resize, softmax, default_resize or KERAS_DATASET)
     classifier = adapt.classifier(_network(keras_file.from_memory(model), name), options)
-    if default_resize is not None:
-        return classifier
-    usual = _usual_resize(classifier)
-    return classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
+    return _with_resize(classifier, resize, default_resize)
 
 
 def _network(stored: keras_file.StoredModel, name: str) -> Network:

@@ -40,13 +40,15 @@ class Steps:
         self.steps.append(text)
 
 
-def classifier(like: str | None = None, *, default: Resize = KERAS_DATASET):
+def classifier(like: str | None = None, *, default: Resize = KERAS_DATASET, known: bool = False):
     """A model that knows images by their mean colour."""
     from edgenet.model import keras_model
 
-    return keras_model.from_keras(
+    model = keras_model.from_keras(
         nearest_colour(TF), "colours", input_range=TF, resize=ResizeOptions(like=like), default_resize=default
     )
+    model.resize_known = known
+    return model
 
 
 def examine(classifier, paths, classes, progress=SILENT):
@@ -178,6 +180,7 @@ def test_a_default_crop_of_images_that_are_not_square_is_told(tmp_path):
     [
         (3, 20, {"default": IMAGENET}),  # a few only
         (20, 0, {"like": "imagenet"}),  # the user has said it
+        (20, 0, {"default": IMAGENET, "known": True}),  # as in training
         (20, 0, {}),  # not a crop
     ],
 )

@@ -49,9 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     metadata.add_argument("--model-version", type=text, metavar="TEXT", help="version of the model (default 1)")
     parser.add_argument("--batch", type=int, default=1, help="images in one inference (default 1)")
     parser.add_argument("--name", type=text, metavar="TEXT", help="name of the bundle (default: that of the model)")
-    parser.add_argument(
-        "--no-apps", dest="apps", action="store_false", help="skip the checks with mobile libraries"
-    )
+    parser.add_argument("--no-apps", dest="apps", action="store_false", help="skip the checks with mobile libraries")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the bundle to FOLDER (default build/NAME)")
     parser.add_argument(
         "--force",
