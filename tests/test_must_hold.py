@@ -169,12 +169,8 @@ def benchmark_damaged(tmp_path, run_here, tiny_bundle, monkeypatch):
 
 @pytest.mark.slow
 def test_damaged_files_give_a_result_or_one_line(benchmark_damaged):
-    assert benchmark_damaged(range(1_000, 1_005)).total() == 5
-
-
-@pytest.mark.slow
-def test_200_damaged_files_give_a_result_or_one_line(benchmark_damaged):
-    codes = benchmark_damaged(range(1_000, 1_200))
+    # tests/abuse has more of them.
+    codes = benchmark_damaged(range(1_000, 1_040))
     print(dict(codes))
     assert set(codes) == {0, 1}
-    assert min(codes.values()) > 20
+    assert min(codes.values()) > 4

@@ -37,9 +37,9 @@ OF_KERAS_2 = ["teachable_machine.h5", "mini_xception_grey.hdf5", "cifar10_vgg.h5
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """60 photos to calibrate and 40 to evaluate, without classes."""
+    """30 photos to calibrate and 20 to evaluate, without classes."""
     folder = tmp_path_factory.mktemp("photos")
-    files = sorted((IMAGENET / "images").iterdir())[::4][:100]
+    files = sorted((IMAGENET / "images").iterdir())[::8]
     for number, file in enumerate(files):
         part = folder / ("evaluation" if number % 5 in (1, 3) else "calibration")
         part.mkdir(exist_ok=True)

@@ -1,8 +1,9 @@
 """Damaged and hostile inputs: each command ends soon, with a right result or one line that says what is wrong.
 
-    pytest -n 0 -m slow -s tests/abuse
+    EDGENET_ABUSE=all pytest -n 0 -m slow -s tests/abuse
 
-tries all cases and prints a table. The same numbers are the same cases in every run. One case, or some, again:
+tries all cases and prints a table; without EDGENET_ABUSE, every third case, which takes CI less long. The same numbers
+are the same cases in every run. One case, or some, again:
 
     EDGENET_ABUSE=123,400-420 EDGENET_ABUSE_FOLDER=/tmp/abuse pytest -n 0 -m slow -s tests/abuse
 
@@ -55,17 +56,18 @@ def sound_files(folder) -> Path:
 
 def test_damaged_inputs(folder, sound_files):
     chosen = os.environ.get("EDGENET_ABUSE")
-    numbers = _numbers(chosen) if chosen else range(cases.TOTAL)
+    assert cases.TOTAL >= 1_000
+    numbers = _numbers(chosen) if chosen else range(0, cases.TOTAL, 3)
     for number in numbers:
         shutil.rmtree(folder / f"{number:04d}", ignore_errors=True)
-    outcomes = runner.run_all(numbers, sound_files, folder, keep=bool(chosen))
+    outcomes = runner.run_all(numbers, sound_files, folder, keep=bool(chosen) and chosen != "all")
     print("\n" + runner.table(outcomes))
     print(runner.faults(outcomes))
-    if not chosen:
-        assert len(outcomes) >= 1_000
     assert runner.totals(outcomes) == {}, runner.faults(outcomes)
 
 
 def _numbers(text: str) -> list[int]:
+    if text == "all":
+        return list(range(cases.TOTAL))
     ends = [part.split("-") for part in text.split(",")]
     return [number for first, *last in ends for number in range(int(first), int((last or [first])[0]) + 1)]

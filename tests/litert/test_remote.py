@@ -391,5 +391,5 @@ def test_damaged_files_give_scores_or_an_error(tiny_bundle, tmp_path, capfd, var
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["int8", "float32"])
 def test_many_damaged_files_give_scores_or_an_error(tiny_bundle, tmp_path, capfd, variant):
-    outcomes = try_damaged(tiny_bundle, tmp_path, capfd, variant, range(100, 300))
-    assert min(outcomes["scores"], outcomes["refused"]) > 20
+    outcomes = try_damaged(tiny_bundle, tmp_path, capfd, variant, range(100, 160))
+    assert min(outcomes["scores"], outcomes["refused"]) > 5
