@@ -142,10 +142,13 @@ def bundled_bundle(tmp_path_factory):
         from edgenet.exporter import Inputs, export
         from edgenet.images import bundled, splits
         from edgenet.model import keras_model, weights
+        from edgenet.records import Resize
 
         labels = class_names.read(bundled.LABELS)
         split = splits.from_folders(bundled.CALIBRATION, bundled.EVALUATION, labels)
-        inputs = Inputs(keras_model.from_keras(weights.bundled(), bundled.SPEC.name), bundled.SPEC.name, labels, split)
+        # As the command does: the bundled model keeps the way of resizing that it was trained with.
+        classifier = keras_model.from_keras(weights.bundled(), bundled.SPEC.name, default_resize=Resize())
+        inputs = Inputs(classifier, bundled.SPEC.name, labels, split)
         return export(inputs, tmp_path_factory.mktemp("bundled") / bundled.SPEC.name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgenet
 from edgenet.errors import EdgenetError
@@ -182,20 +183,19 @@ def export(tiny_model, labels, tmp_path):
 
 
 @pytest.mark.slow
-def test_export_of_arrays_is_that_of_their_files(export, pictures, tiny_bundle):
+def test_export_of_arrays_is_that_of_their_files(export, evaluation_images, calibration_images, tmp_path):
     """The same pixels give the same int8 file, whatever they come in, but for the names of the images."""
-    from edgenet.images import listing, preprocess
-
-    recipe = tiny_bundle.manifest.preprocessing
-    arrays = {
-        name: np.stack(list(preprocess.load_all(listing.find_images(pictures / name).paths, recipe)))
-        for name in ("calibration", "evaluation")
-    }
-    bundle = export(calibration=arrays["calibration"], evaluation=list(arrays["evaluation"]), name="tiny")
-    assert bundle.file("int8.tflite").read_bytes() == tiny_bundle.file("int8.tflite").read_bytes()
-    drifts = {v.name: v.drift for v in tiny_bundle.manifest.variants}
-    assert bundle.manifest.variants[0].drift.agreement == drifts["int8"].agreement
-    assert bundle.manifest.variants[0].drift.accuracy is None
+    arrays = {"calibration": calibration_images, "evaluation": evaluation_images}
+    for split, images in arrays.items():
+        (tmp_path / split).mkdir()
+        for number, pixels in enumerate(images):
+            Image.fromarray(pixels).save(tmp_path / split / f"{number:03}.png")
+    of_files = export(**{split: tmp_path / split for split in arrays}, name="tiny", out=tmp_path / "of files")
+    of_arrays = export(calibration=calibration_images, evaluation=list(evaluation_images), name="tiny")
+    assert of_arrays.file("int8.tflite").read_bytes() == of_files.file("int8.tflite").read_bytes()
+    drifts = [bundle.manifest.variants[0].drift for bundle in (of_arrays, of_files)]
+    assert drifts[0].agreement == drifts[1].agreement
+    assert drifts[0].accuracy is None
 
 
 @pytest.mark.slow

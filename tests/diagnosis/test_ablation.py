@@ -1,10 +1,10 @@
 """The ablation measures the files of export and of the stock converter."""
 
+import numpy as np
 import pytest
-from recipes import RECIPE
 
 from edgenet.errors import EdgenetError
-from edgenet.images import preprocess
+from edgenet.images import listing, preprocess
 from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 
@@ -37,13 +37,16 @@ def test_the_default_has_the_drift_of_the_exported_file(rows, tiny_bundle):
     assert rows["stock converter"].drift != exported.drift
 
 
-def test_the_stock_converters_drift_is_that_of_its_file(
-    rows, tiny_model, converter, calibration_images, evaluation_images, scores_of
-):
+def test_the_stock_converters_drift_is_that_of_its_file(rows, tiny_model, tiny_bundle, pictures, converter, scores_of):
+    recipe = tiny_bundle.manifest.preprocessing
+    calibration, evaluation = (
+        np.stack(list(preprocess.load_all(listing.find_images(pictures / split).paths, recipe)))
+        for split in ("calibration", "evaluation")
+    )
     with quiet():
-        data = converter(tiny_model).stock_int8(lambda: calibration_images)
-        keras = tiny_model.predict(preprocess.normalize(evaluation_images, RECIPE), verbose=0)
-    agreement = (scores_of(data, evaluation_images).argmax(axis=1) == keras.argmax(axis=1)).mean()
+        data = converter(tiny_model).stock_int8(lambda: calibration)
+        keras = tiny_model.predict(preprocess.normalize(evaluation, recipe), verbose=0)
+    agreement = (scores_of(data, evaluation).argmax(axis=1) == keras.argmax(axis=1)).mean()
     assert rows["stock converter"].drift.agreement.top1 == pytest.approx(agreement)
 
 
