@@ -135,6 +135,7 @@ def test_load_bundle_checks_the_files(tiny_bundle, tmp_path):
         edgenet.load_bundle(copy)
 
 
+@pytest.mark.slow  # seconds
 def test_a_single_file_against_another_on_arrays(tiny_bundle):
     images = images_of(tiny_bundle, 12)
     found = edgenet.benchmark(

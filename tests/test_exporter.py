@@ -299,6 +299,7 @@ def test_nobody_else_may_read_what_the_umask_keeps_from_them(export, few):
     assert [path for path in paths if path.stat().st_mode & 0o077] == []
 
 
+@pytest.mark.slow  # seconds
 def test_files_that_the_earlier_manifest_does_not_name_stay(export, earlier, few):
     """Whatever a user keeps beside a bundle: no export may take it along."""
     (earlier / "notes.txt").write_text("mine")
@@ -387,6 +388,7 @@ def test_what_is_broken_off_leaves_the_earlier_bundle(export, earlier, few, tmp_
     assert _names(tmp_path) == {"few", "out"}
 
 
+@pytest.mark.slow  # seconds
 def test_an_error_late_in_the_work_leaves_nothing_behind(export, tiny_model, few, tmp_path):
     with quiet():
         import keras

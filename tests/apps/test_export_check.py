@@ -31,6 +31,7 @@ def apps_of(folder) -> list[dict]:
     return json.loads((folder / "mine" / "manifest.json").read_bytes())["apps"]
 
 
+@pytest.mark.slow  # seconds
 def test_a_failed_check_leaves_the_bundle_and_exits_1(export_with, fake_predictions, run_here, tmp_path):
     done = export_with(fake_predictions(float32=[(0, "another label", 1.0)] * 43))
     assert done.returncode == 1

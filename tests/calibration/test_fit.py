@@ -404,6 +404,7 @@ def test_with_very_few_images_the_range_stays_open(fashion, examine, count):
     assert of_levels(examination, "note", "ok") == [note]
 
 
+@pytest.mark.slow  # seconds
 def test_pixels_that_are_not_rounded_are_examined_too(fashion):
     # Enlarged without rounding, from 28 to 96 pixels: float32, and nearly the same images.
     from edgenet.calibration import fit
@@ -582,6 +583,7 @@ def test_digests_are_of_all_images_in_order(fashion, examine):
     assert list(examination.digests) == [preprocess.digest(preprocess.load(path, square(96))) for path in paths]
 
 
+@pytest.mark.slow  # seconds
 def test_progress_counts_every_image(fashion):
     from edgenet.calibration import fit
 

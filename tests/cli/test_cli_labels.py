@@ -42,6 +42,7 @@ def classes(own: Path) -> list[int]:
     return [LABELS.index(folder) for folder in folders]
 
 
+@pytest.mark.slow  # seconds
 def test_without_labels_the_folders_are_the_classes(own, run_here):
     labels, notes, truth = exported(own, run_here)
     assert labels == ["ant", "bee", "cat", "sea_urchin"]

@@ -153,6 +153,7 @@ def test_with_one_class_for_each_image_the_top_class_is_compared_and_a_note_says
     assert "the evaluation images have one class each, so the top class is compared" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow  # seconds
 def test_a_single_file_of_tags_without_classes_is_compared_by_label(tag_bundle, tagged, run_here, tmp_path):
     files = [tag_bundle.file(f"{name}.tflite") for name in ("int8", "float32")]
     done = run_here(

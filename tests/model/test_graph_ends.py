@@ -112,6 +112,7 @@ def test_a_model_that_does_not_begin_with_a_scale_says_nothing(make, front):
     assert detected(make(*front()), SHAPE) is None
 
 
+@pytest.mark.slow  # seconds
 def test_a_network_of_keras_applications_that_scales_by_itself():
     model = keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.75, weights=None, classes=5, minimalistic=True)
     assert detected(model, SHAPE) == PIXELS

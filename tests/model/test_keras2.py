@@ -420,6 +420,7 @@ def test_a_model_in_memory():
     np.testing.assert_allclose(scores, scores_of(model), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.slow  # seconds
 def test_a_saved_copy_loads_back(walked, tmp_path):
     path = tmp_path / "own.h5"
     walked[0].save(path)

@@ -499,6 +499,7 @@ def test_bytes_differ_with_the_weights(stored):
     assert keras_model.to_bytes(other) != stored
 
 
+@pytest.mark.slow  # seconds
 def test_bytes_load_back_to_equal_scores(model, stored, images, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(stored)

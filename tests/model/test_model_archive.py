@@ -93,6 +93,7 @@ def test_a_keras_file_in_an_archive_beside_what_macos_adds(folder, tmp_path):
     assert keras_model.load(zipped(tmp_path / "own.zip", folder)).classes == 3
 
 
+@pytest.mark.slow  # seconds
 @pytest.mark.parametrize("kind", ["h5", "tf"])
 def test_an_unpacked_archive(folder, kind):
     model = teachable()

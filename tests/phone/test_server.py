@@ -65,6 +65,7 @@ def test_a_phones_run_becomes_results_with_the_laptops_drift(served, phone, bund
     assert "Pixel 7" in results_table(results) and "an app is faster" in results_table(results)
 
 
+@pytest.mark.slow  # seconds
 def test_a_phone_compares_the_labels_of_a_multi_label_model(serve, bundle, progress):
     unlabelled = tuple(replace(image, label=None) for image in bundle.manifest.evaluation)
     manifest = replace(bundle.manifest, scores=ScoreKind.SIGMOID, evaluation=unlabelled)
@@ -99,6 +100,7 @@ def test_a_phone_is_one_more_device_for_compare(phone, bundle, progress):
     assert all(row.agreement_change.value == 0 for row in compared.rows)
 
 
+@pytest.mark.slow  # seconds
 def test_what_the_browser_does_to_latencies_lowers_the_grade(phone, bundle):
     run = phone.begin()
     phone.score_all(run)
