@@ -155,7 +155,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def check_is_file(path: Path, expected: str) -> None:
-    """Check that a path leads to a regular file, before it is opened: opening a pipe waits for whoever writes to it.
+    """Check that a path leads to a regular file, before it is opened: opening a pipe waits for a writer.
 
     Args:
         path: The path.

@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from edgenet.bundle.bundle import Bundle
 from edgenet.errors import EdgenetError
 from edgenet.images import model_labels
 from edgenet.images.input_range import parse_input
-from edgenet.images.resize_options import ResizeOptions
+from edgenet.images.resize_options import RESIZE_PARAMETERS, ResizeOptions
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.records import Resize, Results
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 # True shows a bar in a terminal or notebook; an object listens; False and None are silent.
 Listener = bool | Progress | None
-# The parameters that say how images are resized.
-RESIZE = tuple(field.name for field in fields(ResizeOptions))
 # Classes of a file that does not name them.
 MAX_CLASSES = 100_000
 
@@ -102,7 +99,7 @@ def file_subject(path: Path, keras: bool, options: dict[str, Any], stack: ExitSt
         reference=None if reference is None else Path(reference),
         input_range=input_range,
         channel_order=order,
-        resize=ResizeOptions(**{name: options[name] for name in RESIZE}),
+        resize=ResizeOptions(**{name: options[name] for name in RESIZE_PARAMETERS}),
         size=height_and_width(options["size"]),
         skip_broken=bool(options["skip_broken"]),
     )

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from PIL import Image
 
+from edgenet.images.preprocess import pad_color
+from edgenet.images.resize_options import ANTIALIASED
 from edgenet.litert.runner import PIXEL_TOLERANCE
 from edgenet.records import Interpolation, Preprocessing, Variant, VariantFile
 from edgenet.tflite import flatbuffer
-
-# The interpolations that can be antialiased.
-KERNELS = (Interpolation.BILINEAR, Interpolation.BICUBIC)
 
 
 @dataclass(frozen=True)
@@ -74,15 +72,9 @@ def _tensor_type(tensor: schema.TensorT) -> TensorType:
 def arithmetic(recipe: Preprocessing, dtype: str) -> Arithmetic:
     """How images are resized for an input of this data type: integers are made of rounded pixels."""
     how = recipe.resize
-    antialias = how.antialias and how.interpolation in KERNELS
-    pad = how.pad if recipe.channels == 3 else _grey(how.pad)
+    antialias = how.antialias and how.interpolation in ANTIALIASED
     half_pixel_centers = how.half_pixel_centers or antialias or how.interpolation == Interpolation.AREA
-    return Arithmetic(antialias, half_pixel_centers, how.rounded or antialias or dtype != "float32", pad)
-
-
-def _grey(colour: tuple[int, ...]) -> tuple[int]:
-    """A colour as grey, as Pillow converts images."""
-    return (int(np.asarray(Image.new("RGB", (1, 1), tuple(colour)).convert("L"))[0, 0]),)
+    return Arithmetic(antialias, half_pixel_centers, how.rounded or antialias or dtype != "float32", pad_color(recipe))
 
 
 def normalization(recipe: Preprocessing, image: TensorType) -> Normalization:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgenet import statistics
+from edgenet.benchmarking.tally import predictions
 from edgenet.litert import classifier
 from edgenet.records import EvaluationImage, Flip, Prediction
 from edgenet.records.apps import AppDrift, AppWay
@@ -50,7 +51,7 @@ def measure(
             Flip(
                 file=images[number].file,
                 label=images[number].label,
-                reference=tuple(Prediction(int(label), float(reference[number][label])) for label in best[number]),
+                reference=predictions(reference[number], best[number]),
                 variant=tuple(Prediction(top.index, top.score) for top in answers[number][:MAX_PREDICTIONS]),
             )
             for number in flipped[:MAX_FLIPS]

@@ -138,11 +138,7 @@ class _Photos:
         images = [manifest.evaluation[number] for number in numbers]
         if manifest.multi_label:
             return cls(images, None)
-        rows, chosen, first = [], set(numbers), 0
-        for scores in evaluation.read_scores(bundle.file(REFERENCE), (total, manifest.classes)):
-            rows += [row for number, row in enumerate(scores, first) if number in chosen]
-            first += len(scores)
-        return cls(images, np.stack(rows))
+        return cls(images, evaluation.read_chosen_scores(bundle.file(REFERENCE), (total, manifest.classes), numbers))
 
     def app_drift(self, variant: str, output: LibraryOutput) -> tuple[AppDrift, ...]:
         """The app drift of a variant in one library."""

@@ -120,7 +120,8 @@ class Tally:
         self._add_probabilities(reference, scores, expected[:, 0])
         flipped = tuple(np.flatnonzero(best[:, 0] != expected[:, 0]).tolist())
         for index in flipped:
-            before, after = _predictions(reference[index], expected[index]), _predictions(scores[index], best[index])
+            before = predictions(reference[index], expected[index][:MAX_PREDICTIONS])
+            after = predictions(scores[index], best[index][:MAX_PREDICTIONS])
             self._flips.append(Flip(images[index].file, images[index].label, before, after))
         return flipped
 
@@ -225,8 +226,9 @@ def _count_in(labels: np.ndarray, classes: np.ndarray) -> int:
     return int((classes == labels[:, None]).any(axis=1).sum())
 
 
-def _predictions(scores: np.ndarray, classes: np.ndarray) -> tuple[Prediction, ...]:
-    return tuple(Prediction(int(label), float(scores[label])) for label in classes[:MAX_PREDICTIONS])
+def predictions(scores: np.ndarray, classes: np.ndarray) -> tuple[Prediction, ...]:
+    """The scores of some classes, of all scores of an image (classes,)."""
+    return tuple(Prediction(int(label), float(scores[label])) for label in classes)
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:

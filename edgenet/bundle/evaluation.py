@@ -1,7 +1,7 @@
 """The evaluation images of a bundle, with the Keras model's scores on them."""
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,19 @@ def write_scores(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, in
         np.lib.format.write_array_header_1_0(file, header)
         for batch in batches:
             file.write(batch.astype("<f4").tobytes())
+
+
+def read_chosen_scores(path: Path, shape: tuple[int, int], chosen: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Read the scores of some images, float32 (chosen, classes); no others are kept in memory.
+
+    Args:
+        path, shape: As in `read_scores`, whose errors it raises.
+        chosen: The numbers of the images, in ascending order.
+    """
+    rows, numbers = [], np.asarray(chosen, int)
+    for start, scores in zip(range(0, shape[0], CHUNK_SIZE), read_scores(path, shape), strict=True):
+        rows.append(scores[numbers[(numbers >= start) & (numbers < start + len(scores))] - start])
+    return np.concatenate(rows)
 
 
 def read_scores(path: Path, shape: tuple[int, int]) -> Iterator[np.ndarray]:

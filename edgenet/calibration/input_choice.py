@@ -7,7 +7,7 @@ the model's batch normalizations.
 from dataclasses import dataclass, replace
 
 from edgenet.calibration.preprocessing_fit import PreprocessingFit
-from edgenet.calibration.trials import SIGNIFICANT, Trials, candidates, swapped
+from edgenet.calibration.trials import SIGNIFICANT, Trials, candidates, p_text, swapped
 from edgenet.images.input_range import as_arguments, describe
 from edgenet.records import Finding, Preprocessing
 from edgenet.records.enums import Level
@@ -130,7 +130,7 @@ def _by_accuracy(best: Preprocessing, declared: Preprocessing, trials: Trials) -
         Level.NOTE,
         f"input range {describe(best)} chosen: {trials.correct_count(best):,} of {trials.images:,} calibration images "
         f"right, {trials.correct_count(declared):,} with {describe(declared)} "
-        f"(p {_p_text(trials.p_value(declared, best))}); input_range= sets another",
+        f"(p {p_text(trials.p_value(declared, best))}); input_range= sets another",
     )
 
 
@@ -165,7 +165,7 @@ def _kept(declared: Preprocessing, ranking: Ranking, trials: Trials) -> Finding:
         return Finding(
             Level.NOTE,
             f"input range {describe(declared)} is the default: {correct}, {count(best):,} with {describe(best)}, which "
-            f"is not significantly different (p {_p_text(trials.p_value(declared, best))}); give more labelled images, "
+            f"is not significantly different (p {p_text(trials.p_value(declared, best))}); give more labelled images, "
             f"or {as_arguments(best)}",
         )
     other = next(r for r in ranking.recipes if replace(r, order=declared.order) != declared)
@@ -183,7 +183,3 @@ def _top_scores(declared: Preprocessing, trials: Trials) -> Finding:
         f"have no classes, which would tell. Mean top score: {listed}; the right one is often the highest. Put the "
         "images into folders named after their classes, or give input_range=",
     )
-
-
-def _p_text(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"

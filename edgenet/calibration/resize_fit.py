@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from edgenet import cores
-from edgenet.calibration.trials import SIGNIFICANT, chance, paired_p_value
+from edgenet.calibration.trials import SIGNIFICANT, chance, p_text, paired_p_value
 from edgenet.images import preprocess
-from edgenet.images.decode import ORIENTATION, decode
+from edgenet.images.decode import decode
+from edgenet.images.header import ImageHeader, read_header
 from edgenet.images.resize_options import IMAGENET, KERAS_DATASET, KERAS_GENERATOR, TEACHABLE_MACHINE, describe
 from edgenet.model.classifier import KerasClassifier
 from edgenet.progress import Progress
@@ -131,7 +132,7 @@ def examine(
         progress: Gets a step if something is compared.
     """
     order = np.random.default_rng(0).permutation(len(paths))
-    headers = [header for number in order[:MAX_IMAGES] if (header := _read_header(paths[number]))]
+    headers = [header for number in order[:MAX_IMAGES] if (header := read_header(paths[number]))]
     compared = None
     # In random order, so that the first ones are of all classes.
     labelled = [number for number in order if classes[number] is not None][:MAX_IMAGES]
@@ -182,7 +183,7 @@ def compare(classifier: KerasClassifier, paths: Sequence[Path], labels: np.ndarr
 
 def _load(path: Path, recipes: Sequence[Preprocessing]) -> list[np.ndarray]:
     """An image with each kind of preprocessing. It is decoded again only where EXIF data or transparency matter."""
-    header, mode = _read_header(path) or _Header(0, 0, 0, True), "RGB" if recipes[0].channels == 3 else "L"
+    header, mode = read_header(path) or ImageHeader(0, 0, 0, True), "RGB" if recipes[0].channels == 3 else "L"
     groups: dict[Resize, list[int]] = {}
     for number, recipe in enumerate(recipes):
         decoding = Resize(
@@ -201,54 +202,6 @@ def _load(path: Path, recipes: Sequence[Preprocessing]) -> list[np.ndarray]:
     return [found[number] for number in range(len(recipes))]
 
 
-@dataclass(frozen=True)
-class _Header:
-    """What the header of an image file says.
-
-    Attributes:
-        height: As it is stored, in pixels.
-        width: Likewise.
-        orientation: Of its EXIF data, 1 to 8; 0 if unknown.
-        is_transparent: Whether parts of it may be transparent.
-    """
-
-    height: int
-    width: int
-    orientation: int
-    is_transparent: bool
-
-    @property
-    def is_turned(self) -> bool:
-        return self.orientation != 1
-
-    def size(self, how: Resize) -> tuple[int, int]:
-        """Height and width, upright if EXIF data are honoured."""
-        return (self.width, self.height) if how.exif and self.orientation >= 5 else (self.height, self.width)
-
-    def has_size_of(self, recipe: Preprocessing) -> bool:
-        """Whether it has the size of the model's input."""
-        return self.size(recipe.resize) == (recipe.height, recipe.width)
-
-    def loss(self, recipe: Preprocessing) -> float:
-        """The fraction of the image outside of the largest crop of the model's shape."""
-        height, width = self.size(recipe.resize)
-        ratio = (width * recipe.height) / (height * recipe.width)
-        return 1 - min(ratio, 1 / ratio)
-
-
-def _read_header(path: Path) -> _Header | None:
-    """Read the header of an image file, without its pixels; None if Pillow alone cannot."""
-    try:
-        with Image.open(path) as image:
-            # Pillow would decode a PNG file to look for EXIF data behind the pixels.
-            exif = {} if image.format == "PNG" and "exif" not in image.info else image.getexif()
-            orientation = exif.get(ORIENTATION, 1)
-            orientation = orientation if orientation in range(1, 9) else 1
-            return _Header(image.height, image.width, orientation, image.has_transparency_data)
-    except Exception:  # such as damaged EXIF data; the pixels have been read before
-        return None
-
-
 def _compared(own: Resize, compared: Comparison | None) -> Iterator[Finding]:
     """What labels say about the ways of resizing."""
     if not compared:
@@ -260,7 +213,7 @@ def _compared(own: Resize, compared: Comparison | None) -> Iterator[Finding]:
             Level.WARNING,
             f"another way of resizing fits better: accuracy {compared.others[name].mean():.3f} with {name}, "
             f"{compared.own.mean():.3f} with {describe(own)}, on {total:,} labelled calibration images "
-            f"(p {_p_text(p_value)}, McNemar's exact test, corrected for {_comparisons(compared)}); give {name}",
+            f"(p {p_text(p_value)}, McNemar's exact test, corrected for {_comparisons(compared)}); give {name}",
         )
     elif at_least(correct, total, compared.chance) < SIGNIFICANT:
         yield Finding(
@@ -271,7 +224,7 @@ def _compared(own: Resize, compared: Comparison | None) -> Iterator[Finding]:
 
 
 def _not_square(
-    classifier: KerasClassifier, headers: Sequence[_Header], compared: Comparison | None
+    classifier: KerasClassifier, headers: Sequence[ImageHeader], compared: Comparison | None
 ) -> Iterator[Finding]:
     """That images are cropped by default which have another shape than the model's input."""
     recipe = classifier.recipe
@@ -290,7 +243,7 @@ def _not_square(
             return
         numbers = (
             f"; on {len(stretched):,} labelled images, accuracy {stretched.mean():.3f} stretched and "
-            f"{cropped.mean():.3f} cropped (p {_p_text(p_value)})"
+            f"{cropped.mean():.3f} cropped (p {p_text(p_value)})"
         )
     shape = "square" if recipe.height == recipe.width else f"of the model's shape, {recipe.width} x {recipe.height}"
     yield Finding(
@@ -304,7 +257,3 @@ def _not_square(
 def _comparisons(compared: Comparison) -> str:
     count = len(compared.others)
     return f"{count} comparison{'s' * (count != 1)}"
-
-
-def _p_text(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"

@@ -134,6 +134,11 @@ def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
     return mcnemar(int((second & ~first).sum()), int((first & ~second).sum()))
 
 
+def p_text(p_value: float) -> str:
+    """A p-value for a sentence, behind "p"."""
+    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
+
+
 def chance(labels: Iterable[int], classes: int) -> float:
     """The accuracy of the best guess without looking at an image.
 

@@ -43,6 +43,37 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def add_resize_options(group: argparse._ArgumentGroup, default: str) -> None:
+    """Add the options that say how images are resized.
+
+    Args:
+        group: Where to.
+        default: What happens without them.
+    """
+    group.add_argument(
+        "--like",
+        metavar="PRESET",
+        help="resize images like keras-dataset (image_dataset_from_directory), keras-generator (flow_from_directory), "
+        f"teachable-machine, imagenet, mediapipe or task-library (default: {default})",
+    )
+    group.add_argument(
+        "--resize", metavar="MODE", help="crop (the centre), stretch or pad images of another shape than the model's"
+    )
+    group.add_argument(
+        "--crop",
+        type=float,
+        metavar="FRACTION",
+        help="crop: fraction of an image's shorter side that is kept (default 1)",
+    )
+    group.add_argument("--interpolation", metavar="METHOD", help="nearest, bilinear, bicubic or area")
+    group.add_argument(
+        "--antialias",
+        action=argparse.BooleanOptionalAction,
+        help="use a wider kernel where an image is reduced, or not",
+    )
+    group.add_argument("--pad-color", metavar="R,G,B", help="pad: colour around the image (default 0,0,0)")
+
+
 def text(value: str) -> str:
     """The type of an argument that is a text for people."""
     if not value.strip():

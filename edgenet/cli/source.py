@@ -3,18 +3,18 @@
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import edgenet
-from edgenet.cli.arguments import image_size, names, spec_value
+from edgenet.cli.arguments import add_resize_options, image_size, names, spec_value
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled, resize_options
 from edgenet.images import labels as class_names
 from edgenet.images.input_range import parse_input
-from edgenet.images.resize_options import ResizeOptions
+from edgenet.images.resize_options import RESIZE_PARAMETERS, ResizeOptions
 from edgenet.model import published
 from edgenet.records import ModelSpec, Resize
 
@@ -101,28 +101,7 @@ def add_input_options(group: argparse._ArgumentGroup) -> None:
         "deviations, of red, green and blue (default: found in the model or on labelled images, else -1,1)",
     )
     group.add_argument("--channel-order", metavar="ORDER", help="RGB (default) or BGR")
-    group.add_argument(
-        "--like",
-        metavar="PRESET",
-        help="resize images like keras-dataset (image_dataset_from_directory), keras-generator (flow_from_directory), "
-        "teachable-machine, imagenet, mediapipe or task-library (default: by the model)",
-    )
-    group.add_argument(
-        "--resize", metavar="MODE", help="crop (the centre), stretch or pad images of another shape than the model's"
-    )
-    group.add_argument(
-        "--crop",
-        type=float,
-        metavar="FRACTION",
-        help="crop: fraction of an image's shorter side that is kept (default 1)",
-    )
-    group.add_argument("--interpolation", metavar="METHOD", help="nearest, bilinear, bicubic or area")
-    group.add_argument(
-        "--antialias",
-        action=argparse.BooleanOptionalAction,
-        help="use a wider kernel where an image is reduced, or not",
-    )
-    group.add_argument("--pad-color", metavar="R,G,B", help="pad: colour around the image (default 0,0,0)")
+    add_resize_options(group, default="by the model")
 
 
 @dataclass(frozen=True)
@@ -195,7 +174,7 @@ class Source:
 
 def resizing(options: argparse.Namespace) -> ResizeOptions:
     """What the options say about resizing. Raises EdgenetError if they are wrong, or contradict each other."""
-    return ResizeOptions(**{field.name: getattr(options, field.name) for field in fields(ResizeOptions)})
+    return ResizeOptions(**{name: getattr(options, name) for name in RESIZE_PARAMETERS})
 
 
 def find(options: argparse.Namespace) -> Source:

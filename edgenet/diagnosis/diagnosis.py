@@ -89,9 +89,8 @@ def _read_images(bundle: Bundle, count: int) -> tuple[np.ndarray, np.ndarray]:
     paths = [bundle.file(manifest.evaluation[index].file) for index in chosen]
     for index, image in enumerate(preprocess.load_all(paths, recipe)):
         pixels[index] = image
-    scores = evaluation.read_scores(bundle.file(bundles.REFERENCE), (total, manifest.classes))
-    answers = [batch >= THRESHOLD if manifest.multi_label else batch.argmax(axis=1) for batch in scores]
-    return pixels, np.concatenate(answers)[chosen]
+    scores = evaluation.read_chosen_scores(bundle.file(bundles.REFERENCE), (total, manifest.classes), chosen)
+    return pixels, scores >= THRESHOLD if manifest.multi_label else scores.argmax(axis=1)
 
 
 def _record(models: ModelPair, noise: OperatorNoise, trials: MixedPrecisionTrials) -> LayerNoise:

@@ -162,7 +162,7 @@ def resize(image: Image.Image | np.ndarray, recipe: Preprocessing) -> np.ndarray
     """
     how = recipe.resize
     height, width = (image.height, image.width) if isinstance(image, Image.Image) else image.shape[:2]
-    covered, window = _geometry(height, width, recipe)
+    covered, window = geometry(height, width, recipe)
     if _by_pillow(how):
         opened = image if isinstance(image, Image.Image) else tensorflow_decoding.as_image(image)
         pixels = _by_window(opened, covered, window, PILLOW[how.interpolation])
@@ -194,8 +194,18 @@ def _array(image: Image.Image) -> np.ndarray:
     return result
 
 
-def _geometry(height: int, width: int, recipe: Preprocessing) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """The size of the whole image after resizing; and top, left, height and width of the part that is kept."""
+def geometry(height: int, width: int, recipe: Preprocessing) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Where an image goes.
+
+    Args:
+        height: Of the image, in pixels.
+        width: Likewise.
+        recipe: The size of the model's input, and how to resize.
+
+    Returns:
+        The height and width of the whole image after resizing; and top, left, height and width of the part that is kept
+        of it. With `pad`, that is all of it, and smaller than the input (see `margins`).
+    """
     size = recipe.height, recipe.width
     if recipe.resize.mode == ResizeMode.STRETCH:
         return size, (0, 0, *size)
@@ -227,17 +237,23 @@ def _by_window(
 
 def _padded(pixels: np.ndarray, recipe: Preprocessing) -> np.ndarray:
     """The image in the middle of a background."""
-    height, width, channels = pixels.shape
-    colour = (
-        recipe.resize.pad
-        if channels == 3
-        else Image.new("RGB", (1, 1), recipe.resize.pad).convert("L").getpixel((0, 0))
-    )
+    height, width, _ = pixels.shape
     result = np.empty(recipe.shape, pixels.dtype)
-    result[:] = colour
-    top, left = (recipe.height - height) // 2, (recipe.width - width) // 2
+    result[:] = pad_color(recipe)
+    top, left = margins(height, width, recipe)
     result[top : top + height, left : left + width] = pixels
     return result
+
+
+def margins(height: int, width: int, recipe: Preprocessing) -> tuple[int, int]:
+    """The rows above a resized image of this size, and the columns in front of it, in the model's input."""
+    return (recipe.height - height) // 2, (recipe.width - width) // 2
+
+
+def pad_color(recipe: Preprocessing) -> tuple[int, ...]:
+    """The colour around the image, for each channel of the input: as grey as Pillow converts images."""
+    pad = recipe.resize.pad
+    return pad if recipe.channels == 3 else (int(np.asarray(Image.new("RGB", (1, 1), pad).convert("L"))[0, 0]),)
 
 
 def rounded(pixels: np.ndarray) -> np.ndarray:

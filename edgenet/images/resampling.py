@@ -176,7 +176,7 @@ def _cubic_taps(size: int, covered: int, first: int, count: int, half_pixel_cent
     lower = np.floor(positions)
     fraction = np.rint((positions - lower) * CUBIC_POSITIONS).astype(np.float64) / CUBIC_POSITIONS
     indices = [lower.astype(np.int64) + offset for offset in (-1, 0, 1, 2)]
-    weights = np.stack([_keys(np.abs(fraction - offset)) for offset in (-1, 0, 1, 2)])
+    weights = np.stack([keys(np.abs(fraction - offset)) for offset in (-1, 0, 1, 2)])
     weights *= np.stack([(each >= 0) & (each < size) for each in indices])
     weights /= weights.sum(axis=0)
     return [
@@ -184,7 +184,7 @@ def _cubic_taps(size: int, covered: int, first: int, count: int, half_pixel_cent
     ]
 
 
-def _keys(distance: np.ndarray) -> np.ndarray:
+def keys(distance: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel."""
     near = ((KEYS + 2) * distance - (KEYS + 3)) * distance**2 + 1
     far = ((KEYS * distance - 5 * KEYS) * distance + 8 * KEYS) * distance - 4 * KEYS

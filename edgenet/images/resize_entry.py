@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from edgenet.images.input_range import MIN_CROP
-from edgenet.records import Interpolation, Resize, ResizeMode
+from edgenet.records import Resize
+from edgenet.records.serialization import from_fields
 
 RESIZE, CROP = "resize", "crop"
 
@@ -35,27 +36,10 @@ def read(provenance: Mapping[str, str] | None) -> Resize:
 
 
 def _checked(changed: dict[str, object]) -> Resize:
-    """Raises ValueError or TypeError if a value is impossible. Unknown fields are of a newer version, and refused."""
-    kinds = {field.name: field.default for field in fields(Resize)}
-    values: dict[str, object] = {}
-    for name, value in changed.items():
-        default = kinds.get(name)
-        if name == "mode":
-            values[name] = ResizeMode(value)
-        elif name == "interpolation":
-            values[name] = Interpolation(value)
-        elif name in ("pad", "background"):
-            values[name] = None if value is None and name == "background" else _colour(value)
-        elif name == CROP and isinstance(value, float) and MIN_CROP <= value <= 1:
-            values[name] = float(value)
-        elif isinstance(default, bool) and isinstance(value, bool):
-            values[name] = value
-        else:
-            raise ValueError(name)
-    return Resize(**values)  # type: ignore[arg-type]
-
-
-def _colour(value: object) -> tuple[int, ...]:
-    if not isinstance(value, list) or len(value) != 3 or not all(type(v) is int and 0 <= v <= 255 for v in value):
-        raise ValueError("colour")
-    return tuple(value)
+    """Raises ValueError if a value is impossible, or a field unknown: it is of a newer version."""
+    if not changed.keys() <= {field.name for field in fields(Resize)}:
+        raise ValueError("an unknown field")
+    resize = from_fields(Resize, changed)
+    if not MIN_CROP <= resize.crop <= 1:
+        raise ValueError("crop")
+    return resize

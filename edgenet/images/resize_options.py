@@ -39,7 +39,7 @@ ANTIALIASED = (Interpolation.BILINEAR, Interpolation.BICUBIC)
 
 @dataclass(frozen=True)
 class ResizeOptions:
-    """What a user says about resizing; None where nothing is said.
+    """How images are to be resized, as far as the user specifies it; None where not.
 
     Attributes:
         like: The name of a preset.
@@ -88,7 +88,7 @@ class ResizeOptions:
 
     @property
     def mode(self) -> ResizeMode | None:
-        """The resize mode, as far as it is said."""
+        """The resize mode; None if it is not specified."""
         if self.like is not None:
             return PRESETS[self.like].mode
         if self.resize is not None:
@@ -97,15 +97,15 @@ class ResizeOptions:
 
     @property
     def is_given(self) -> bool:
-        """Whether anything is said."""
+        """Whether anything is specified."""
         return any(getattr(self, field.name) is not None for field in fields(self))
 
     def applied_to(self, default: Resize) -> Resize:
         """The resize that is meant.
 
         Args:
-            default: What is used where nothing is said. Another mode than its own has the arithmetic that is usual for
-                that mode: a crop that of `imagenet`, the others that of `keras-dataset`.
+            default: What is used where nothing is specified. Another mode than its own has the arithmetic that is usual
+                for that mode: a crop that of `imagenet`, the others that of `keras-dataset`.
         """
         if self.like is not None:
             return PRESETS[self.like]
@@ -116,22 +116,26 @@ class ResizeOptions:
         return meant if meant.interpolation in ANTIALIASED else replace(meant, antialias=False)
 
     def _changes(self) -> dict[str, Any]:
-        """The fields of `Resize` that are said, but for the mode."""
-        said = {
+        """The fields of `Resize` that are specified, but for the mode."""
+        given = {
             "crop": self.crop,
             "interpolation": None if self.interpolation is None else Interpolation(self.interpolation),
             "antialias": self.antialias,
             "pad": self.pad_color,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _contradictions(self, preset: Resize) -> list[str]:
-        said = {"resize": self.resize, "crop": self.crop, "interpolation": self.interpolation}
+        given = {"resize": self.resize, "crop": self.crop, "interpolation": self.interpolation}
         own = {"resize": preset.mode, "crop": preset.crop, "interpolation": preset.interpolation}
-        found = [f"{name}={value}" for name, value in said.items() if value is not None and value != own[name]]
+        found = [f"{name}={value}" for name, value in given.items() if value is not None and value != own[name]]
         if self.antialias is not None and self.antialias != preset.antialias:
             found.append(f"antialias={self.antialias}")
         return found
+
+
+# The parameters and options of a user, by name.
+RESIZE_PARAMETERS = tuple(field.name for field in fields(ResizeOptions))
 
 
 def describe(resize: Resize) -> str:

@@ -18,7 +18,8 @@ from edgenet.files import check_is_file
 from edgenet.images import resize_entry
 from edgenet.litert import child
 from edgenet.litert.child import Child
-from edgenet.records import Interpolation, Preprocessing, Resize, ResizeMode
+from edgenet.records import Preprocessing, Resize
+from edgenet.records.serialization import from_fields
 
 if TYPE_CHECKING:
     from edgenet.litert.runner import Runner
@@ -187,13 +188,7 @@ def _info(fields: dict[str, Any]) -> ModelInfo:
 
 def _recipe(fields: dict[str, Any]) -> Preprocessing:
     lists = {name: tuple(fields[name]) for name in ("mean", "std")}
-    return Preprocessing(**{**fields, **lists, "resize": _resize(fields["resize"])})
-
-
-def _resize(fields: dict[str, Any]) -> Resize:
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
-    values |= {"mode": ResizeMode(fields["mode"]), "interpolation": Interpolation(fields["interpolation"])}
-    return Resize(**values)
+    return Preprocessing(**{**fields, **lists, "resize": from_fields(Resize, fields["resize"])})
 
 
 def _start(request: dict[str, Any]) -> tuple[dict[str, Any], child.Handler]:

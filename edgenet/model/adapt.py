@@ -9,13 +9,11 @@ import tensorflow as tf
 
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
-from edgenet.images.resize_options import KERAS_DATASET, ResizeOptions
 from edgenet.model import head
 from edgenet.model.classifier import KerasClassifier, RangeSource
 from edgenet.model.graph_ends import GraphEnds
 from edgenet.model.head import Shape
 from edgenet.model.keras_file import reason
-from edgenet.records import Resize
 
 
 @dataclass(frozen=True)
@@ -26,17 +24,13 @@ class InputOptions:
         input_range: What the model expects; by default detected from its first operators, else -1 to 1.
         channel_order: RGB or BGR, if other than in `input_range`.
         size: Height and width, for a model that leaves them free.
-        resize: How images are resized; by default as `default_resize` says.
         softmax: Whether to append a softmax to a model that gives logits.
-        default_resize: How images are resized where nothing is said.
     """
 
     input_range: InputRange | None = None
     channel_order: str | None = None
     size: tuple[int, int] | None = None
-    resize: ResizeOptions = ResizeOptions()
     softmax: bool = False
-    default_resize: Resize = KERAS_DATASET
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class Network:
 
 
 def classifier(network: Network, options: InputOptions = InputOptions()) -> KerasClassifier:
-    """An image classifier from a network.
+    """An image classifier from a network, whose recipe resizes images by default (`Resize`).
 
     Args:
         network: The network.
@@ -114,12 +108,11 @@ def classifier(network: Network, options: InputOptions = InputOptions()) -> Kera
     return KerasClassifier(
         network.name,
         (lambda image: head.apply(steps, tf.cast(call(image), tf.float32))) if steps else call,
-        input_range.recipe(*shape, options.resize.applied_to(options.default_resize)),
+        input_range.recipe(*shape),
         network.save,
         network.notes + notes,
         range_source=source,
         order_given=options.channel_order is not None,
-        resize_given=options.resize.is_given,
         output=tuple(step.value for step in steps),
         fixed_batch=fixed,
         traced=None if steps else traced,

@@ -36,13 +36,13 @@ class KerasClassifier:
         notes: What the user should know about how the model was loaded, one sentence each.
         range_source: Who says which input range the recipe has.
         order_given: Whether the user says which channel order it has.
-        resize_given: Whether the user says how images are resized.
         output: What is added to the network to make its output one row of scores; see `edgenet.model.head`.
         fixed_batch: The batch size, where the model takes only one.
         traced: The graph of `call` for that batch size, or for any, if it was traced already.
         variables: The variables, where `call` has their values as constants.
 
     Attributes:
+        resize_given: Whether the user says how images are resized.
         resize_known: Whether its recipe resizes images as the model's training is known to have done.
         labels_file: A file of class names that came with the model.
         keep_alive: What must live as long as the classifier: a temporary folder.
@@ -61,7 +61,6 @@ class KerasClassifier:
         *,
         range_source: RangeSource = RangeSource.DEFAULT,
         order_given: bool = False,
-        resize_given: bool = False,
         output: tuple[str, ...] = (),
         fixed_batch: int | None = None,
         traced: "tf.types.experimental.ConcreteFunction | None" = None,
@@ -69,8 +68,8 @@ class KerasClassifier:
     ):
         self.name, self.recipe, self.save, self.notes = name, recipe, save, notes
         self.range_source, self.output, self.fixed_batch = range_source, output, fixed_batch
-        self.order_given, self.resize_given = order_given, resize_given
-        self.resize_known = False
+        self.order_given = order_given
+        self.resize_given = self.resize_known = False
         self.labels_file: Path | None = None
         self.keep_alive: object = None
         self._traced, self._given_variables = traced, variables

@@ -60,9 +60,7 @@ def load(
     """
     if not path.exists():
         raise EdgenetError(f"{path}: no such file or folder; give a Keras image classifier")
-    options = InputOptions(input_range, channel_order, size, resize, softmax)
-    if default_resize is not None:
-        options = replace(options, default_resize=default_resize)
+    options = InputOptions(input_range, channel_order, size, softmax)
     return _with_resize(_load(path, options, reading), resize, default_resize)
 
 
@@ -70,6 +68,7 @@ def _with_resize(classifier: KerasClassifier, resize: ResizeOptions, known: Resi
     """The classifier with the resize that is given; or else that of its training, as far as it is known, or usual."""
     usual = known or _usual_resize(classifier)
     resized = classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
+    resized.resize_given = resize.is_given
     resized.resize_known = known is not None or usual == TEACHABLE_MACHINE
     return resized
 
@@ -125,7 +124,7 @@ def from_keras(
     Raises:
         EdgenetError: The model is of another kind.
     """
-    options = InputOptions(input_range, channel_order, size, resize, softmax, default_resize or KERAS_DATASET)
+    options = InputOptions(input_range, channel_order, size, softmax)
     classifier = adapt.classifier(_network(keras_file.from_memory(model), name), options)
     return _with_resize(classifier, resize, default_resize)
 
@@ -192,8 +191,8 @@ def reload(path: Path, recipe: Preprocessing, output: Sequence[str] = ()) -> Ker
     """
     input_range = InputRange(recipe.mean, recipe.std, recipe.order)
     size, softmax = (recipe.height, recipe.width), Step.SOFTMAX in output
-    options = InputOptions(input_range, None, size, ResizeOptions(), softmax, recipe.resize)
-    return _load(path, options, Options(keep_config=True))
+    classifier = _load(path, InputOptions(input_range, None, size, softmax), Options(keep_config=True))
+    return _with_resize(classifier, ResizeOptions(), recipe.resize)
 
 
 def to_bytes(model: Any) -> bytes:

@@ -18,6 +18,7 @@ from edgenet.records.upgrade import OLDEST, Body, Kind, upgrade
 from edgenet.records.values import problems
 
 Record = TypeVar("Record", Manifest, Results, Diagnosis)
+Part = TypeVar("Part")
 
 # The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and reading a file, whatever
 # is in it, takes less than 2 GB of memory.
@@ -91,6 +92,22 @@ def from_json(kind: type[Record], data: bytes, source: str) -> Record:
         return cast(Record, _build(kind, _upgraded(kind, body)))
     except _InvalidError as error:
         raise EdgenetError(f"{source}: not a valid {kind.KIND} file ({error}); create it again") from error
+
+
+def from_fields(kind: type[Part], fields: object) -> Part:
+    """Build a part of a record from its fields as JSON has them. Fields of other names do not count.
+
+    Args:
+        kind: A dataclass of `edgenet.records`.
+        fields: What `dataclasses.asdict` gave, after JSON: lists for tuples.
+
+    Raises:
+        ValueError: A field is missing, or has another type or an impossible value.
+    """
+    try:
+        return cast(Part, _build(kind, fields))
+    except _InvalidError as error:
+        raise ValueError(str(error)) from error
 
 
 def _upgraded(kind: Kind, body: Body) -> Body:

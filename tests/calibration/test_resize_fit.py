@@ -254,12 +254,12 @@ def test_a_plain_image_is_decoded_once(tmp_path, monkeypatch):
 
 def test_turned_images_have_their_upright_shape(tmp_path):
     # Stored as 96 x 64, upright 64 x 96, for a model of 64 x 96: no crop loses anything if EXIF data are honoured.
-    from edgenet.calibration.resize_fit import _read_header
+    from edgenet.images.header import read_header
 
     exif = Image.Exif()
     exif[0x0112] = 8
     Image.new("RGB", (96, 64)).save(tmp_path / "turned.jpg", exif=exif)
-    header, recipe = _read_header(tmp_path / "turned.jpg"), TF.recipe(96, 64, 3)
+    header, recipe = read_header(tmp_path / "turned.jpg"), TF.recipe(96, 64, 3)
     assert (header.has_size_of(recipe), header.loss(recipe)) == (True, 0)
     ignored = replace(recipe, resize=Resize(ResizeMode.CROP, exif=False))
     assert not header.has_size_of(ignored)

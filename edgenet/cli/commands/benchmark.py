@@ -12,6 +12,7 @@ from edgenet.cli import source
 from edgenet.cli.arguments import default_bundle, names, print_next
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
+from edgenet.images.resize_options import RESIZE_PARAMETERS
 
 if TYPE_CHECKING:
     from edgenet.benchmarking.subject import Subject
@@ -23,7 +24,7 @@ SWEEP = "sweep"
 FILE_OPTIONS = (
     *("images", "truth", "skip_broken", "reference", "model", "labels"),
     *("input_range", "channel_order", "size"),
-    *("like", "resize", "crop", "interpolation", "antialias", "pad_color"),
+    *RESIZE_PARAMETERS,
 )
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from edgenet.cli.arguments import add_resize_options
 from edgenet.cli.wording import as_options
 from edgenet.errors import EdgenetError
 from edgenet.files import check_is_file
+from edgenet.images.resize_options import RESIZE_PARAMETERS
 
 if TYPE_CHECKING:
     from edgenet.litert.child import Child
@@ -25,8 +27,7 @@ TIMEOUT_SECONDS = 60
 MAX_WIDTH = 100
 DEFAULT_VARIANT = "int8"
 # The options of a `Classifier`.
-RESIZE = ("like", "resize", "crop", "interpolation", "antialias", "pad_color")
-SETTINGS = ("labels", "input_range", "channel_order", "size", "threads", *RESIZE)
+SETTINGS = ("labels", "input_range", "channel_order", "size", "threads", *RESIZE_PARAMETERS)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -52,16 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="values of black and white pixels, such as -1,1; or the means and standard deviations of R, G and B",
     )
     group.add_argument("--channel-order", choices=["RGB", "BGR"], help="order of the colour channels")
-    group.add_argument(
-        "--like",
-        metavar="PRESET",
-        help="resize like keras-dataset, keras-generator, teachable-machine, imagenet, mediapipe or task-library",
-    )
-    group.add_argument("--resize", metavar="MODE", help="crop, stretch or pad")
-    group.add_argument("--crop", type=float, metavar="FRACTION", help="crop: fraction of the shorter side that is kept")
-    group.add_argument("--interpolation", metavar="METHOD", help="nearest, bilinear, bicubic or area")
-    group.add_argument("--antialias", action=argparse.BooleanOptionalAction, help="antialias where an image is reduced")
-    group.add_argument("--pad-color", metavar="R,G,B", help="pad: colour around the image")
+    add_resize_options(group, default="as the file's metadata say")
     group.add_argument(
         "--size", type=int, metavar="PIXELS", help="input height and width, if the file leaves them free"
     )
