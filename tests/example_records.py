@@ -62,6 +62,7 @@ DRIFT = Drift(
             3,
             (Prediction(1, 1 / 3), Prediction(0, 0.3), Prediction(3, 0.0)),
             (Prediction(0, 0.4), Prediction(1, 1e-9), Prediction(2, 0.0)),
+            1 / 3,
         ),
         Flip(
             "evaluation/b.png",
@@ -169,7 +170,7 @@ RESULTS = Results(
         governor="ondemand",
     ),
     peaks=(Peak(Arithmetic.FLOAT32, 1, 1e11 / 3), Peak(Arithmetic.INT8, 4, 1e12)),
-    evaluation=Evaluation("ef" * 32, {"evaluation/ä.png": "/9j/4AAQ+w=="}),
+    evaluation=Evaluation("ef" * 32, {"evaluation/ä.png": "/9j/4AAQ+w=="}, ("evaluation/ä.png", "evaluation/b.png")),
     run=Run("2025-01-31T12:00:00Z", "edgenet benchmark 'ä b'", Api.INTERPRETER, ("a note",)),
 )
 

@@ -49,7 +49,7 @@ SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
 EACH = pytest.mark.parametrize("record", [MANIFEST, RESULTS, DIAGNOSIS], ids=["manifest", "results", "diagnosis"])
 NAMES = {Manifest: "edgenet bundle", Results: "edgenet results", Diagnosis: "edgenet diagnosis"}
-FORMATS = {Manifest: 6, Results: 7, Diagnosis: 2}
+FORMATS = {Manifest: 7, Results: 8, Diagnosis: 2}
 OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1}
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from edgenet.analysis.soundness import class_name
-from edgenet.records import Prediction, Results
+from edgenet.records import Drift, Interval, Prediction, Results
+from edgenet.statistics import wilson
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,18 @@ def flipped_images(results: Results) -> list[FlippedImage]:
                 variants=(*(known.variants if known else ()), (measurement.name, flip.variant)),
             )
     return sorted(images.values(), key=_largest_change if results.multi_label else _top_score, reverse=True)
+
+
+def confident_flips(drift: Drift) -> Interval | None:
+    """The fraction of images that are confident flips (`Drift.confident_flips`), with its interval (Wilson)."""
+    count = drift.confident_flips
+    return None if count is None else wilson(count, drift.images)
+
+
+def negative_flips(drift: Drift) -> Interval | None:
+    """The fraction of labelled images that are negative flips, with its interval (Wilson); None without any label."""
+    change = drift.accuracy.change if drift.accuracy else None
+    return wilson(change.negative_flips, drift.accuracy.images) if drift.accuracy and change else None
 
 
 def _joined(known: tuple[Prediction, ...], more: tuple[Prediction, ...]) -> tuple[Prediction, ...]:

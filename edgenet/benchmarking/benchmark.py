@@ -102,7 +102,7 @@ def record(
         reference=subject.evaluation.reference,
         base=subject.timed.base,
         measurements=measurements,
-        evaluation=Evaluation(subject.evaluation.sha256, thumbnails),
+        evaluation=Evaluation(subject.evaluation.sha256, thumbnails, subject.evaluation.reference_errors),
         machine=machine,
         quality=quality,
         peaks=peaks,

@@ -49,6 +49,7 @@ class EvaluationData:
         open_scorers: Opens the scorers of the models whose drift is measured, and closes them at the end of the block;
             None if no drift is measured.
         sha256: The digest of the images, as `evaluation_digest` makes it; None without images.
+        reference_errors: Labelled images that the reference classifies wrongly, by file; None if not known.
     """
 
     reference: str | None = None
@@ -58,6 +59,7 @@ class EvaluationData:
     chunks: Callable[[], Iterable[Chunk]] = tuple
     open_scorers: Callable[[], AbstractContextManager[Scorers]] | None = None
     sha256: str | None = None
+    reference_errors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class Subject:
                 chunks=partial(evaluation.chunks, bundle),
                 open_scorers=partial(_open_pool, bundle, variants) if drift else None,
                 sha256=evaluation_digest(manifest.files[image.file].sha256 for image in images),
+                reference_errors=evaluation.reference_errors(bundle),
             ),
             notes=notes,
         )

@@ -58,6 +58,7 @@ class Tally:
         self._label_tally = LabelTally()
         self._flips: list[Flip] = []
         self._kind = scores
+        self._is_sigmoid = scores == ScoreKind.SIGMOID
         self._model, self._reference, self._labels = model, reference, labels
         self._ties = self._in_top5 = self._top5_correct = self._reference_top5_correct = 0
         # Images with a known class, by (the variant is correct, the reference is correct).
@@ -117,12 +118,13 @@ class Tally:
         self._in_top5 += _count_in(expected[:, 0], best)
         self._reference_top5_correct += _count_in(labels, expected)
         self._count_classes(labels, best[:, 0], expected[:, 0])
-        self._add_probabilities(reference, scores, expected[:, 0])
+        winning = self._add_probabilities(reference, scores, expected[:, 0])
         flipped = tuple(np.flatnonzero(best[:, 0] != expected[:, 0]).tolist())
         for index in flipped:
             before = predictions(reference[index], expected[index][:MAX_PREDICTIONS])
             after = predictions(scores[index], best[index][:MAX_PREDICTIONS])
-            self._flips.append(Flip(images[index].file, images[index].label, before, after))
+            probability = None if winning is None else float(winning[index])
+            self._flips.append(Flip(images[index].file, images[index].label, before, after, probability))
         return flipped
 
     def drift(self) -> Drift:
@@ -176,22 +178,30 @@ class Tally:
             counts["correct"] += top == label
             counts["reference_correct"] += reference_top == label
 
-    def _add_probabilities(self, reference: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> None:
+    def _add_probabilities(self, reference: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> np.ndarray | None:
+        """Count the change of probabilities.
+
+        Returns:
+            The reference's probability of its top class, float64 (n,); None where scores are not probabilities.
+        """
         if self._kind is None:
             # In double precision: the sum of legal float32 scores can overflow in their own.
             totals = reference.sum(axis=1, dtype=np.float64)
             sums_to_1 = bool((reference >= 0).all() and np.allclose(totals, 1, atol=SUM_TOLERANCE))
-            # Sigmoid stands for all scores that are not comparable as probabilities.
+            # Sigmoid stands for all scores that are not comparable as probabilities. Only where the caller says so are
+            # they probabilities of their own.
             self._kind = ScoreKind.SOFTMAX if sums_to_1 else ScoreKind.SIGMOID
-        if self._kind == ScoreKind.SIGMOID:
-            return
-        before, after = (probabilities(part.astype(np.float64), self._kind) for part in (reference, scores))
         rows = np.arange(len(expected))
+        if self._kind == ScoreKind.SIGMOID:
+            return np.clip(reference[rows, expected].astype(np.float64), 0, 1) if self._is_sigmoid else None
+        before, after = (probabilities(part.astype(np.float64), self._kind) for part in (reference, scores))
         change = np.abs(after[rows, expected] - before[rows, expected])
         self._change_sum += float(change.sum())
         self._change_max = max(self._change_max, float(change.max()))
+        winning: np.ndarray = np.minimum(before[rows, expected], 1)  # rounding may have lifted it above 1
         before, after = _smoothed(before), _smoothed(after)
         self._divergence_sum += float((before * np.log(before / after)).sum())
+        return winning
 
     def _agreement(self) -> Agreement:
         agreeing, count = self.compared - len(self._flips), self.compared

@@ -46,6 +46,26 @@ def chunks(bundle: Bundle) -> Iterator[Chunk]:
         yield Chunk(pixels, reference, images[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE])
 
 
+def reference_errors(bundle: Bundle) -> tuple[str, ...] | None:
+    """The labelled images that the Keras model classifies wrongly, by file; the lowest class index wins among equals.
+
+    None without labels, and for a multi-label model.
+
+    Raises:
+        EdgenetError: The scores do not fit the manifest.
+    """
+    manifest = bundle.manifest
+    if manifest.multi_label or all(image.label is None for image in manifest.evaluation):
+        return None
+    shape = (len(manifest.evaluation), manifest.classes)
+    predicted = (int(label) for rows in read_scores(bundle.file(REFERENCE), shape) for label in rows.argmax(axis=1))
+    return tuple(
+        image.file
+        for image, label in zip(manifest.evaluation, predicted, strict=True)
+        if image.label not in (None, label)
+    )
+
+
 def write_scores(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, int]) -> None:
     """Write scores as an .npz file with one array `scores`, one batch after the other.
 

@@ -12,6 +12,7 @@ from edgenet.records.bundle import (
 )
 from edgenet.records.diagnosis import Diagnosis, LayerNoise, MixedPrecision
 from edgenet.records.drift import (
+    CONFIDENT,
     Accuracy,
     AccuracyChange,
     Agreement,
@@ -59,6 +60,7 @@ from edgenet.records.serialization import Record, from_json, to_json
 
 __all__ = [
     "ALLOWED",
+    "CONFIDENT",
     "DEFAULT_CLASSES",
     "KERAS",
     "Accuracy",

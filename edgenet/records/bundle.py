@@ -112,4 +112,4 @@ class Manifest(Shown):
         return self.scores == ScoreKind.SIGMOID and all(image.label is None for image in self.evaluation)
 
     KIND: ClassVar[str] = "edgenet bundle"
-    FORMAT: ClassVar[int] = 6
+    FORMAT: ClassVar[int] = 7

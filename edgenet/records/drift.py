@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# A flip is confident where the reference gave its top class a probability above this: no other class was as likely.
+CONFIDENT = 0.5
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -33,6 +36,9 @@ class Flip:
     # three, the same ones of both: those whose scores change most, first.
     reference: tuple[Prediction, ...]
     variant: tuple[Prediction, ...]
+    # The probability that the reference gave its top class. None for a multi-label model, where scores are not
+    # probabilities, and in an older format.
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -171,3 +177,14 @@ class Drift:
         if self.label_agreement:
             return self.label_agreement.images
         return self.agreement.interval if self.agreement else None
+
+    @property
+    def confident_flips(self) -> int | None:
+        """Images that flip although the reference gave its top class a probability above `CONFIDENT`.
+
+        None without a reference, for a multi-label model, which has no top class, and where a flip has no probability.
+        """
+        probabilities = [flip.probability for flip in self.flips]
+        if self.agreement is None or None in probabilities:
+            return None
+        return sum(probability is not None and probability > CONFIDENT for probability in probabilities)

@@ -146,6 +146,9 @@ class Evaluation:
     sha256: str | None
     # Images that flipped, at the model's input size, by file: JPEG in base64.
     thumbnails: dict[str, str]
+    # Labelled images that the reference classifies wrongly, by file: with the flips they say which images each variant
+    # classifies correctly. None for a single file, without labels, for a multi-label model, and in an older format.
+    reference_errors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,7 @@ class Results(Shown):
     run: Run
 
     KIND: ClassVar[str] = "edgenet results"
-    FORMAT: ClassVar[int] = 7
+    FORMAT: ClassVar[int] = 8
 
     @property
     def reference_name(self) -> str:

@@ -158,7 +158,8 @@ def _diagnosis_2(body: Body) -> Body:
 
 # For each kind, the step from each older format to the next one.
 STEPS: dict[Kind, dict[int, Callable[[Body], Body]]] = {
-    Manifest: {4: _manifest_5, 5: _manifest_6},
-    Results: {5: _unchanged, 6: _results_7},  # 6 has Measurement.arithmetic
+    Manifest: {4: _manifest_5, 5: _manifest_6, 6: _unchanged},  # 7 has Flip.probability
+    # 6 has Measurement.arithmetic, 8 has Flip.probability and Evaluation.reference_errors
+    Results: {5: _unchanged, 6: _results_7, 7: _unchanged},
     Diagnosis: {1: _diagnosis_2},
 }

@@ -128,6 +128,7 @@ def _prediction(prediction: Prediction) -> Iterator[str]:
 
 def _flip(flip: Flip) -> Iterator[str]:
     yield from _at_least(0, flip, "label")
+    yield from _fractions(flip, "probability")
     if not flip.reference or not flip.variant:
         yield "there are no predictions"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from edgenet.analysis.flipped import confident_flips, negative_flips
 from edgenet.analysis.performance import (
     machine_use,
     operator_fractions,
@@ -10,7 +11,7 @@ from edgenet.analysis.performance import (
     start_medians,
 )
 from edgenet.machine.quality import threads
-from edgenet.records import KERAS, Drift, Measurement, Results
+from edgenet.records import CONFIDENT, KERAS, Drift, Interval, Measurement, Results
 from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
 from edgenet.reporting.label_tables import label_tables
 from edgenet.reporting.numbers import (
@@ -149,6 +150,40 @@ def _agreement_cells(drift: Drift) -> tuple[str, ...]:
     )
 
 
+def flips_table(results: Results) -> Table | None:
+    """The flips that matter most: where the reference is confident, and where it is right; None without a reference.
+
+    A multi-label model has neither: it has no top class that could be confident, and its images have no single class.
+    """
+    drifts = [(m, drift) for m, drift in _drifts(results) if drift.agreement]
+    if not drifts:
+        return None
+    columns = [VARIANT, Column("flips")]
+    for group in ("confident flips", "negative flips"):
+        columns += [Column(title, group) for title in ("images", "fraction", "95% CI")]
+    rows = []
+    for m, drift in drifts:
+        accuracy = drift.accuracy
+        negative = accuracy.change.negative_flips if accuracy and accuracy.change else None
+        cells = (
+            *_flip_cells(drift.confident_flips, confident_flips(drift)),
+            *_flip_cells(negative, negative_flips(drift)),
+        )
+        rows.append((m.name, count(len(drift.flips)), *cells))
+    name = results.reference_name
+    legend = [
+        f"confident flips: images that flip although {name} gave its top class a probability above {CONFIDENT}, as a "
+        "fraction of all images."
+    ]
+    if any(row[5] != NONE for row in rows):
+        legend.append(f"negative flips: right in {name}, wrong here, as a fraction of the labelled images.")
+    return Table(tuple(columns), tuple(rows), tuple(legend), title="Flips")
+
+
+def _flip_cells(number: int | None, part: Interval | None) -> tuple[str, str, str]:
+    return count(number), fraction(part.value if part else None), ends(part, ".3f")
+
+
 def accuracy_table(results: Results) -> Table | None:
     """The accuracy of each variant and its change; None without labels."""
     labelled = [(m.name, drift.accuracy) for m, drift in _drifts(results) if drift.accuracy]
@@ -256,6 +291,7 @@ def detail_tables(results: Results) -> list[Table]:
         latency_table(results),
         start_table(results),
         agreement_table(results),
+        flips_table(results),
         accuracy_table(results),
         *label_tables(results),
         machine_use_table(results),

@@ -15,7 +15,8 @@ HEADER = (
     *("labelled_images", "accuracy", "top5_accuracy", "accuracy_change", "change_low", "change_high", "p_value"),
     *("probability_change_mean", "probability_change_max", "kl_nats"),
     *("label_agreement", "label_agreement_low", "label_agreement_high"),
-    *("image_agreement", "image_agreement_low", "image_agreement_high", "verdict"),
+    *("image_agreement", "image_agreement_low", "image_agreement_high"),
+    *("confident_flips", "negative_flips", "positive_flips", "verdict"),
 )
 Cell = str | float | None
 
@@ -59,7 +60,7 @@ def _latency(latency: Latency) -> tuple[Cell, ...]:
 def _drift(measurement: Measurement) -> tuple[Cell, ...]:
     drift = measurement.drift
     if drift is None:
-        return (None,) * 23
+        return (None,) * 26
     agreement, accuracy, labels = drift.agreement, drift.accuracy, drift.label_agreement
     moved = agreement.probabilities if agreement else None
     change = accuracy.change if accuracy else None
@@ -71,6 +72,7 @@ def _drift(measurement: Measurement) -> tuple[Cell, ...]:
         *(*_ends(change.interval if change else None), change.p_value if change else None),
         *((moved.mean, moved.max, moved.kl) if moved else (None,) * 3),
         *(_interval(labels.decisions) + _interval(labels.images) if labels else (None,) * 6),
+        *(drift.confident_flips, change.negative_flips if change else None, change.positive_flips if change else None),
     )
 
 

@@ -58,6 +58,22 @@ def options(**values) -> BenchmarkOptions:
     return BenchmarkOptions(**{"threads": [1], "rounds": 1, "seconds": 0.002, **values})
 
 
+def test_the_images_that_keras_gets_wrong_are_named(results, tiny_bundle):
+    images = tiny_bundle.manifest.evaluation
+    scores = list(evaluation.read_scores(tiny_bundle.file(bundles.REFERENCE), (len(images), 4)))
+    rows = [row.tolist() for part in scores for row in part]
+    wrong = [i.file for i, row in zip(images, rows, strict=True) if row.index(max(row)) != i.label]
+    assert results.evaluation.reference_errors == tuple(wrong)
+    accuracy = results.measurements[0].drift.accuracy
+    assert len(wrong) == round((1 - accuracy.change.reference_top1) * accuracy.images) > 0
+
+
+def test_without_labels_none_is_wrong(tiny_bundle):
+    images = tuple(replace(image, label=None) for image in tiny_bundle.manifest.evaluation)
+    unlabelled = replace(tiny_bundle, manifest=replace(tiny_bundle.manifest, evaluation=images))
+    assert evaluation.reference_errors(unlabelled) is None
+
+
 def test_all_variants_and_keras_are_measured(results):
     assert [measurement.name for measurement in results.measurements] == [*VARIANTS, "keras"]
     for measurement in results.measurements:

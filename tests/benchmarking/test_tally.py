@@ -80,7 +80,7 @@ def test_the_lowest_index_wins_among_equals_and_ties_are_counted():
 def test_of_two_classes_there_are_two_predictions():
     drift = tallied(np.float32([[0.75, 0.25]]), np.float32([[0.25, 0.75]]), [None])
     expected = (Prediction(0, 0.75), Prediction(1, 0.25)), (Prediction(1, 0.75), Prediction(0, 0.25))
-    assert drift.flips == (Flip("0.png", None, *expected),)
+    assert drift.flips == (Flip("0.png", None, *expected, probability=0.75),)
 
 
 def test_an_image_without_a_class_counts_for_that_of_the_reference():
@@ -210,3 +210,46 @@ def test_models_with_other_numbers_of_classes_are_not_compared():
     tally = Tally(model="int8", reference="other.tflite")
     with pytest.raises(EdgenetError, match=r"^int8 has 2 classes, but other\.tflite has 3; compare models with "):
         tally.add(np.eye(3, dtype=np.float32), np.eye(3, 2, dtype=np.float32), named([None] * 3))
+
+
+CONFIDENCES = (0.9, 0.51, 0.5, 0.49, 0.4)
+
+
+def of_confidences() -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of 4 classes whose highest are CONFIDENCES, and those of a model that has another top class."""
+    reference = np.float32([[top, *[(1 - top) / 3] * 3] for top in CONFIDENCES])
+    return reference, reference[:, ::-1]
+
+
+@pytest.mark.parametrize("kind", ["softmax", "logits", None])
+def test_flips_are_confident_above_a_probability_of_a_half(kind):
+    reference, scores = of_confidences()
+    if kind == "logits":  # whose softmax these are
+        reference, scores = np.log(reference) + 7, np.log(scores) - 2
+    drift = tallied(reference, scores, [None] * 5, kind)
+    # float32 has 0.5 as it is, and its logarithm to 3e-8.
+    assert [flip.probability for flip in drift.flips] == pytest.approx(CONFIDENCES, rel=1e-6)
+    assert drift.confident_flips == (2 if kind != "logits" else sum(f.probability > 0.5 for f in drift.flips))
+
+
+def test_a_sigmoid_is_a_probability_of_its_own():
+    reference, scores = 0.9 * of_confidences()[0], of_confidences()[1]  # which do not sum to 1
+    assert tallied(reference, scores, [0] * 5, "sigmoid").confident_flips == 1  # 0.81, 0.459, ...
+    # Without knowing what they are, nothing is said about them, unless nothing flips.
+    drift = tallied(reference, scores, [0] * 5)
+    assert ([flip.probability for flip in drift.flips], drift.confident_flips) == ([None] * 5, None)
+    assert tallied(reference, reference, [0] * 5).confident_flips == 0
+
+
+def test_without_a_top_class_or_a_reference_no_flip_is_confident():
+    reference, scores = of_confidences()
+    assert tallied(None, scores, [0] * 5).confident_flips is None
+    tally = Tally("sigmoid", multi_label=True)
+    tally.add(reference, scores, named([None] * 5))
+    drift = tally.drift()
+    assert (len(drift.flips), drift.confident_flips) == (3, None)
+
+
+def test_a_probability_is_at_most_1_whatever_rounding_makes_of_it():
+    reference = np.float32([[1.000_000_1, 0.0]])
+    assert tallied(reference, reference[:, ::-1], [None], "softmax").flips[0].probability == 1.0

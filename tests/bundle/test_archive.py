@@ -419,7 +419,7 @@ def test_a_manifest_of_a_newer_format(members, refused):
     changed = json.dumps({**json.loads(members[0][1]), "format": records.Manifest.FORMAT + 1}).encode()
     text = refused(zipped(with_manifest(members, changed)))
     assert text.endswith(
-        "made.tar.gz: manifest.json: this edgenet bundle file has format 7, but formats 4 to 6 can be read; "
+        "made.tar.gz: manifest.json: this edgenet bundle file has format 8, but formats 4 to 7 can be read; "
         "use the edgenet version that wrote it, or a newer one"
     )
 

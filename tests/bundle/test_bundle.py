@@ -109,10 +109,10 @@ def test_a_changed_manifest_is_refused(folder):
 
 def test_a_newer_format_is_refused(folder):
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 7}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 8}))
     with pytest.raises(
         EdgenetError,
-        match="this edgenet bundle file has format 7, but formats 4 to 6 can be read; use the edgenet version",
+        match="this edgenet bundle file has format 8, but formats 4 to 7 can be read; use the edgenet version",
     ):
         bundles.load(folder)
 
@@ -120,7 +120,7 @@ def test_a_newer_format_is_refused(folder):
 def test_an_older_format_is_refused_but_may_be_replaced(folder):
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    with pytest.raises(EdgenetError, match=r"has format 1, but formats 4 to 6 can be read; create it again$"):
+    with pytest.raises(EdgenetError, match=r"has format 1, but formats 4 to 7 can be read; create it again$"):
         bundles.load(folder)
     bundles.check_replaceable(folder)
 

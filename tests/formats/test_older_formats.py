@@ -2,7 +2,8 @@
 
 bundle_4.json, results_5.json and diagnosis_1.json are of commit 4d6b180: the bundled model, exported with 21 evaluation
 images, benchmarked and diagnosed. results_6.json is of commit ae90899. bundle_5.json is the same model's of commit
-ccba39b. When a format gets a new number, a file of the last one is added here.
+ccba39b. bundle_6.json and results_7.json are of commit 6a52f69, with one more evaluation image, which flips. When a
+format gets a new number, a file of the last one is added here.
 """
 
 import hashlib
@@ -33,8 +34,10 @@ FOLDER = Path(__file__).parent
 FILES = {
     "bundle_4.json": Manifest,
     "bundle_5.json": Manifest,
+    "bundle_6.json": Manifest,
     "results_5.json": Results,
     "results_6.json": Results,
+    "results_7.json": Results,
     "diagnosis_1.json": Diagnosis,
 }
 EACH = pytest.mark.parametrize(("name", "kind"), FILES.items(), ids=FILES)
@@ -91,7 +94,7 @@ def test_the_numbers_are_those_of_the_file():
     assert (diagnosis.images, diagnosis.agreeing, diagnosis.variant) == (21, 20, "int8")
 
 
-@pytest.mark.parametrize("name", ["bundle_4.json", "bundle_5.json"])
+@pytest.mark.parametrize("name", ["bundle_4.json", "bundle_5.json", "bundle_6.json"])
 def test_a_bundle_of_that_time_is_loaded(tmp_path, name):
     (tmp_path / "manifest.json").write_bytes((FOLDER / name).read_bytes())
     bundle = bundles.load(tmp_path)

@@ -54,7 +54,14 @@ def test_markdown():
     assert {len(row) for row in overview} == {9}
     assert [row[0] for row in overview[2:]] == ["int8", "dynamic", "float32", "float16"]  # the fastest first
     titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
-    assert titles == ["Latency in detail", "Start and memory", "Agreement", "Accuracy", "Layers of int8, mobilenet"]
+    assert titles == [
+        "Latency in detail",
+        "Start and memory",
+        "Agreement",
+        "Flips",
+        "Accuracy",
+        "Layers of int8, mobilenet",
+    ]
     verdicts = {row[0]: row[1] for row in table_of(text, "variant | verdict")[2:]}
     assert verdicts == {"float32": "pass", "float16": "pass", "dynamic": "pass", "int8": "fail"}
     assert ["conv1", "conv\\_2d", "43.5%", "20.5", "18.2"] in table_of(text, "layer | kind")
@@ -92,6 +99,8 @@ def test_spreadsheet():
     assert float(int8["accuracy_change"]) == pytest.approx(-0.05)
     assert float(int8["agreement"]) == 0.9
     assert rows[0]["speedup"] == ""
+    assert [int8[f"{kind}_flips"] for kind in ("confident", "negative", "positive")] == ["", "80", "30"]
+    assert [rows[0][f"{kind}_flips"] for kind in ("confident", "negative", "positive")] == ["0", "0", "0"]
 
 
 def test_no_name_is_a_formula_in_a_spreadsheet():

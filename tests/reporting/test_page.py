@@ -239,7 +239,7 @@ def test_thread_counts_are_headings_over_their_columns():
 def test_every_detail_is_in_the_page():
     text = page([loaded(results())], [], Limits())
     titles = re.findall("<summary>(.*?)</summary>", text)
-    assert titles == ["Latency in detail", "Start and memory", "Agreement", "Accuracy"]
+    assert titles == ["Latency in detail", "Start and memory", "Agreement", "Flips", "Accuracy"]
 
 
 def test_results_that_were_never_in_a_file():

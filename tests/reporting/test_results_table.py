@@ -15,6 +15,7 @@ from edgenet.records import (
     Delegation,
     Drift,
     Evaluation,
+    Flip,
     Grade,
     Interval,
     Latency,
@@ -23,6 +24,7 @@ from edgenet.records import (
     MeasuredModel,
     Measurement,
     Peak,
+    Prediction,
     ProbabilityChange,
     Quality,
     Results,
@@ -201,6 +203,25 @@ def test_details_of_probabilities_and_flips():
     text = details(results(measurement("int8", (0.002,), found)))
     assert rows(text, "Agreement")["int8"].endswith(" 0.0012 0.457 0.00089")
     assert rows(text, "Accuracy")["int8"].endswith(" 12 2 < 0.001")
+
+
+def test_confident_and_negative_flips_have_fractions_and_intervals():
+    found = drift(0.98)
+    change = replace(found.accuracy.change, negative_flips=12, positive_flips=2)
+    flips = [flip(probability) for probability in (0.9, 0.7, 0.5, 0.3)]
+    found = replace(found, flips=tuple(flips), accuracy=replace(found.accuracy, change=change))
+    text = details(results(measurement("int8", (0.002,), found)))
+    # Newcombe's table I has 15 of 148; of 2 and of 12 in 1,000 Wilson's ends are worked out by the formula.
+    assert rows(text, "Flips")["int8"] == "4 2 0.002 0.001 to 0.007 12 0.012 0.007 to 0.021"
+    assert "confident flips: images that flip although Keras gave its top class a probability above 0.5" in " ".join(
+        text.split()
+    )
+    old = replace(found, flips=(flip(0.9), flip(None)), accuracy=None)
+    assert rows(details(results(measurement("int8", (0.002,), old))), "Flips")["int8"] == "2 - - - - - -"
+
+
+def flip(probability: float | None) -> Flip:
+    return Flip("a.png", None, (Prediction(0, 0.9),), (Prediction(1, 0.9),), probability)
 
 
 def test_float32_is_as_fast_as_itself():
