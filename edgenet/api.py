@@ -357,39 +357,52 @@ def check(
     results: "Results | Bundle | PathLike",
     *,
     max_drift: float | None = None,
+    max_confident_flips: float | None = None,
     max_accuracy_drop: float | None = None,
     min_speedup: float | None = None,
     max_size: int | None = None,
+    baseline: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike] | None" = None,
     variants: Sequence[str] | None = None,
 ) -> Verdicts:
-    """Check whether results prove that variants keep limits.
+    """Check whether results prove that variants keep limits, and that none is worse than in a baseline.
 
     Args:
         results: Results, a file of them, or a bundle, whose newest results of this machine count.
         max_drift: The largest fraction of images whose top class may change, or any label of a multi-label model; 0 for
             none of these images.
+        max_confident_flips: The largest fraction of images whose top class changes although Keras gave it a
+            probability above 0.5; 0 for none of these images. Not for a multi-label model.
         max_accuracy_drop: The largest loss of accuracy, as a fraction; 0 for no image newly wrong.
         min_speedup: The smallest speedup relative to float32, on every number of threads measured.
         max_size: The largest file, in bytes.
+        baseline: Earlier results, such as those of the last release, on the same evaluation images; several for several
+            devices, of which those of the device of `results` count. Drift and accuracy are compared image by image,
+            with variants of the same name. A speedup may be lower by the spread of two runs: 5%, or 20% with a fair
+            timing quality.
         variants: The variants to check; all by default.
 
     Returns:
-        A verdict for each variant. `outcome` is PASS, FAIL or UNDECIDED; each is wrong in at most 2.5% of cases.
+        A verdict for each variant. `outcome` is PASS, FAIL or UNDECIDED; a pass and a fail are each wrong in at most
+        2.5% of cases. The `leaning` of an undecided reason is what its measured value alone would be.
 
     Raises:
-        EdgenetError: There is no limit, or the results do not have what one needs.
+        EdgenetError: There is no limit, the results do not have what one needs, or no baseline fits.
 
     Example:
         >>> edgenet.check(results, max_drift=0.02).outcome
         <Outcome.PASS: 'pass'>
     """
-    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size)
-    if not limits:
-        raise EdgenetError("check: give at least one of max_drift=, max_accuracy_drop=, min_speedup=, max_size=")
+    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size, max_confident_flips)
+    if not limits and baseline is None:
+        raise EdgenetError(
+            "check: give at least one of max_drift=, max_confident_flips=, max_accuracy_drop=, min_speedup=, "
+            "max_size=, baseline="
+        )
     (loaded,) = inputs.loaded_results([results])
     if loaded.stale:
         raise EdgenetError(f"{loaded.notes[0]}; measure it again")
-    return verdict.judge(loaded, limits, variants)
+    earlier = () if baseline is None else inputs.loaded_baselines(baseline)
+    return verdict.judge(loaded, limits, variants, earlier)
 
 
 def compare(results: "Sequence[Results | Bundle | PathLike]", *, latency: bool = True) -> Comparison:
@@ -444,6 +457,7 @@ def report(
     path: PathLike,
     *,
     max_drift: float | None = None,
+    max_confident_flips: float | None = None,
     max_accuracy_drop: float | None = None,
     min_speedup: float | None = None,
     max_size: int | None = None,
@@ -454,7 +468,8 @@ def report(
     Args:
         results: One or more results, files of them, or bundles.
         path: The file to write; its ending (.html, .md, .csv) is the format. The page is self-contained.
-        max_drift, max_accuracy_drop, min_speedup, max_size, variants: As in `check`; the report then has the verdicts.
+        max_drift, max_confident_flips, max_accuracy_drop, min_speedup, max_size, variants: As in `check`; the report
+            then has the verdicts.
 
     Returns:
         The path.
@@ -469,7 +484,7 @@ def report(
     """
     from edgenet.reporting import formats
 
-    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size)
+    limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size, max_confident_flips)
     out = Path(path)
     formats.write(inputs.loaded_results(results), out, limits, variants)
     return out

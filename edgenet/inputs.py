@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,13 +110,27 @@ def loaded_results(
     results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
 ) -> list[loading.LoadedResults]:
     """Results from records, files and bundles, in their order; one of them may stand alone."""
+    return loading.named(_loaded(results, loading.load))
+
+
+def loaded_baselines(
+    results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+) -> list[loading.LoadedResults]:
+    """Results that others are compared with, as `loaded_results`; a folder that is not a bundle's has several."""
+    return [loading.as_baseline(one) for one in loading.named(_loaded(results, loading.load_baselines))]
+
+
+def _loaded(
+    results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+    load: Callable[[Sequence[Path]], list[loading.LoadedResults]],
+) -> list[loading.LoadedResults]:
     loaded: list[loading.LoadedResults] = []
     for one in [results] if isinstance(results, Results | Bundle | str | os.PathLike) else results:
         if isinstance(one, Results):
             loaded += loading.from_records([one])
         else:
-            loaded += loading.load([one.folder if isinstance(one, Bundle) else Path(one)])
-    return loading.named(loaded)
+            loaded += load([one.folder if isinstance(one, Bundle) else Path(one)])
+    return loaded
 
 
 def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:

@@ -91,8 +91,22 @@ def test_a_check_is_that_of_the_command_line(results):
     assert [verdict.variant for verdict in edgenet.check(results, max_size=1, variants=["int8"])] == ["int8"]
     with pytest.raises(EdgenetError, match="give at least one of max_drift="):
         edgenet.check(results)
+    assert edgenet.check(results, max_confident_flips=0.9).verdicts[0].reasons[0].text.startswith("confident flips ")
     with pytest.raises(EdgenetError, match=r"^variants: 'int4' is not in"):
         edgenet.check(results, max_size=1, variants=["int4"])
+
+
+def test_a_check_beside_baselines(results, tmp_path):
+    earlier = replace(results, run=replace(results.run, created="2025-01-31T12:00:00Z"))
+    elsewhere = replace(earlier, machine=replace(earlier.machine, cpu="another"))
+    path = _written(earlier, tmp_path)
+    for baseline in (earlier, path, tmp_path, [elsewhere, path]):
+        verdicts = edgenet.check(results, baseline=baseline)
+        assert verdicts.baseline.source.results == earlier
+        assert {reason.outcome for reason in verdicts.verdicts[0].reasons[:1]} == {Outcome.PASS}
+        assert "baseline: " in str(verdicts)
+    with pytest.raises(EdgenetError, match="these are the very results that are checked"):
+        edgenet.check(results, baseline=results)
 
 
 @pytest.mark.parametrize("name", ["report.md", "report.csv", "report.html"])

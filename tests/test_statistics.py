@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgenet import statistics
-from edgenet.statistics import at_least, at_most, clustered, mcnemar, paired_difference, wilson
+from edgenet.records import Interval
+from edgenet.statistics import at_least, at_most, clustered, mcnemar, paired_difference, ratio, wilson
 
 # Printed to four places, and of 1.96 where ours is 1.959964: half a unit and 2e-5 of an end's reach, below 1.
 PRINTED = 1e-4
@@ -266,3 +267,32 @@ def test_the_interval_of_clustered_decisions_covers(together, images, fraction):
         covered += found.low <= 1 - truth <= found.high
     # Wilson's own interval of few images covers 93% at worst here; three standard errors of 1,000 trials are 2.4%.
     assert covered / trials >= 0.93 - 0.024
+
+
+def test_a_ratio_has_the_widths_of_both_where_they_are_symmetric():
+    # 3% and 4% of the logarithm make 5%.
+    found = ratio(*(Interval(value, value / wide, value * wide) for value, wide in ((6, 1.03), (2, 1.04))))
+    reach = math.exp(math.hypot(math.log(1.03), math.log(1.04)))
+    assert (found.value, found.low, found.high) == pytest.approx((3, 3 / reach, 3 * reach))
+    assert reach == pytest.approx(1.05, abs=1e-3)  # the logarithm of 1 + x is x to a few hundredths of x
+
+
+def test_each_end_of_a_ratio_has_the_ends_that_move_it_there():
+    certain = Interval(2, 2, 2)
+    found = ratio(Interval(6, 5, 9), certain)
+    assert (found.low, found.value, found.high) == pytest.approx((2.5, 3, 4.5))
+    found = ratio(certain, Interval(4, 3.2, 5))
+    assert (found.low, found.value, found.high) == pytest.approx((0.4, 0.5, 0.625))
+    found = ratio(Interval(6, 6.1, 9), certain)  # a percentile interval beside its value
+    assert (found.low, found.value) == pytest.approx((3, 3))
+
+
+def test_the_interval_of_a_ratio_covers():
+    random, covered, trials = np.random.default_rng(5), 0, 2_000
+    for _ in range(trials):
+        values = np.exp(random.normal(np.log((2.0, 2.5)), (0.02, 0.04)))
+        wide = np.exp(statistics.Z * np.array((0.02, 0.04)))
+        found = ratio(*(Interval(v, v / w, v * w) for v, w in zip(values.tolist(), wide.tolist(), strict=True)))
+        covered += found.low <= 0.8 <= found.high
+    # Exact for normal logarithms: 95%, with three standard errors of 2,000 trials, 1.5%.
+    assert abs(covered / trials - 0.95) <= 0.015

@@ -167,6 +167,7 @@ ONLY_TYPED = {
     "classes": "edgenet.mobilenet_v1",
     "model": "the first argument",
     "help": "argparse's",
+    "undecided": "the exit code",
     "out": "report: the path",
 }
 TWINS = ("export", "benchmark", "check", "compare", "diagnose", "report")

@@ -69,8 +69,8 @@ def compare(loaded: Sequence[LoadedResults], latency: bool = True) -> Comparison
             "machine",
         )
     for other in loaded[1:]:
-        _check_images(first, other)
-        _check_reference(first, other)
+        check_images(first, other)
+        check_reference(first, other)
     if latency:
         for one in loaded:
             _check_latency(first, one)
@@ -101,7 +101,8 @@ def _models(results: Results) -> dict[str, str]:
     return {path: digest for path, digest in results.model.files.items() if path.endswith(".tflite")}
 
 
-def _machine(results: Results) -> tuple[str, str, int]:
+def machine(results: Results) -> tuple[str, str, int]:
+    """What a machine is known by."""
     return results.machine.cpu, results.machine.architecture, results.machine.cores
 
 
@@ -109,7 +110,7 @@ def _shared(first: LoadedResults, other: LoadedResults) -> str:
     """What two results have in common. Raises EdgenetError when it is nothing."""
     facts = {
         "bundle": _models(first.results) == _models(other.results),
-        "machine": _machine(first.results) == _machine(other.results),
+        "machine": machine(first.results) == machine(other.results),
     }
     if not any(facts.values()):
         problem = "these are different files on different machines; measure one bundle on both, or both on one machine"
@@ -117,7 +118,12 @@ def _shared(first: LoadedResults, other: LoadedResults) -> str:
     return " and ".join(what for what, is_same in facts.items() if is_same)
 
 
-def _check_images(first: LoadedResults, other: LoadedResults) -> None:
+def check_images(first: LoadedResults, other: LoadedResults) -> None:
+    """Check that drift was measured on the same images.
+
+    Raises:
+        EdgenetError: It was not.
+    """
     if first.results.evaluation.sha256 == other.results.evaluation.sha256:
         return
     counts = [next((m.drift.images for m in one.results.measurements if m.drift), 0) for one in (first, other)]
@@ -128,7 +134,12 @@ def _check_images(first: LoadedResults, other: LoadedResults) -> None:
     raise _error(first, other, problem)
 
 
-def _check_reference(first: LoadedResults, other: LoadedResults) -> None:
+def check_reference(first: LoadedResults, other: LoadedResults) -> None:
+    """Check that drift is against references of the same name.
+
+    Raises:
+        EdgenetError: It is not.
+    """
     references = [one.results.reference or "none" for one in (first, other)]
     if references[0] != references[1]:
         raise _error(first, other, f"their drift has different references ({references[0]} and {references[1]})")

@@ -13,7 +13,7 @@ from edgenet import records
 from edgenet.analysis.bundle_results import age_key, are_of, find_results, read
 from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
-from edgenet.bundle.bundle import RESULTS
+from edgenet.bundle.bundle import MANIFEST, RESULTS
 from edgenet.errors import EdgenetError
 from edgenet.records import Conformance, Diagnosis, Results
 from edgenet.records.apps import UNKNOWN_OPERATOR
@@ -63,6 +63,34 @@ def load(paths: Sequence[Path]) -> list[LoadedResults]:
     if not read:
         raise EdgenetError(f"{paths[0]}: this is a diagnosis; give a file of results that `edgenet benchmark` wrote")
     return named([_checked(loaded) for loaded in read.values()])
+
+
+def load_baselines(paths: Sequence[Path]) -> list[LoadedResults]:
+    """Read the results that others are compared with.
+
+    They may be of an earlier export of their bundle: that is what a baseline is for.
+
+    Args:
+        paths: As in `load`; a folder that is not a bundle's stands for all results files in it.
+
+    Raises:
+        EdgenetError: A path has no results.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir() and not (path / MANIFEST).exists():
+            within = sorted(path.glob("*.json"))
+            if not within:
+                raise EdgenetError(f"{path}: there are no results files (.json) in this folder", parameter="baseline")
+            found += within
+        else:
+            found.append(path)
+    return [as_baseline(one) for one in load(found)]
+
+
+def as_baseline(loaded: LoadedResults) -> LoadedResults:
+    """Loaded results without what only matters to those that are judged."""
+    return replace(loaded, notes=(), stale=False)
 
 
 def from_records(results: Sequence[Results]) -> list[LoadedResults]:

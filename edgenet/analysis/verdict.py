@@ -1,13 +1,22 @@
-"""Verdicts: whether results prove that each variant keeps, or breaks, some limits."""
+"""Verdicts: whether results prove that each variant keeps, or breaks, some limits, and is no worse than a baseline."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgenet.analysis.decisions import Reason, judge_accuracy, judge_drift, judge_size, judge_speedup
+from edgenet.analysis import baseline as baselines_of
+from edgenet.analysis.baseline import Baseline
+from edgenet.analysis.decisions import (
+    Reason,
+    judge_accuracy,
+    judge_confident_flips,
+    judge_drift,
+    judge_size,
+    judge_speedup,
+)
 from edgenet.analysis.loading import LoadedResults
 from edgenet.errors import EdgenetError
 from edgenet.machine.quality import poor_reason
-from edgenet.records import KERAS, Measurement, Outcome, Results
+from edgenet.records import KERAS, Drift, Measurement, Outcome, Results
 from edgenet.records.shown import Shown
 
 # From the best to the worst.
@@ -28,6 +37,9 @@ class Limits:
     min_speedup: float | None = None
     # The largest file, in bytes.
     max_size: int | None = None
+    # The largest fraction of images that flip although the reference gave its top class a probability above 0.5; 0: no
+    # such flip. Not of a multi-label model.
+    max_confident_flips: float | None = None
 
     def __bool__(self) -> bool:
         return any(limit is not None for limit in vars(self).values())
@@ -38,7 +50,7 @@ class Verdict:
     """The verdict on one variant."""
 
     variant: str
-    # One for each limit; none for the base, where only the speedup is limited.
+    # One for each limit, then those beside the baseline; none for the base, where only the speedup is limited.
     reasons: tuple[Reason, ...]
 
     @property
@@ -54,6 +66,8 @@ class Verdicts(Shown):
     source: LoadedResults
     limits: Limits
     verdicts: tuple[Verdict, ...]
+    # What the variants are compared with, too.
+    baseline: Baseline | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -62,7 +76,7 @@ class Verdicts(Shown):
 
     @property
     def passed(self) -> bool:
-        """Whether every variant is proven to keep every limit."""
+        """Whether every variant is proven to keep every limit, and to be no worse than in the baseline."""
         return self.outcome == Outcome.PASS
 
     def __iter__(self) -> Iterator[Verdict]:
@@ -77,22 +91,34 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=SEVERITY.index, default=Outcome.PASS)
 
 
-def judge(loaded: LoadedResults, limits: Limits, variants: Sequence[str] | None = None) -> Verdicts:
-    """Judge the variants of some results by limits.
+def judge(
+    loaded: LoadedResults,
+    limits: Limits,
+    variants: Sequence[str] | None = None,
+    baselines: Sequence[LoadedResults] = (),
+) -> Verdicts:
+    """Judge the variants of some results by limits, and beside a baseline.
 
     Args:
         loaded: The results.
         limits: What each variant must keep.
         variants: The names of those to judge; all by default.
+        baselines: Earlier results, of which those of the same device count; none for no comparison.
 
     Raises:
-        EdgenetError: A variant was not measured, or the results lack what a limit needs.
+        EdgenetError: A variant was not measured, the results lack what a limit needs, or no baseline fits.
     """
-    return Verdicts(loaded, limits, tuple(judge_results(loaded.results, limits, variants, loaded.where)))
+    baseline = baselines_of.choose(loaded, baselines) if baselines else None
+    verdicts = judge_results(loaded.results, limits, variants, loaded.where, baseline)
+    return Verdicts(loaded, limits, tuple(verdicts), baseline)
 
 
 def judge_results(
-    results: Results, limits: Limits, variants: Sequence[str] | None = None, where: str = "results"
+    results: Results,
+    limits: Limits,
+    variants: Sequence[str] | None = None,
+    where: str = "results",
+    baseline: Baseline | None = None,
 ) -> list[Verdict]:
     """The verdict on each variant; the Keras model and the reference are not judged.
 
@@ -101,6 +127,7 @@ def judge_results(
         limits: What each variant must keep.
         variants: The names of those to judge; all by default.
         where: The results' name in error messages.
+        baseline: What the variants are compared with, too.
 
     Raises:
         EdgenetError: A variant was not measured, or the results lack what a limit needs.
@@ -114,7 +141,16 @@ def judge_results(
             raise EdgenetError(
                 f"{name!r} is not in {where}", parameter="variants", hint=f"choose from {', '.join(measured)}"
             )
-    return [Verdict(name, tuple(_reasons(measured[name], results, limits, where))) for name in names]
+    return [
+        Verdict(
+            name,
+            (
+                *_reasons(measured[name], results, limits, where),
+                *(baselines_of.reasons(measured[name], results, baseline) if baseline else ()),
+            ),
+        )
+        for name in names
+    ]
 
 
 def _reasons(measured: Measurement, results: Results, limits: Limits, where: str) -> Iterator[Reason]:
@@ -123,6 +159,8 @@ def _reasons(measured: Measurement, results: Results, limits: Limits, where: str
         if not drift or not drift.image_agreement:
             raise EdgenetError(f"{where}: max_drift= needs a measured drift; run the benchmark with reference=")
         yield judge_drift(len(drift.flips), drift.images, limits.max_drift, drift.label_agreement)
+    if limits.max_confident_flips is not None:
+        yield _confident_flips(drift, limits.max_confident_flips, where)
     if limits.max_accuracy_drop is not None:
         if drift and drift.label_agreement:
             raise EdgenetError(
@@ -144,3 +182,21 @@ def _reasons(measured: Measurement, results: Results, limits: Limits, where: str
             yield judge_speedup(latency, results.base, limits.min_speedup, poor_reason(results.quality))
     if limits.max_size is not None:
         yield judge_size(measured.bytes, limits.max_size)
+
+
+def _confident_flips(drift: Drift | None, limit: float, where: str) -> Reason:
+    parameter = "max_confident_flips"
+    if not drift or not drift.image_agreement:
+        raise EdgenetError(f"{where}: {parameter}= needs a measured drift; run the benchmark with reference=")
+    if drift.label_agreement:
+        raise EdgenetError(
+            f"{where}: this is a multi-label model, which has no top class to be confident of; give max_drift= instead",
+            parameter=parameter,
+        )
+    if drift.confident_flips is None:
+        raise EdgenetError(
+            f"{where}: {parameter}= needs the reference's probability of each flipped image, which older versions did "
+            "not record, and which scores that are not probabilities do not have; run the benchmark again, or give "
+            "max_drift= instead"
+        )
+    return judge_confident_flips(drift.confident_flips, drift.images, limit)

@@ -22,6 +22,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "of these images",
     )
     group.add_argument(
+        "--max-confident-flips",
+        type=fraction,
+        metavar="FRACTION",
+        help="largest fraction of images whose top class changes although Keras gave it a probability above 0.5; 0: "
+        "none of these images",
+    )
+    group.add_argument(
         "--max-accuracy-drop",
         type=fraction,
         metavar="FRACTION",
@@ -40,7 +47,13 @@ def of(options: argparse.Namespace) -> "Limits":
     """The limits that were given."""
     from edgenet.analysis.verdict import Limits
 
-    return Limits(options.max_drift, options.max_accuracy_drop, options.min_speedup, options.max_size)
+    return Limits(
+        options.max_drift,
+        options.max_accuracy_drop,
+        options.min_speedup,
+        options.max_size,
+        options.max_confident_flips,
+    )
 
 
 def fraction(text: str) -> float:

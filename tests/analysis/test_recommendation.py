@@ -40,8 +40,8 @@ def test_why_not_the_others():
     others = dict(of(BASE, INT8, drifting, unsure).others)
     assert others["float32"] == "also within limits, but 2.00x slower and 4.0x larger than int8"
     assert others["dynamic"] == "fail: drift 20.00% of 1,000 images, limit 2.00%"
-    assert others["mixed"].startswith("undecided: drift 1.60% of 1,000 images, limit 2.00%; about ")
-    assert others["mixed"].endswith(" more images at this rate would make it a pass")
+    assert others["mixed"].startswith("undecided: drift 1.60% of 1,000 images, limit 2.00%; leans towards pass: about ")
+    assert others["mixed"].endswith(" more images at this rate would prove it")
 
 
 def test_of_those_as_fast_for_all_that_is_known_the_smallest():
@@ -102,8 +102,8 @@ def test_where_none_is_sure_the_fastest_of_those_that_may():
     found = of(replace(BASE, drift=drift_of(0, 43)), replace(INT8, drift=drift_of(0, 43)))
     assert found.variant == "int8"
     assert found.sentence.endswith(
-        " Not proven yet: drift 0.00% of 43 images, limit 2.00%; about 140 more images at this rate would make it a "
-        "pass."
+        " Not proven yet: drift 0.00% of 43 images, limit 2.00%; leans towards pass: about 140 more images at "
+        "this rate would prove it."
     )
     assert dict(found.others)["float32"].startswith("undecided: drift 0.00% of 43 images, ")
 

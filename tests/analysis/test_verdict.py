@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from measured import alone, drift_of, measured, results_of, timed, with_speed
+from multi_label import tag_results
 
 from edgenet.analysis import decisions
-from edgenet.analysis.decisions import Reason, judge_accuracy, judge_drift, judge_speedup
+from edgenet.analysis.decisions import Reason, judge_accuracy, judge_confident_flips, judge_drift, judge_speedup
 from edgenet.analysis.loading import from_records
 from edgenet.analysis.verdict import Limits, Verdict, judge, judge_results, worst
 from edgenet.errors import EdgenetError
@@ -18,12 +19,12 @@ from edgenet.records import Accuracy, Outcome
 # Labelled images: right in both, gained, lost, wrong in both.
 CELLS = (800, 10, 20, 170)
 PASS, UNDECIDED, FAIL = Outcome.PASS, Outcome.UNDECIDED, Outcome.FAIL
-NEVER = "too close to the limit to be decided by more images"
+NEITHER = "at the limit itself, leans neither way"
 
 
 def more_of(text: str, what: str = "images") -> int:
-    """The number in "about N more images at this rate would make it a pass"."""
-    return int(re.search(rf"; about ([\d,]+) more {what} at this rate would ", text)[1].replace(",", ""))
+    """The number in "leans towards pass: about N more images at this rate would prove it"."""
+    return int(re.search(rf": about ([\d,]+) more {what} at this rate would prove it$", text)[1].replace(",", ""))
 
 
 def accuracy_of(*cells: int) -> Accuracy:
@@ -79,7 +80,8 @@ def test_drift_that_is_not_decided_says_what_would():
     # 183 are needed; the search goes in steps of a fiftieth, and 140 are those of 43 rounded up to two digits.
     assert found == Reason(
         UNDECIDED,
-        "drift 0.00% of 43 images, limit 2.00%; about 140 more images at this rate would make it a pass",
+        "drift 0.00% of 43 images, limit 2.00%; leans towards pass: about 140 more images at this rate would prove it",
+        leaning=PASS,
     )
 
 
@@ -87,11 +89,10 @@ def test_drift_that_is_not_decided_says_what_would():
     ("flips", "images", "limit", "outcome"),
     [
         (0, 43, 0.02, PASS),
-        (0, 170, 0.001, PASS),
+        (0, 400, 0.001, PASS),
         (1, 170, 0.02, PASS),
         (2, 170, 0.02, PASS),
         (3, 500, 0.01, PASS),
-        (6, 500, 0.01, FAIL),
         (8, 500, 0.01, FAIL),
         (25, 1_000, 0.02, FAIL),
         (8, 43, 0.1, FAIL),
@@ -99,7 +100,7 @@ def test_drift_that_is_not_decided_says_what_would():
 )
 def test_as_many_more_images_decide_on_drift_and_a_fifth_fewer_do_not(flips, images, limit, outcome):
     found = judge_drift(flips, images, limit)
-    assert found.outcome == UNDECIDED
+    assert (found.outcome, found.leaning) == (UNDECIDED, outcome)
     more = more_of(found.text)
     for part, expected in ((1.0, outcome), (0.8, UNDECIDED), (0.5, UNDECIDED)):
         total = images + round(part * more)
@@ -107,10 +108,9 @@ def test_as_many_more_images_decide_on_drift_and_a_fifth_fewer_do_not(flips, ima
 
 
 @pytest.mark.parametrize(("flips", "images", "limit"), [(20, 1_000, 0.02), (1, 50, 0.02), (1_200, 60_000, 0.02)])
-def test_drift_that_is_the_limit_is_never_decided(flips, images, limit, monkeypatch):
-    monkeypatch.setattr(decisions, "MAX_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
+def test_drift_that_is_the_limit_leans_neither_way(flips, images, limit):
     said = f"drift {flips / images:.2%} of {images:,} images, limit {limit:.2%}"
-    assert judge_drift(flips, images, limit) == Reason(UNDECIDED, f"{said}; {NEVER}")
+    assert judge_drift(flips, images, limit) == Reason(UNDECIDED, f"{said}; {NEITHER}")
 
 
 def likely(count: int, total: int, share: float) -> float:
@@ -132,9 +132,20 @@ def test_a_verdict_on_drift_is_wrong_in_2_5_percent_at_most(images, limit, side,
     assert len(counts) >= 4
 
 
-def test_of_more_images_than_anyone_is_asked_for_no_number_is_told(monkeypatch):
-    monkeypatch.setattr(decisions, "MAX_IMAGES", 1_000)
-    assert judge_drift(20, 2_000, 0.012).text.endswith(f"; {NEVER}")
+@pytest.mark.parametrize(
+    ("flips", "images", "limit", "leaning"),
+    [
+        # z^2 p (1 - p) / (p - limit)^2 is 11,000, 95,000 and 8,000 images: over ten times the first, over 10,000.
+        (6, 500, 0.01, FAIL),
+        (20, 2_000, 0.0094, FAIL),
+        (20, 2_000, 0.0106, PASS),
+        (3, 250, 0.01, FAIL),
+    ],
+)
+def test_where_it_would_take_too_many_images_only_the_leaning_is_told(flips, images, limit, leaning):
+    found = judge_drift(flips, images, limit)
+    assert (found.outcome, found.leaning) == (UNDECIDED, leaning)
+    assert found.text.endswith(f", limit {limit:.2%}; leans towards {leaning}")
 
 
 def test_drift_far_from_the_limit_is_decided_most_of_the_time(monkeypatch):
@@ -144,6 +155,62 @@ def test_drift_far_from_the_limit_is_decided_most_of_the_time(monkeypatch):
     # 10 flips of 2,000, or 80, where 40 are the limit: five standard deviations from it.
     assert passed.count(PASS) >= 0.99 * 500
     assert failed.count(FAIL) >= 0.99 * 500
+
+
+# Confident flips
+
+
+def confident(flips: int, confident_flips: int, images: int = 1_000):
+    """A drift of flips, so many of which are confident."""
+    drift = drift_of(flips, images)
+    probabilities = [0.9] * confident_flips + [0.5] * (flips - confident_flips)
+    return replace(
+        drift, flips=tuple(replace(f, probability=p) for f, p in zip(drift.flips, probabilities, strict=True))
+    )
+
+
+@pytest.mark.parametrize(
+    ("flips", "limit", "outcome", "said"),
+    [
+        (0, 0.01, PASS, "confident flips 0.00% of 1,000 images, limit 1.00%"),
+        (50, 0.01, FAIL, "confident flips 5.00% of 1,000 images, limit 1.00%"),
+        (0, 0.0, PASS, "0 of 1,000 images are confident flips, limit 0"),
+        (1, 0.0, FAIL, "1 of 1,000 images is a confident flip, limit 0"),
+    ],
+)
+def test_only_confident_flips_count_by_the_test_of_drift(flips, limit, outcome, said):
+    found = results_of(measured("int8", drift=confident(100, flips)))
+    assert judge_results(found, Limits(max_confident_flips=limit))[0].reasons == (Reason(outcome, said),)
+    assert judge_confident_flips(flips, 1_000, limit).outcome == judge_drift(flips, 1_000, limit).outcome
+
+
+def test_confident_flips_that_are_not_decided():
+    found = judge_confident_flips(6, 1_000, 0.01)
+    assert (found.outcome, found.leaning) == (UNDECIDED, PASS)
+    assert found.text.startswith("confident flips 0.60% of 1,000 images, limit 1.00%; leans towards pass: about ")
+
+
+@pytest.mark.parametrize(
+    ("measurement", "text"),
+    [
+        (measured("int8"), r"needs a measured drift; run the benchmark with reference=$"),
+        (measured("int8", drift=alone(drift_of(0, 43))), r"needs a measured drift; run the benchmark with reference=$"),
+        (
+            measured("int8", drift=drift_of(1, 43)),
+            r"needs the reference's probability of each flipped image, which older versions did not record, and which "
+            r"scores that are not probabilities do not have; run the benchmark again, or give max_drift= instead$",
+        ),
+    ],
+)
+def test_confident_flips_that_are_not_known_cannot_be_judged(measurement, text):
+    with pytest.raises(EdgenetError, match=rf"^a\.json: max_confident_flips= {text}"):
+        judge_results(results_of(measurement), Limits(max_confident_flips=0.1), where="a.json")
+
+
+def test_a_multi_label_model_has_no_confident_flips():
+    text = r"^max_confident_flips: a\.json: this is a multi-label model, which has no top class to be confident of; "
+    with pytest.raises(EdgenetError, match=text):
+        judge_results(tag_results(), Limits(max_confident_flips=0.1), where="a.json")
 
 
 # Accuracy
@@ -165,8 +232,8 @@ def test_accuracy_that_is_not_decided():
     found = judge_accuracy(accuracy_of(*CELLS), 0.02)
     assert found.outcome == UNDECIDED
     assert re.fullmatch(
-        r"accuracy change -1\.00 points \(95% CI .* to .*\), limit -2\.00 points; about [\d,]+ more images at "
-        "this rate would make it a pass",
+        r"accuracy change -1\.00 points \(95% CI .* to .*\), limit -2\.00 points; leans towards pass: about [\d,]+ "
+        "more images at this rate would prove it",
         found.text,
     )
 
@@ -189,7 +256,7 @@ def test_the_limit_itself_is_kept():
         ((160, 0, 2, 8), 0.02, PASS),
         ((150, 3, 4, 13), 0.02, PASS),
         ((40, 0, 0, 3), 0.05, PASS),
-        ((450, 5, 9, 36), 0.005, FAIL),
+        ((450, 5, 9, 36), 0.0, FAIL),
         ((90, 0, 3, 7), 0.01, FAIL),
         ((35, 1, 5, 2), 0.02, FAIL),
     ],
@@ -197,7 +264,7 @@ def test_the_limit_itself_is_kept():
 def test_as_many_more_images_decide_on_accuracy_and_a_fifth_fewer_do_not(cells, limit, outcome):
     images = sum(cells)
     found = judge_accuracy(accuracy_of(*cells), limit)
-    assert found.outcome == UNDECIDED
+    assert (found.outcome, found.leaning) == (UNDECIDED, outcome)
     more = more_of(found.text)
     for part, expected in ((1.0, outcome), (0.8, UNDECIDED), (0.5, UNDECIDED)):
         total = images + round(part * more)
@@ -206,11 +273,10 @@ def test_as_many_more_images_decide_on_accuracy_and_a_fifth_fewer_do_not(cells, 
 
 
 @pytest.mark.parametrize(("cells", "limit"), [((80, 0, 10, 10), 0.1), ((48_000, 0, 6_000, 6_000), 0.1)])
-def test_an_accuracy_that_fell_by_the_limit_is_never_decided(cells, limit, monkeypatch):
-    monkeypatch.setattr(decisions, "MAX_IMAGES", 100_000)  # a tenth of the usual: what is said must not hang on it
+def test_an_accuracy_that_fell_by_the_limit_leans_neither_way(cells, limit):
     found = judge_accuracy(accuracy_of(*cells), limit)
-    assert found.outcome == UNDECIDED
-    assert found.text.endswith(f"; {NEVER}")
+    assert (found.outcome, found.leaning) == (UNDECIDED, None)
+    assert found.text.endswith(f"; {NEITHER}")
 
 
 @pytest.mark.parametrize(
@@ -290,17 +356,24 @@ def test_speed_that_is_decided(speedup, limit, outcome, text):
 )
 def test_speed_that_is_not_decided_says_what_would(speed, limit, more):
     found = judge_speedup(with_speed(*speed, threads=2), "float32", limit)
-    assert found.outcome == UNDECIDED
+    assert (found.outcome, found.leaning) == (UNDECIDED, PASS if speed[0] > limit else FAIL)
     assert found.text == (
-        f"{speed[0]:.2f}x float32 (95% CI {speed[1]:.2f}x to {speed[2]:.2f}x) on 2 threads, limit {limit:.2f}x; about "
-        f"{more} more rounds at this rate would make it a {'pass' if speed[0] > limit else 'fail'}"
+        f"{speed[0]:.2f}x float32 (95% CI {speed[1]:.2f}x to {speed[2]:.2f}x) on 2 threads, limit {limit:.2f}x; leans "
+        f"towards {found.leaning}: about {more} more rounds at this rate would prove it"
     )
 
 
-def test_speed_that_is_the_limit_is_never_decided():
+def test_speed_that_would_take_too_many_rounds_only_leans():
+    # 0.2 has to become less than 0.05: 16 times 20 rounds.
+    found = judge_speedup(with_speed(1.55, 1.35, 1.8), "float32", 1.5)
+    assert (found.outcome, found.leaning) == (UNDECIDED, PASS)
+    assert found.text.endswith(", limit 1.50x; leans towards pass")
+
+
+def test_speed_that_is_the_limit_leans_neither_way():
     found = judge_speedup(with_speed(1.5, 1.4, 1.6), "float32", 1.5)
     assert found.outcome == UNDECIDED
-    assert found.text.endswith("; too close to the limit to be decided by more rounds")
+    assert found.text.endswith(f"; {NEITHER}")
 
 
 def test_too_few_rounds_for_an_interval_of_speed():

@@ -116,6 +116,68 @@ def test_a_line_for_each_limit_of_each_variant(mine, run_here):
     ]
 
 
+@pytest.mark.parametrize(
+    ("limit", "option", "code", "last"),
+    [
+        ("0.014", (), UNDECIDED, "undecided"),
+        ("0.014", ("--undecided", "pass"), PASSED, "undecided counts as pass"),
+        ("0.014", ("--undecided", "fail"), FAILED, "undecided counts as fail"),
+        ("0.001", ("--undecided", "pass"), FAILED, "fail"),
+        ("0.05", ("--undecided", "fail"), PASSED, "pass"),
+    ],
+)
+def test_what_an_undecided_outcome_counts_as(mine, run_here, limit, option, code, last):
+    done = run_here("check", mine.name, "--max-drift", limit, *option)
+    assert (done.returncode, outcome_of(done.stdout.splitlines())) == (code, last)
+
+
+def test_it_counts_as_nothing_else(mine, run_here):
+    error = error_of(run_here("check", mine.name, "--max-drift", "0.014", "--undecided", "maybe"))
+    assert error.startswith("argument --undecided: invalid choice: 'maybe'")
+
+
+def test_beside_a_baseline(mine, tmp_path, run_here):
+    earlier = changed(RESULTS, created="2025-01-01T12:00:00Z")
+    fewer = replace(earlier.measurements[1], drift=drift_of(14, 1_000, (801, 10, 19, 170)))
+    written(tmp_path / "old" / "pi4.json", replace(earlier, measurements=(earlier.measurements[0], fewer)))
+    written(tmp_path / "old" / "pi5.json", changed(earlier, machine=replace(RESULTS.machine, cpu="Pi 5")))
+    expected = [
+        HEADLINE,
+        "baseline: old/pi4.json: tiny on Raspberry Pi 4, 2025-01-01T12:00:00Z",
+        "timing quality: good",
+        "float32  pass: drift 0.00% of 1,000 images, baseline 0.00%; no image is newly flipped",
+    ]
+    for baselines in (("--baseline", "old"), ("--baseline", "old/pi5.json", "--baseline", "old/pi4.json")):
+        done = run_here("check", mine.name, *baselines)
+        assert (done.returncode, done.stderr) == (UNDECIDED, "")
+        assert done.stdout.splitlines()[:4] == expected
+        assert "int8     undecided: drift 1.50% of 1,000 images, baseline 1.40%: change +0.10 points" in done.stdout
+        assert "leans towards fail" in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 100
+    on_other = run_here("check", mine.name, "--baseline", "old/pi5.json", "--undecided", "pass")
+    assert (on_other.returncode, "timing quality" in on_other.stdout) == (PASSED, False)
+    assert "another device (Pi 5, aarch64, 4" in " ".join(on_other.stdout.split())
+
+
+def test_a_baseline_may_be_of_an_earlier_export(tmp_path, run_here, tiny_bundle, monkeypatch):
+    monkeypatch.setattr(host, "identity", lambda: (RESULTS.machine.cpu, RESULTS.machine.architecture))
+    bundle = sealed(tmp_path / "tiny", tiny_bundle.manifest, t20250131_120000=RESULTS)
+    before = bundle.folder / "results" / "20250101-120000.json"
+    written(before, changed(RESULTS, files={"int8.tflite": "00" * 32, **RESULTS.model.files}))
+    done = run_here("check", "tiny", "--baseline", "tiny/results/20250101-120000.json", "--undecided", "pass")
+    assert (done.returncode, "earlier export of" in done.stderr) == (PASSED, False)
+
+
+def test_a_baseline_that_does_not_fit(mine, tmp_path, run_here):
+    written(tmp_path / "other.json", changed(RESULTS, sha256="00" * 32))
+    for baseline, error in (
+        ("mine.json", "--baseline: mine.json: these are the very results that are checked; give those of an earlier"),
+        ("other.json", "mine.json, other.json: they were measured on different evaluation images (1,000 and 1,000); "),
+        ("nowhere", "nowhere: no such file; `edgenet benchmark` writes results"),
+    ):
+        assert error_of(run_here("check", mine.name, "--baseline", baseline)).startswith(error)
+
+
 def test_the_base_passes_by_its_speed(mine, run_here):
     lines = output_of(run_here("check", mine.name, "--min-speedup", "1.5"))
     assert lines[1] == "timing quality: good"
@@ -175,7 +237,11 @@ def test_a_size_that_is_none(mine, run_here, text):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ((), "check: give at least one limit: --max-drift, --max-accuracy-drop, --min-speedup, --max-size, or --apps"),
+        (
+            (),
+            "check: give at least one limit: --max-drift, --max-confident-flips, --max-accuracy-drop, --min-speedup, "
+            "--max-size, or --baseline, or --apps",
+        ),
         (("--max-drift", "2"), "argument --max-drift: 2 is not below 1; did you mean 2% or 0.02?; see"),
         (("--max-drift", "1"), "argument --max-drift: 1 is not below 1; did you mean 1% or 0.01?; see"),
         (("--max-drift", "-1"), "argument --max-drift: '-1' is not from 0 to below 1 (100%); see"),
@@ -252,7 +318,7 @@ def test_what_is_no_file_of_results(mine, tmp_path, run_here):
         ("cut.json", "cut.json: not an edgenet results file, or incomplete (not valid JSON)"),
         (
             "newer.json",
-            "newer.json: this edgenet results file has format 99, but formats 5 to 7 can be read; use the "
+            "newer.json: this edgenet results file has format 99, but formats 5 to 8 can be read; use the "
             "edgenet version that wrote it, or a newer one",
         ),
         ("foreign.json", "foreign.json: not an edgenet results file"),

@@ -18,8 +18,9 @@ from PIL import Image
 
 from edgenet import records
 from edgenet.analysis import comparison, loading
+from edgenet.analysis.loading import from_records
 from edgenet.analysis.recommendation import recommend
-from edgenet.analysis.verdict import Limits, judge_results
+from edgenet.analysis.verdict import Limits, judge, judge_results
 from edgenet.bundle import bundle as bundles
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
@@ -28,6 +29,7 @@ from edgenet.reporting.comparison_table import comparison_table
 from edgenet.reporting.diagnosis_table import diagnosis_table
 from edgenet.reporting.markdown import markdown
 from edgenet.reporting.results_table import results_table
+from edgenet.reporting.results_tables import flips_table
 from edgenet.reporting.spreadsheet import spreadsheet
 
 FOLDER = Path(__file__).parent
@@ -141,6 +143,28 @@ def test_results_are_judged(loaded):
     }
     assert [outcomes[limit]["int8"] for limit in outcomes] == ["pass", "undecided", "fail"]
     assert judge_results(loaded[0].results, Limits(max_size=2_000_000))[0].outcome == "fail"  # float32 has 3.3 MB
+
+
+@pytest.mark.parametrize("name", ["results_5.json", "results_6.json", "results_7.json"])
+def test_confident_flips_cannot_be_judged_without_their_probabilities(name):
+    results = read(name)
+    int8 = next(m.drift for m in results.measurements if m.name == "int8")
+    assert (len(int8.flips), int8.confident_flips) == (1, None)
+    with pytest.raises(EdgenetError, match=r"^old: max_confident_flips= needs .*, which older versions did not record"):
+        judge_results(results, Limits(max_confident_flips=0.5), ("int8",), "old")
+    # Where nothing flips, nothing flips confidently.
+    assert judge_results(results, Limits(max_confident_flips=0.5), ("float32",))[0].outcome == "pass"
+    (row,) = (row for row in flips_table(results).rows if row[0] == "int8")
+    assert row[:5] == ("int8", "1", "-", "-", "-") and row[5] in ("0", "1")
+
+
+def test_they_are_a_baseline():
+    old = from_records([read("results_7.json")])[0]
+    new = from_records([changed(old.results, created="2027-01-31T12:00:00Z")])[0]
+    verdicts = judge(new, Limits(), None, [old])
+    texts = [reason.text for verdict in verdicts for reason in verdict.reasons if not reason.text.startswith("speedup")]
+    assert len(texts) == 2 * 4
+    assert all(text.endswith(("no image is newly flipped", "no image is newly wrong")) for text in texts)
 
 
 def test_results_are_reported(loaded):

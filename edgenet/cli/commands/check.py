@@ -31,6 +31,20 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="also run the files of bundles in the Task Library and MediaPipe, if installed, and compare their answers",
     )
     limits.add(parser)
+    baseline = parser.add_argument_group("baseline")
+    baseline.add_argument(
+        "--baseline",
+        type=Path,
+        action="append",
+        metavar="RESULTS",
+        help="earlier results, which no variant may be worse than in drift, accuracy and speedup: a results file, a "
+        "bundle, or a folder of results files; give it again for each device",
+    )
+    parser.add_argument(
+        "--undecided",
+        choices=[Outcome.PASS.value, Outcome.FAIL.value],
+        help="what an undecided outcome counts as in the exit code (default: neither, 2)",
+    )
 
 
 def is_isolated(options: argparse.Namespace) -> bool:
@@ -41,26 +55,32 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.analysis import verdict
 
     typed = limits.of(options)
-    if not typed and not options.apps:
+    if not typed and not options.baseline and not options.apps:
         raise EdgenetError(
-            "check: give at least one limit: max_drift=, max_accuracy_drop=, min_speedup=, max_size=, or apps=True"
+            "check: give at least one limit: max_drift=, max_confident_flips=, max_accuracy_drop=, min_speedup=, "
+            "max_size=, or baseline=, or apps=True"
         )
     paths = options.results or [default_bundle()]
     checked: list[Checked] = []
-    if typed:
-        checked += _by_limits(paths, typed, options.variants)
+    if typed or options.baseline:
+        checked += _by_limits(paths, typed, options.variants, options.baseline)
     if options.apps:
         checked += _by_apps(paths, options.variants)
     outcome = verdict.worst(outcome for outcome, _ in checked)
-    options.exit_code = EXIT_CODES[outcome]
+    counts_as = Outcome(options.undecided) if outcome == Outcome.UNDECIDED and options.undecided else outcome
+    options.exit_code = EXIT_CODES[counts_as]  # before printing, whose reader may have gone
     for _, table in checked:
         print(table)
-    if outcome != Outcome.PASS:
+    if counts_as != outcome:
+        print(f"undecided counts as {counts_as}")
+    if counts_as != Outcome.PASS:
         print_next(f"edgenet report {paths[0]}, or `edgenet diagnose` for the layers that lose accuracy")
 
 
-def _by_limits(paths: Sequence[Path], typed: "Limits", variants: Sequence[str] | None) -> list[Checked]:
-    """Check results by limits."""
+def _by_limits(
+    paths: Sequence[Path], typed: "Limits", variants: Sequence[str] | None, baselines: Sequence[Path] | None
+) -> list[Checked]:
+    """Check results by limits, and beside baselines."""
     from edgenet.analysis import loading, verdict
     from edgenet.reporting.verdict_table import verdict_table
 
@@ -69,7 +89,8 @@ def _by_limits(paths: Sequence[Path], typed: "Limits", variants: Sequence[str] |
         if one.stale and one.path:
             raise EdgenetError(f"{one.notes[0]}; run `edgenet benchmark {one.path.parent.parent}`")
     print_notes(loaded)
-    verdicts = [verdict.judge(one, typed, variants) for one in loaded]
+    earlier = loading.load_baselines(baselines) if baselines else ()
+    verdicts = [verdict.judge(one, typed, variants, earlier) for one in loaded]
     return [(one.outcome, verdict_table(one)) for one in verdicts]
 
 
