@@ -72,11 +72,17 @@ def spans(document: Path) -> list[str]:
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
 
 
+def steps(document: Path) -> list[str]:
+    """The commands in the jobs of a continuous integration, as `run:` has them."""
+    jobs = [text for kind, text in blocks(read(document)) if kind == "yaml"]
+    return [command for text in jobs for command in re.findall(r"^ *- run: (.*)$", text, re.MULTILINE)]
+
+
 def named_commands() -> list[list[str]]:
     """Every command of edgenet and make, and every option alone, in a block or a sentence: split into words."""
     found = []
     for document in DOCUMENTS:
-        for line in [*shell(document), *spans(document)]:
+        for line in [*shell(document), *steps(document), *spans(document)]:
             line = re.sub(r"^(python -m |\S+/)edgenet ", "edgenet ", line)
             if re.match(r"(make|edgenet)( |$)|--", line) and not line.startswith(FOREIGN_OPTIONS):
                 found.append(shlex.split(line, comments=True))
@@ -169,6 +175,11 @@ def test_every_command_and_option_exists(options):
         if not exists:
             missing.append(shlex.join([first, *words]))
     assert missing == []
+
+
+def test_the_job_of_a_continuous_integration_has_its_commands():
+    verbs = [command.split()[1] for command in steps(HELP / "ci.md") if command.startswith("edgenet ")]
+    assert verbs == ["export", "benchmark", "check", "report", "pack", "benchmark", "check", "check"]
 
 
 def test_every_topic_that_is_named_exists():
