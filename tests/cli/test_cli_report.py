@@ -61,7 +61,7 @@ def test_bad_input(bundle, tmp_path, capsys):
         "cut.json": (good[: len(good) // 2], "not an edgenet results file, or incomplete (not valid JSON)"),
         "newer.json": (
             json.dumps({**body, "format": 99}).encode(),
-            "this edgenet results file has format 99, but formats 5 to 7 can be read; use the edgenet version ",
+            "this edgenet results file has format 99, but formats 5 to 8 can be read; use the edgenet version ",
         ),
         "other.json": (b'{"benchmarks": []}', "not an edgenet results file"),
         "changed.json": (good.replace(b'"int8"', b'"int9"'), "was changed after it was written; create it again"),
