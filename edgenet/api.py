@@ -426,7 +426,12 @@ def compare(results: "Sequence[Results | Bundle | PathLike]", *, latency: bool =
 
 
 def diagnose(
-    bundle: "Bundle | PathLike", *, variant: str = "int8", images: int = 200, progress: Listener = None
+    bundle: "Bundle | PathLike",
+    *,
+    variant: str = "int8",
+    images: int = 200,
+    model_explorer: PathLike | None = None,
+    progress: Listener = None,
 ) -> Diagnosis:
     """Find the layers that an int8 file loses accuracy in, and what more bits there would bring.
 
@@ -434,10 +439,12 @@ def diagnose(
         bundle: A bundle, or the path of one.
         variant: The integer variant.
         images: Evaluation images to measure on.
+        model_explorer: A file (.json) for node data of Model Explorer, the noise of each operator; SQNR and latency are
+            written beside it. None for none.
         progress: As in `export`.
 
     Returns:
-        The layers, the noisiest first.
+        The layers, the noisiest first. `keep_float` has the layers that `export` should keep in float32.
 
     Raises:
         EdgenetError: The bundle has no such variants, or cannot be run.
@@ -449,7 +456,8 @@ def diagnose(
     from edgenet.diagnosis import diagnosis
 
     with inputs.listening(progress) as listener:
-        return diagnosis.diagnose(inputs.verified_bundle(bundle), variant, listener, images)
+        explorer = None if model_explorer is None else Path(model_explorer)
+        return diagnosis.diagnose(inputs.verified_bundle(bundle), variant, listener, images, explorer)
 
 
 def report(

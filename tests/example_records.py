@@ -24,6 +24,7 @@ from edgenet.records import (
     Grade,
     Interpolation,
     Interval,
+    IsolatedNoise,
     Latency,
     LayerNoise,
     LayerTime,
@@ -97,6 +98,7 @@ MANIFEST = Manifest(
     variants=(
         VariantFile("float32", "float32.tflite", "float32", "float32", DRIFT),
         VariantFile("int8", "int8.tflite", "uint8", "uint8", None),
+        VariantFile("mixed", "mixed.tflite", "uint8", "uint8", None, ("stem", "ä")),
     ),
     evaluation=(EvaluationImage("evaluation/ä.png", 3), EvaluationImage("evaluation/b.png", None)),
     calibration=Calibration(
@@ -188,12 +190,20 @@ DIAGNOSIS = Diagnosis(
             1 / 3,
             12.5,
             (MixedPrecision("float32", 2.5, -1, 1_000, 1.25), MixedPrecision("int16", 0.0, 0, 9, 1.0)),
+            weights_fraction=0.125,
+            activations_fraction=0.5,
+            layer="ä",
         ),
         LayerNoise("first", "CONV_2D", None, 31.0, None, ()),
     ),
     created="2025-01-31T12:00:00Z",
     versions={"edgenet": "0.1", "numpy": "2.1"},
     files={"float32.tflite": "ab" * 32, "int8.tflite": "cd" * 32},
+    weights=IsolatedNoise(20.5, 0.25, 43),
+    activations=IsolatedNoise(15.5, 0.75, 40),
+    float32_latency=2.5,
+    findings=(Finding(Level.NOTE, "rescaling: your model's own pre-processing"),),
+    keep_float=("until:ä",),
 )
 
 

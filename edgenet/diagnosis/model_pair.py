@@ -3,11 +3,11 @@
 import numpy as np
 from ai_edge_litert.schema_py_generated import OperatorT
 
-from edgenet.diagnosis.pairing import Pair, pair_operators
 from edgenet.errors import EdgenetError
 from edgenet.records import Preprocessing
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph, Layer
 from edgenet.tflite.operator_runner import OperatorRunner
+from edgenet.tflite.pairing import Pair, pair_operators
 
 
 class ModelPair:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from edgenet.diagnosis.mixed_precision import with_extra_outputs
 from edgenet.litert.runner import as_input, dequantize
 from edgenet.quiet import quiet
 from edgenet.records import Preprocessing
+from edgenet.tflite.mixed_precision import with_extra_outputs
 
 
 class ModelRunner:

@@ -11,9 +11,9 @@ import numpy as np
 
 from edgenet.diagnosis.model_pair import ModelPair
 from edgenet.diagnosis.model_runner import ModelRunner, padded_batches, without_padding
-from edgenet.diagnosis.pairing import Pair
 from edgenet.machine import host
 from edgenet.tflite.operator_runner import OperatorRunner
+from edgenet.tflite.pairing import Pair
 
 # Called with how many of how many steps are done.
 Count = Callable[[int, int], None]

@@ -102,6 +102,18 @@ class InputRange:
         return Preprocessing(height, width, channels, self.mean * repeats, self.std * repeats, self.order, resize)
 
 
+def as_text(recipe: Preprocessing) -> str:
+    """The input range of a recipe as text, as `InputRange.parse` reads it."""
+    if len(set(recipe.mean)) == len(set(recipe.std)) == 1:
+        mean, std = recipe.mean[0], recipe.std[0]
+        return ",".join(_number((pixel - mean) / std) for pixel in (0, 255))
+    return ",".join(map(_number, (*recipe.mean, *recipe.std)))
+
+
+def _number(value: float) -> str:
+    return repr(round(value, 9) + 0.0).removesuffix(".0")
+
+
 def parse_input(
     input_range: str | Sequence[float] | None, channel_order: str | None
 ) -> tuple[InputRange | None, str | None]:

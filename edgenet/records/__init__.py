@@ -10,7 +10,7 @@ from edgenet.records.bundle import (
     ReferenceScores,
     VariantFile,
 )
-from edgenet.records.diagnosis import Diagnosis, LayerNoise, MixedPrecision
+from edgenet.records.diagnosis import Diagnosis, IsolatedNoise, LayerNoise, MixedPrecision
 from edgenet.records.drift import (
     CONFIDENT,
     Accuracy,
@@ -84,6 +84,7 @@ __all__ = [
     "InterfaceType",
     "Interpolation",
     "Interval",
+    "IsolatedNoise",
     "LabelAgreement",
     "LabelDrift",
     "Latency",

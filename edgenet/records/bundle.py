@@ -9,6 +9,9 @@ from edgenet.records.enums import Level, ScoreKind
 from edgenet.records.model import Preprocessing
 from edgenet.records.shown import Shown
 
+# Layers in a sentence.
+MAX_NAMES = 6
+
 
 @dataclass(frozen=True)
 class EvaluationImage:
@@ -28,6 +31,16 @@ class VariantFile:
     output_dtype: str
     # On the exporting machine.
     drift: Drift | None
+    # The operators of a mixed file that compute in float32, by the names of their layers, in their order.
+    float_layers: tuple[str, ...] = ()
+
+    @property
+    def precision(self) -> str:
+        """Which layers of a mixed file compute in float32, for print; empty for another file."""
+        layers = self.float_layers
+        if len(layers) > MAX_NAMES:
+            layers = (*layers[: MAX_NAMES - 1], "...", layers[-1])
+        return f"{self.name}: int8, but float32 in {', '.join(layers)}" if layers else ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgenet.records.bundle import Finding
 from edgenet.records.shown import Shown
+
+# Before the name of a layer that stays in float32: so do all layers up to it, or all from it on.
+UNTIL, FROM = "until:", "from:"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,26 @@ class LayerNoise:
     cumulative_sqnr: float | None
     # What not quantizing the layer would bring, and cost.
     mixed_precision: tuple[MixedPrecision, ...]
+    # The noise with only the layer's weights, and with only its output in 8 bits, in the same unit as `noise_fraction`.
+    # None for operators without weights, for quiet ones, and in diagnoses of earlier versions.
+    weights_fraction: float | None = None
+    activations_fraction: float | None = None
+    # The name by which an export keeps the layer in float32; empty in diagnoses of earlier versions.
+    layer: str = ""
+    # Whether it is a part of the model's own pre-processing, before the first layer with weights.
+    preprocessing: bool = False
+
+
+@dataclass(frozen=True)
+class IsolatedNoise:
+    """The noise at the logits with one part of the model in 8 bits, and the other in float32."""
+
+    # In decibels; None without noise.
+    sqnr: float | None
+    # Of the int8 file's noise; None for a file without noise.
+    noise_fraction: float | None
+    # How many images keep the reference's answer.
+    agreeing: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +84,15 @@ class Diagnosis(Shown):
     files: dict[str, str]
     # Whether the model is a multi-label one.
     multi_label: bool = False
+    # With all weights, or with the input and all activations in 8 bits. None in diagnoses of earlier versions.
+    weights: IsolatedNoise | None = None
+    activations: IsolatedNoise | None = None
+    # Latency of the float32 file as a multiple of the int8 file's; None in diagnoses of earlier versions.
+    float32_latency: float | None = None
+    # About the model's own pre-processing.
+    findings: tuple[Finding, ...] = ()
+    # Layers that an export should keep in float32, as its option takes them; empty where that would bring little.
+    keep_float: tuple[str, ...] = ()
 
     KIND: ClassVar[str] = "edgenet diagnosis"
     FORMAT: ClassVar[int] = 2

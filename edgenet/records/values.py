@@ -9,7 +9,7 @@ from typing import Any
 
 from edgenet.records.apps import AppDrift, Conformance
 from edgenet.records.bundle import Calibration, Manifest, ReferenceScores, VariantFile
-from edgenet.records.diagnosis import Diagnosis, MixedPrecision
+from edgenet.records.diagnosis import Diagnosis, IsolatedNoise, LayerNoise, MixedPrecision
 from edgenet.records.drift import (
     Accuracy,
     AccuracyChange,
@@ -293,6 +293,16 @@ def _diagnosis(diagnosis: Diagnosis) -> Iterator[str]:
         yield "there are no layers"
     if not 0 <= diagnosis.agreeing <= diagnosis.images:
         yield f"agreeing is {diagnosis.agreeing}, but must be from 0 to {diagnosis.images}"
+    if diagnosis.float32_latency is not None:
+        yield from _positive(diagnosis, "float32_latency")
+
+
+def _isolated_noise(noise: IsolatedNoise) -> Iterator[str]:
+    yield from _at_least(0, noise, "noise_fraction", "agreeing")
+
+
+def _layer_noise(layer: LayerNoise) -> Iterator[str]:
+    yield from _at_least(0, layer, "noise_fraction", "weights_fraction", "activations_fraction")
 
 
 RULES: dict[type, Callable[..., Iterator[str]]] = {
@@ -308,9 +318,11 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     Drift: _drift,
     Flip: _flip,
     Interval: _interval,
+    IsolatedNoise: _isolated_noise,
     LabelAgreement: _label_agreement,
     LabelDrift: _label_drift,
     Latency: _latency,
+    LayerNoise: _layer_noise,
     LayerTime: _layer_time,
     Machine: _machine,
     Manifest: _manifest,

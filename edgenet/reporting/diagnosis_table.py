@@ -1,8 +1,9 @@
 """A diagnosis: the layers of an int8 file by their quantization noise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from edgenet.records import Diagnosis
+from edgenet.records import Diagnosis, IsolatedNoise
+from edgenet.records.diagnosis import UNTIL
 from edgenet.reporting.numbers import NONE
 from edgenet.reporting.table import Column, Table, as_text, wrapped
 
@@ -30,14 +31,16 @@ def diagnosis_title(diagnosis: Diagnosis) -> str:
 
 
 def diagnosis_tables(diagnosis: Diagnosis, max_layers: int = MAX_REPORTED_LAYERS) -> list[Table]:
-    """The noise of the noisiest layers, and the mixed-precision files that were tried."""
-    names = layer_names([layer.name for layer in diagnosis.layers])
+    """The noise of the noisiest layers, that of weights and of activations, and the mixed-precision files."""
+    names = shown_names(diagnosis)
     layers = list(zip(names, diagnosis.layers, strict=True))[:max_layers]
     noise = tuple(
         (
             name,
-            layer.kind.lower(),
-            NONE if layer.noise_fraction is None else f"{layer.noise_fraction:.1%}",
+            f"{layer.kind.lower()}{' (yours)' if layer.preprocessing else ''}",
+            _percent(layer.noise_fraction),
+            _percent(layer.weights_fraction),
+            _percent(layer.activations_fraction),
             _decibels(layer.layer_sqnr),
             _decibels(layer.cumulative_sqnr),
         )
@@ -55,9 +58,40 @@ def diagnosis_tables(diagnosis: Diagnosis, max_layers: int = MAX_REPORTED_LAYERS
         for name, layer in layers
         for number, tried in enumerate(layer.mixed_precision)
     )
-    tables = [Table(_NOISE, noise, _NOISE_LEGEND, title="Quantization noise")]
-    legend = (_MIXED_LEGEND.format(answer=_answer(diagnosis)),)
-    return [*tables, Table(_MIXED, mixed, legend, title="Mixed precision")] if mixed else tables
+    legend = (*_NOISE_LEGEND, *(finding.text for finding in diagnosis.findings))
+    tables = [Table(_NOISE, noise, legend, title="Quantization noise"), *_parts_table(diagnosis)]
+    if not mixed:
+        return tables
+    return [*tables, Table(_MIXED, mixed, tuple(_mixed_legend(diagnosis)), title="Mixed precision")]
+
+
+def shown_names(diagnosis: Diagnosis) -> list[str]:
+    """Short names of the layers: those by which an export keeps them in float32, as far as they are known."""
+    shorter = layer_names([layer.name for layer in diagnosis.layers])
+    return [layer.layer or name for layer, name in zip(diagnosis.layers, shorter, strict=True)]
+
+
+def _parts_table(diagnosis: Diagnosis) -> list[Table]:
+    """The noise with only the weights, and with only the activations in 8 bits; none in old diagnoses."""
+    if diagnosis.weights is None or diagnosis.activations is None:
+        return []
+    both = IsolatedNoise(diagnosis.logits_sqnr, None if diagnosis.logits_sqnr is None else 1.0, diagnosis.agreeing)
+    rows = tuple(
+        (name, _decibels(part.sqnr), _percent(part.noise_fraction), f"{part.agreeing:,} of {diagnosis.images:,}")
+        for name, part in (("weights", diagnosis.weights), ("activations", diagnosis.activations), ("both", both))
+    )
+    legend = (_PARTS_LEGEND.format(answer=_answer(diagnosis)),)
+    return [Table(_PARTS, rows, legend, title="Weights and activations")]
+
+
+def _mixed_legend(diagnosis: Diagnosis) -> Iterator[str]:
+    text = _MIXED_LEGEND.format(answer=_answer(diagnosis))
+    if diagnosis.float32_latency is not None:
+        text += f" float32: {diagnosis.float32_latency:.2f}x."
+    yield text
+    for name in diagnosis.keep_float:
+        layer = name.removeprefix(UNTIL)
+        yield f"Suggested for float32: {layer if layer == name else f'all layers up to {layer}'}."
 
 
 def _answer(diagnosis: Diagnosis) -> str:
@@ -67,13 +101,26 @@ def _answer(diagnosis: Diagnosis) -> str:
 _NOISE = (
     Column("layer", is_text=True),
     Column("kind", is_text=True),
-    Column("noise"),
+    Column("both", "noise"),
+    Column("weights", "noise"),
+    Column("output", "noise"),
     Column("layer", "SQNR, dB"),
-    Column("cumulative", "SQNR, dB"),
+    Column("total", "SQNR, dB"),
 )
 _NOISE_LEGEND = (
-    "noise: fraction of the noise at the logits if only this layer is in 8 bits. SQNR: signal-to-quantization-noise "
-    "ratio of this layer alone, and with all layers before it (higher is better).",
+    "noise: fraction of the noise at the logits if only this layer is in 8 bits, or only its weights, or only its "
+    "output. SQNR: signal-to-quantization-noise ratio of this layer alone, and with all layers before it (higher is "
+    "better).",
+)
+_PARTS = (
+    Column("in 8 bits", is_text=True),
+    Column("SQNR, dB"),
+    Column("noise"),
+    Column("agreeing", "images"),
+)
+_PARTS_LEGEND = (
+    "All weights in 8 bits, with float activations, and the reverse: SQNR at the logits, its fraction of the file's "
+    "noise, and images that keep {answer}."
 )
 _MIXED = (
     Column("layer", is_text=True),
@@ -98,6 +145,10 @@ def layer_names(names: Sequence[str]) -> list[str]:
     common = len(names) > 1 and len({name.split("/")[0] for name in names if "/" in name}) == 1
     shorter = [name.split("/")[1 if common and "/" in name else 0] for name in names]
     return shorter if len(set(shorter)) == len(names) else list(names)
+
+
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1%}"
 
 
 def _decibels(value: float | None) -> str:

@@ -16,7 +16,7 @@ from edgenet.analysis import performance
 from edgenet.analysis.tradeoff import Point, pareto_front
 from edgenet.machine.quality import threads
 from edgenet.records import Diagnosis, LayerNoise, Results
-from edgenet.reporting.diagnosis_table import layer_names
+from edgenet.reporting.diagnosis_table import shown_names
 from edgenet.reporting.table import shortened
 
 # Readable on white and on black.
@@ -252,5 +252,5 @@ def sqnr(diagnosis: Diagnosis, key: str) -> Plot:
 
 
 def _noisiest(diagnosis: Diagnosis) -> tuple[list[str], list[LayerNoise]]:
-    names = [shortened(name, MAX_NAME) for name in layer_names([layer.name for layer in diagnosis.layers])]
+    names = [shortened(name, MAX_NAME) for name in shown_names(diagnosis)]
     return names[:MAX_LAYERS], list(diagnosis.layers[:MAX_LAYERS])

@@ -14,6 +14,7 @@ from edgenet.benchmarking import latency
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation
 from edgenet.diagnosis import diagnosis, trials
+from edgenet.diagnosis.logits import LogitsMeter
 from edgenet.diagnosis.model_pair import ModelPair
 from edgenet.diagnosis.model_runner import ModelRunner
 from edgenet.diagnosis.noise import Sqnr, measure_noise
@@ -232,9 +233,8 @@ def test_the_padding_of_the_last_batch_does_not_count(tiny_model, converter, cal
         batch = images[start : start + 4]
         runner.run(np.concatenate([batch, np.zeros((4 - len(batch), 32, 32, 3), np.uint8)]))
         scores.append(runner.tensor(models.int8.output)[: len(batch)])
-    assert MixedPrecisionTrials(models, images, top, measure_noise(models, images)).agreeing == int(
-        (np.concatenate(scores).argmax(axis=1) == top).sum()
-    )
+    agreeing = LogitsMeter(models, images, top).measure_int8(models.data[1])[1]
+    assert agreeing == int((np.concatenate(scores).argmax(axis=1) == top).sum())
 
 
 def test_without_a_softmax_the_output_counts_as_logits(
@@ -250,16 +250,14 @@ def test_without_a_softmax_the_output_counts_as_logits(
         net_converter = converter(keras.Model(image, x))
     float32, int8 = net_converter.float32(), net_converter.int8(lambda: calibration_images)
     models = ModelPair(float32, int8, exporting.RECIPE)
-    own_trials = MixedPrecisionTrials(
-        models, evaluation_images, np.zeros(len(evaluation_images), int), measure_noise(models, evaluation_images[:1])
-    )
+    meter = LogitsMeter(models, evaluation_images, np.zeros(len(evaluation_images), int))
     runners = [ModelRunner(data, (), 1, exporting.RECIPE) for data in (float32, int8)]
     expected = Sqnr()
     for image in evaluation_images:
         for runner in runners:
             runner.run(image[None])
         expected.add(runners[0].tensor(models.float32.output), runners[1].tensor(models.int8.output))
-    assert own_trials.logits.decibels == pytest.approx(expected.decibels, abs=1e-6)
+    assert meter.measure_int8(int8)[0].decibels == pytest.approx(expected.decibels, abs=1e-6)
 
 
 # Mixed-precision trials

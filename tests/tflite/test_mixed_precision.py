@@ -6,13 +6,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from recipes import RECIPE
 
-from edgenet.diagnosis import mixed_precision
-from edgenet.diagnosis.pairing import Pair, is_int8, pair_operators
 from edgenet.images import preprocess
 from edgenet.litert.runner import as_input
 from edgenet.quiet import quiet
+from edgenet.tflite import mixed_precision
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph
 from edgenet.tflite.operator_runner import OperatorRunner
+from edgenet.tflite.pairing import Pair, is_int8, pair_operators
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_layer_in_float32_has_its_rounded_float_output_and_nothing_else_change
     pairs = layers(float32, int8)
     assert {float32.kind(pair.float_op) for pair in pairs} == set(CHANNEL_AXIS)
     for pair in pairs:
-        data = mixed_precision.in_float32(net_files[1], pair.position, float32, pair.float_op)
+        data = mixed_precision.in_float32(net_files[1], [pair], float32)
         after = tensors(data, evaluation_images[:1])
         (source,), number = pair.inputs[1], pair.outputs[1]
         np.testing.assert_array_equal(after[source], before[source])
@@ -172,7 +172,7 @@ def test_of_two_layers_with_shared_constants_only_one_changes(converter, calibra
     assert first.float_op.inputs[1] == second.float_op.inputs[1]
     for pair, other in ((first, second), (second, first)):
         for changed in (
-            mixed_precision.in_float32(data, pair.position, float32, pair.float_op),
+            mixed_precision.in_float32(data, [pair], float32),
             mixed_precision.in_int16(data, pair.position),
         ):
             graph = Graph(changed)
@@ -228,7 +228,7 @@ def test_layers_in_float32_up_to_one_do_not_round_between_each_other(net_files, 
     paired = pair_operators(float32, int8)
     position = layers(float32, int8)[2].position
     before = [pair for pair in paired if pair.position <= position]
-    data = mixed_precision.in_float32_until(net_files[1], before, float32)
+    data = mixed_precision.in_float32(net_files[1], before, float32)
     # One conversion of the pixels, and one for each tensor that int8 layers use: the last one, and the skip connection.
     rest = [op for op in int8.operators if op not in [pair.int8_op for pair in before]]
     quantized = {pair.outputs[1] for pair in before if any(pair.outputs[1] in op.inputs for op in rest)}
@@ -247,7 +247,7 @@ def test_layers_in_float32_up_to_one_do_not_round_between_each_other(net_files, 
 
 def test_all_layers_in_float32_are_the_float32_file(net_files, both, evaluation_images):
     float32, int8 = both
-    data = mixed_precision.in_float32_until(net_files[1], pair_operators(float32, int8), float32)
+    data = mixed_precision.in_float32(net_files[1], pair_operators(float32, int8), float32)
     for image in evaluation_images[:4]:
         expected_values = tensors(net_files[0], image[None], rounded(net_files[1], image[None]))[float32.output]
         actual = tensors(data, image[None])[int8.output]
@@ -258,11 +258,10 @@ def test_all_layers_in_float32_are_the_float32_file(net_files, both, evaluation_
 def test_a_single_layer_in_int8_has_the_output_of_the_first_int8_layer(net_files, both, evaluation_images):
     float32, int8 = both
     first = layers(float32, int8)[0]
-    position = float32.operators.index(first.float_op)
     op = first.int8_op
     scales = np.asarray(int8.tensor(int(op.inputs[2])).quantization.scale, np.float64)
     bias = int8.constant(int(op.inputs[2])) * scales  # of the int8 file
-    data = mixed_precision.in_int8(net_files[0], position, first, int8, bias)
+    data = mixed_precision.in_int8(net_files[0], [first], int8, {first: bias})
     assert kinds(data).count("QUANTIZE") == kinds(data).count("DEQUANTIZE") == 1
     for image in evaluation_images[:4]:
         actual = tensors(data, image[None], rounded(net_files[1], image[None]))[first.outputs[0]]

@@ -1,13 +1,13 @@
 """Make files of mixed precision from an int8 file and its float32 file: one layer, or several, in other arithmetic."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgenet.diagnosis.pairing import Pair
 from edgenet.tflite.graph import Graph
+from edgenet.tflite.pairing import Pair
 
 # An int16 tensor's scale is this fraction of that of the int8 tensor that it replaces: 255 * 128 is below 2^15.
 INT16_SCALE_DIVISOR = 128
@@ -18,50 +18,44 @@ _OPTIONS = {
 }
 
 
-def in_float32(int8: bytes, position: int, float32: Graph, op: schema.OperatorT) -> bytes:
-    """Replace one operator of an int8 file by that of the float32 file, with its float weights and bias.
+def in_float32(int8: bytes, pairs: Iterable[Pair], float32: Graph) -> bytes:
+    """Replace some operators of an int8 file by those of the float32 file, with its float weights and biases.
 
-    Its inputs are dequantized before it, and its output is quantized after it, with unchanged scales and zero points.
+    Their inputs are dequantized before them, and their outputs are quantized after them, with unchanged scales and zero
+    points. Where one of them follows another, nothing is rounded in between.
 
     Args:
         int8: The int8 file.
-        position: The index of its operator.
+        pairs: The operators to replace, with their counterparts.
         float32: The float32 file.
-        op: The counterpart in the float32 file.
 
     Returns:
         The .tflite file.
     """
     graph = Graph(int8)
-    _put_float32(graph, position, float32, op)
+    for pair in sorted(pairs, key=lambda pair: pair.position, reverse=True):
+        _put_float32(graph, pair.position, float32, pair.float_op)
+    _remove_roundings(graph)
     return graph.to_bytes()
 
 
-def in_float32_until(int8: bytes, pairs: list[Pair], float32: Graph) -> bytes:
-    """Replace the first operators of an int8 file by those of the float32 file, without rounding between them.
-
-    Args:
-        int8: The int8 file.
-        pairs: Its first operators, with their counterparts.
-        float32: The float32 file.
-
-    Returns:
-        The .tflite file.
-    """
-    graph = Graph(int8)
-    for pair in reversed(pairs):
-        _put_float32(graph, pair.position, float32, pair.float_op)
+def _remove_roundings(graph: Graph) -> None:
+    """Remove each DEQUANTIZE of what a QUANTIZE makes of a float tensor, and then operators whose output is unused."""
     operators = graph.model.subgraphs[0].operators
     quantizers = {int(op.outputs[0]): op for op in operators if graph.kind(op) == "QUANTIZE"}
     for op in [op for op in operators if graph.kind(op) == "DEQUANTIZE"]:
         quantizer = quantizers.get(int(op.inputs[0]))
-        if quantizer and graph.tensor(int(quantizer.inputs[0])).type == schema.TensorType.FLOAT32:
-            for other in operators:
-                other.inputs = [int(quantizer.inputs[0] if n == op.outputs[0] else n) for n in other.inputs]
-            operators.remove(op)
+        if quantizer is None or graph.tensor(int(quantizer.inputs[0])).type != schema.TensorType.FLOAT32:
+            continue
+        operators.remove(op)
+        source, target = int(quantizer.inputs[0]), int(op.outputs[0])
+        if target == graph.output:  # it keeps its name
+            source, target = target, source
+        for other in operators:
+            other.inputs = [source if n == target else int(n) for n in other.inputs]
+            other.outputs = [source if n == target else int(n) for n in other.outputs]
     needed = {int(index) for op in operators for index in op.inputs} | {graph.output}
     operators[:] = [op for op in operators if needed.intersection(map(int, op.outputs))]
-    return graph.to_bytes()
 
 
 def _put_float32(graph: Graph, position: int, float32: Graph, op: schema.OperatorT) -> None:
@@ -125,34 +119,71 @@ def in_int16(int8: bytes, position: int) -> bytes:
     return _replace(graph, position, [before, new, _conversion(graph, "QUANTIZE", new.outputs[0], target)])
 
 
-def in_int8(float32: bytes, position: int, pair: Pair, int8: Graph, bias: np.ndarray | None) -> bytes:
-    """Quantize one operator of a float32 file: its weights and its output are rounded as in the int8 file.
+def in_int8(
+    float32: bytes,
+    pairs: Iterable[Pair],
+    int8: Graph,
+    biases: Mapping[Pair, np.ndarray] | None = None,
+    *,
+    weights: bool = True,
+    activations: bool = True,
+) -> bytes:
+    """Quantize some operators of a float32 file: their weights and their outputs are rounded as in the int8 file.
 
     Args:
         float32: The float32 file.
-        position: The index of its operator.
-        pair: This operator and its counterpart.
+        pairs: The operators, with their counterparts.
         int8: The int8 file.
-        bias: The operator's bias, (channels,); None for its own.
+        biases: The biases of layers, (channels,), which otherwise keep their own.
+        weights: Whether weights are rounded.
+        activations: Whether outputs are rounded.
 
     Returns:
-        The .tflite file, with float32 tensors and a QUANTIZE and a DEQUANTIZE after the operator.
+        The .tflite file, with float32 tensors, and a QUANTIZE and a DEQUANTIZE after each rounded output.
     """
+    graph, biases = Graph(float32), biases or {}
+    operators = {int(op.outputs[0]): op for op in graph.operators}
+    for pair in pairs:
+        op = operators[pair.outputs[0]]
+        layer = graph.layer(op)
+        if layer:
+            index = int(pair.int8_op.inputs[1])
+            scales = np.asarray(int8.tensor(index).quantization.scale, np.float64)
+            rounded = int8.constant(index) * layer.by_channel(np.broadcast_to(scales, layer.bias.shape))
+            graph.set_weights(op, rounded if weights else layer.weights, biases.get(pair, layer.bias))
+        if activations:
+            _round_tensor(graph, pair.outputs[0], int8.tensor(pair.outputs[1]))
+    return graph.to_bytes()
+
+
+def with_rounded_input(float32: bytes, int8: Graph) -> bytes:
+    """Round the input of a float32 file as the int8 file does, by a QUANTIZE and a DEQUANTIZE."""
     graph = Graph(float32)
-    op = graph.operators[position]
-    layer, target = graph.layer(op), int(op.outputs[0])
-    if layer:
-        index = int(pair.int8_op.inputs[1])
-        scales = np.asarray(int8.tensor(index).quantization.scale, np.float64)
-        weights = int8.constant(index) * layer.by_channel(np.broadcast_to(scales, layer.bias.shape))
-        graph.set_weights(op, weights, layer.bias if bias is None else bias)
-    rounded = copy.copy(int8.tensor(pair.outputs[1]))
+    first = next(op for op in int8.operators if int8.input in op.inputs)
+    index = int(first.outputs[0]) if int8.kind(first) == "QUANTIZE" else int8.input
+    _round_tensor(graph, graph.input, int8.tensor(index))
+    return graph.to_bytes()
+
+
+def _round_tensor(graph: Graph, index: int, int8_tensor: schema.TensorT) -> None:
+    """Let all that use a float tensor get it rounded as an int8 tensor is."""
+    operators = graph.model.subgraphs[0].operators
+    rounded = copy.copy(int8_tensor)
     rounded.buffer = 0
-    before = _add_tensor(graph, _like(graph, target, schema.TensorType.FLOAT32))
-    between = _add_tensor(graph, rounded)
-    op.outputs = [before]
-    after = [_conversion(graph, "QUANTIZE", before, between), _conversion(graph, "DEQUANTIZE", between, target)]
-    return _replace(graph, position, [op, *after])
+    between, position = graph.add_tensor(rounded), 0
+    if index == graph.input:
+        source, target = index, graph.add_tensor(_like(graph, index, schema.TensorType.FLOAT32))
+        for op in operators:
+            op.inputs = [target if n == index else int(n) for n in op.inputs]
+    else:  # the rounded tensor keeps the index, by which the graph's output may know it
+        source, target = graph.add_tensor(_like(graph, index, schema.TensorType.FLOAT32)), index
+        producer = next(op for op in operators if index in op.outputs)
+        producer.outputs = [source if n == index else int(n) for n in producer.outputs]
+        position = operators.index(producer) + 1
+    operators[position:position] = [
+        _conversion(graph, "QUANTIZE", source, between),
+        _conversion(graph, "DEQUANTIZE", between, target),
+    ]
 
 
 def with_extra_outputs(data: bytes, indices: Iterable[int]) -> bytes:
