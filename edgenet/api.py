@@ -94,6 +94,7 @@ def export(
     variants: Sequence[str] | None = None,
     io: str = "uint8",
     quantizer: str = "edgenet",
+    keep_float: str | Sequence[str] = (),
     batch: int = 1,
     size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
@@ -133,9 +134,12 @@ def export(
         evaluation: The images that drift is measured on, in the same forms; a part of `calibration` by default. Their
             classes are their labels, the names of their folders, or what `truth` says.
         truth: A file with the class of each evaluation image, a line each: image, class.
-        variants: Any of float32, float16, dynamic, int8; all by default.
+        variants: Any of float32, float16, dynamic, int8; all by default. With `keep_float`, mixed, too.
         io: Data type of the int8 file's input and output: uint8, int8 or float32.
         quantizer: Who chooses the 8-bit weights: edgenet, or TensorFlow's converter alone (stock).
+        keep_float: Layers that stay in float32 in a further variant, mixed, whose other layers are int8. Names of Keras
+            layers or of `diagnose`; "until:NAME" for all layers up to and including one, "from:NAME" for all from it
+            on.
         batch: Images in one inference.
         size: Where the model leaves it free: a number for a square input, or height and width.
         input_range: The values that black and white pixels map to, such as (-1, 1) or "0,255", or mean and standard
@@ -180,9 +184,9 @@ def export(
         ...     variants=["int8"],
         ... )
     """
-    from edgenet.convert.options import Options
+    from edgenet.convert.options import DEFAULT_VARIANTS, Options
 
-    options = Options(variants or tuple(records.Variant), io, batch, quantizer)
+    options = Options(variants or DEFAULT_VARIANTS, io, batch, quantizer, keep_float)
     how = ResizeOptions(like, resize, crop, interpolation, antialias, pad_color)
     name = name or inputs.model_name(model)
     folder = Path(out) if out is not None else Path("build") / name

@@ -52,6 +52,8 @@ from edgenet.records import (
     VariantFile,
 )
 from edgenet.scores import check_finite
+from edgenet.tflite.graph import CHANNEL_AXIS, Graph
+from edgenet.tflite.layer_names import LayerNames
 
 # Images in one call of the Keras model.
 KERAS_BATCH = 32
@@ -273,8 +275,8 @@ def _convert(
     """Write each variant, checked, with its metadata."""
     progress.step("tracing the model")
     converter, recipe = Converter(inputs.classifier, options.batch), inputs.recipe
-    written = []
-    for variant, convert in _conversions(converter, calibration, options).items():
+    kept, written = _Kept.select(converter.float32(), options.keep_float), []
+    for variant, convert in _conversions(converter, calibration, options, kept.positions).items():
         progress.step(f"converting to {variant}")
         data = convert()
         for layer in converter.unquantized_layers:
@@ -286,6 +288,7 @@ def _convert(
             parameters=inputs.classifier.kernel_parameters,
             input_range=recipe.range,
             interface=options.interface,
+            float_layers=kept.weighted,
         )
         delegate.check_delegation(variant, data, partial(_stock, converter, calibration, variant, options))
         if metadata.has_metadata(data):
@@ -296,17 +299,46 @@ def _convert(
             recipe,
             inputs.labels,
             examination.scores,
-            _provenance(inputs.classifier, variant, examination.digests),
+            _provenance(inputs.classifier, variant, examination.digests, kept.names),
         )
         path = folder / f"{variant}.tflite"
         path.write_bytes(data)
         runner = Runner(path, recipe)
-        written.append(VariantFile(variant.value, path.name, runner.input_dtype.name, runner.output_dtype.name, None))
+        dtypes = runner.input_dtype.name, runner.output_dtype.name
+        float_layers = kept.names if variant == Variant.MIXED else ()
+        written.append(VariantFile(variant.value, path.name, *dtypes, None, float_layers))
     return written
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """The operators that stay in float32 in the mixed variant.
+
+    Attributes:
+        positions: Their indices among the operators of the float32 variant.
+        names: Their names.
+        weighted: How many of them are layers with weights.
+    """
+
+    positions: tuple[int, ...]
+    names: tuple[str, ...]
+    weighted: int
+
+    @classmethod
+    def select(cls, float32: bytes, layers: Sequence[str]) -> "_Kept":
+        """The operators of some layers. Raises EdgenetError where one is not in the model, or all are."""
+        graph = Graph(float32)
+        names = LayerNames(graph)
+        positions = names.select(layers)
+        layers_with_weights = [n for n, op in enumerate(graph.operators) if graph.kind(op) in CHANNEL_AXIS]
+        weighted = sum(position in positions for position in layers_with_weights)
+        if weighted == len(layers_with_weights) and layers:
+            raise EdgenetError("no layer with weights is left to quantize; use float32", parameter="keep_float")
+        return cls(tuple(positions), tuple(map(names.shown, positions)), weighted)
+
+
 def _conversions(
-    converter: Converter, calibration: RepresentativeDataset, options: Options
+    converter: Converter, calibration: RepresentativeDataset, options: Options, kept: Sequence[int]
 ) -> dict[Variant, Callable[[], bytes]]:
     """What makes each of the variants that are wanted, in the order of `Variant`."""
     stock = options.quantizer == Quantizer.STOCK
@@ -315,13 +347,16 @@ def _conversions(
         Variant.FLOAT16: converter.float16,
         Variant.DYNAMIC: converter.stock_dynamic if stock else partial(converter.dynamic, calibration),
         Variant.INT8: partial(converter.stock_int8 if stock else converter.int8, calibration, options.interface),
+        Variant.MIXED: partial(
+            converter.stock_mixed if stock else converter.mixed, calibration, kept, options.interface
+        ),
     }
     return {variant: conversions[variant] for variant in Variant if variant in options.variants}
 
 
 def _stock(converter: Converter, calibration: RepresentativeDataset, variant: Variant, options: Options) -> bytes:
     """The stock converter's file of a variant, of which only the operators matter: a few images will do."""
-    if variant == Variant.INT8:
+    if variant in (Variant.INT8, Variant.MIXED):
         return converter.stock_int8(lambda: islice(calibration(), FEW_IMAGES), options.interface)
     if variant == Variant.DYNAMIC:
         return converter.stock_dynamic()
@@ -332,11 +367,15 @@ def _combined(digests: Sequence[str]) -> str:
     return sha256("".join(digests).encode()).hexdigest()
 
 
-def _provenance(classifier: KerasClassifier, variant: Variant, calibrated: Sequence[str]) -> dict[str, str]:
+def _provenance(
+    classifier: KerasClassifier, variant: Variant, calibrated: Sequence[str], kept: Sequence[str]
+) -> dict[str, str]:
     """Where a file comes from: it stays with the file when the bundle does not."""
     found = {"edgenet": edgenet.__version__, "weights_sha256": classifier.digest}
-    if variant in (Variant.DYNAMIC, Variant.INT8):
+    if variant in (Variant.DYNAMIC, Variant.INT8, Variant.MIXED):
         found["calibration_sha256"] = _combined(calibrated)
+    if variant == Variant.MIXED:
+        found["float_layers"] = ",".join(kept)
     if classifier.recipe.order != ChannelOrder.RGB:  # TFLite Metadata has no field for it
         found["channel_order"] = classifier.recipe.order
     return found | resize_entry.write(classifier.recipe.resize)

@@ -51,8 +51,9 @@ class Normalization:
 
 
 def chosen(variants: tuple[VariantFile, ...]) -> VariantFile:
-    """The file for the app: int8 if there is one, else the first."""
-    return next((variant for variant in variants if variant.name == Variant.INT8), variants[0])
+    """The file for the app: mixed or int8 if there is one, else the first."""
+    by_name = {variant.name: variant for variant in variants}
+    return by_name.get(Variant.MIXED) or by_name.get(Variant.INT8) or variants[0]
 
 
 def tensor_types(data: bytes) -> tuple[TensorType, TensorType]:

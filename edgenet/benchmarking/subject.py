@@ -97,6 +97,7 @@ class Subject:
         manifest = bundle.manifest
         if note := decision_note(manifest):
             notes = (*notes, note)
+        notes += tuple(f"{variant.precision}." for variant in variants if variant.precision)
         images = manifest.evaluation
         return cls(
             model=MeasuredModel(

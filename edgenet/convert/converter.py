@@ -6,7 +6,7 @@ Here the model is traced once. Calibration runs on the resulting float32 .tflite
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,8 +23,9 @@ from edgenet.model.classifier import KerasClassifier
 from edgenet.quantize import dynamic, quantizer
 from edgenet.quantize.quantizer import Steps
 from edgenet.records.enums import InterfaceType, Variant
-from edgenet.tflite import flatbuffer
-from edgenet.tflite.graph import Graph
+from edgenet.tflite import flatbuffer, mixed_precision
+from edgenet.tflite.graph import CHANNEL_AXIS, Graph
+from edgenet.tflite.pairing import pair_operators
 
 # Returns the calibration images, uint8 or float32 (height, width, channels), 0 to 255, from the start at each call.
 RepresentativeDataset = Callable[[], Iterable[np.ndarray]]
@@ -104,6 +105,48 @@ class Converter:
             data = _quantize_full_integer(quantized.model, interface)
             inspection.check_weights(data, quantized.weights)
             return data
+
+    def mixed(
+        self, calibration: RepresentativeDataset, kept: Collection[int], interface: str = InterfaceType.UINT8
+    ) -> bytes:
+        """Return the full-integer variant with some operators in float32.
+
+        The quantizer chooses weights and biases for exactly this file. Where integers and floats meet, tensors are
+        rounded with the scales of the full-integer variant.
+
+        Args:
+            calibration: The calibration images.
+            kept: The operators in float32, by their index among those of the float32 variant.
+            interface: The dtype of input and output, one of InterfaceType.
+
+        Raises:
+            EdgenetError: Also if the file does not contain the integers that the quantizer chose, or if the converter
+                has replaced a layer of `kept`.
+        """
+        with _quantizing(Variant.MIXED):
+            quantized = quantizer.quantize_full_integer(
+                self._float32,
+                self._batches(calibration),
+                self._recipe.range,
+                kept=kept,
+                float_input=interface == InterfaceType.FLOAT32,
+            )
+        self.unquantized_layers = quantized.unquantized_layers
+        with _converting(Variant.MIXED):
+            data = _quantize_full_integer(quantized.model, interface)
+            inspection.check_weights(data, quantized.weights)
+            return _keep_operators(data, Graph(quantized.model), kept)
+
+    def stock_mixed(
+        self, calibration: RepresentativeDataset, kept: Collection[int], interface: str = InterfaceType.UINT8
+    ) -> bytes:
+        """Return the full-integer variant as TensorFlow's converter makes it, with some operators in float32.
+
+        Args and Raises as for `mixed`.
+        """
+        data = self.stock_int8(calibration, interface)
+        with _converting(Variant.MIXED):
+            return _keep_operators(data, Graph(self._float32), kept)
 
     def stock_dynamic(self) -> bytes:
         """Return the dynamic-range variant as TensorFlow's converter makes it."""
@@ -201,6 +244,19 @@ def _quantize_full_integer(calibrated: bytes, interface: str) -> bytes:
     """Return the full-integer form of a float32 model whose tensors have ranges."""
     dtype = tf.as_dtype(str(interface))
     return _name_inputs_and_outputs(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
+
+
+def _keep_operators(int8: bytes, float32: Graph, kept: Collection[int]) -> bytes:
+    """Put operators of the float32 model, by their index, in place of their counterparts in its full-integer form."""
+    pairs = {id(pair.float_op): pair for pair in pair_operators(float32, Graph(int8))}
+    operators = [float32.operators[position] for position in kept]
+    for op in operators:
+        if id(op) not in pairs and float32.kind(op) in CHANNEL_AXIS:
+            raise EdgenetError(
+                f"{Variant.MIXED}: the converter has replaced the layer {float32.name(op)}, so that it cannot be kept "
+                "in float32; leave it out of keep_float="
+            )
+    return mixed_precision.in_float32(int8, [pairs[id(op)] for op in operators if id(op) in pairs], float32)
 
 
 def _pad_batch(images: np.ndarray, batch: int) -> np.ndarray:

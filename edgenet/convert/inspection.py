@@ -37,6 +37,7 @@ def check_variant(
     parameters: int,
     input_range: tuple[float, float],
     interface: str = InterfaceType.FLOAT32,
+    float_layers: int = 0,
 ) -> None:
     """Check that a .tflite file is the variant that it should be.
 
@@ -46,13 +47,15 @@ def check_variant(
         batch: The expected fixed batch size of input and output.
         parameters: The least number of weights that the file must contain.
         input_range: The values of black and white pixels, from which an int8 file's input parameters are computed.
-        interface: The expected dtype of an int8 file's input and output.
+        interface: The expected dtype of an int8 or mixed file's input and output.
+        float_layers: The expected number of layers with float32 weights in a mixed file.
 
     Raises:
         EdgenetError: The file differs in any of these, or in the dtype of an operator, constant or scale.
     """
     file = _File(Variant(variant), data)
-    _check_inputs_and_outputs(file, batch, interface if file.variant == Variant.INT8 else "float32")
+    has_integers = file.variant in (Variant.INT8, Variant.MIXED)
+    _check_inputs_and_outputs(file, batch, interface if has_integers else "float32")
     for kind, _ in file.operators:
         file.require(kind != "CUSTOM", "built-in operators", "a custom one")
     for tensor in file.graph.tensors:
@@ -60,8 +63,12 @@ def check_variant(
         usable = np.isfinite(scales) & (scales >= MIN_SCALE)
         file.require(bool(usable.all()), "positive, normal scales", f"{scales[~usable][:1]} at {_name(tensor)}")
     weights = _check_weights_present(file, parameters)
-    if file.variant == Variant.INT8:
-        _check_input_parameters(file, QuantizationParameters.from_range(*input_range), interface)
+    if file.variant == Variant.MIXED:
+        weights = _check_float_operators(file, weights, float_layers)
+    if has_integers:
+        # The first layers of a mixed file may take floats as they are.
+        if file.variant == Variant.INT8 or interface != InterfaceType.FLOAT32:
+            _check_input_parameters(file, QuantizationParameters.from_range(*input_range), interface)
         _check_integer_operators(file, interface)
         _check_integer_weights(file, weights)
     else:
@@ -166,6 +173,15 @@ def _check_float_dtypes(file: _File, weights: list[_Weights]) -> None:
             file.require(float32 or dtype == "int8", "int8 weights", f"{dtype} at {_name(layer.tensor)}")
 
 
+def _check_float_operators(file: _File, weights: list[_Weights], expected: int) -> list[_Weights]:
+    """Check how many layers of a mixed file compute in float32, and that others are there. Returns the others."""
+    integers = [layer for layer in weights if _dtype(layer.tensor) != "float32"]
+    count = len(weights) - len(integers)
+    file.require(count == expected, f"{expected} layers with float32 weights", f"{count}")
+    file.require(bool(integers), "a layer with int8 weights", "none")
+    return integers
+
+
 def _check_input_parameters(file: _File, pixels: QuantizationParameters, interface: str) -> None:
     """Check that the scale and zero point of the quantized input are those of pixels."""
     # A float32 interface begins with a QUANTIZE.
@@ -182,14 +198,21 @@ def _check_input_parameters(file: _File, pixels: QuantizationParameters, interfa
 
 
 def _check_integer_operators(file: _File, interface: str) -> None:
-    """Check that every operator computes with integers, except for the conversions of a float interface."""
-    conversions = {"QUANTIZE", "DEQUANTIZE"} if interface == InterfaceType.FLOAT32 else set()
+    """Check that every operator computes with integers, except for conversions where the variant has floats.
+
+    In a mixed file, an operator may compute with floats instead, but not with both.
+    """
+    is_mixed = file.variant == Variant.MIXED
+    conversions = {"QUANTIZE", "DEQUANTIZE"} if is_mixed or interface == InterfaceType.FLOAT32 else set()
     for kind, op in file.operators:
-        if kind not in conversions:
-            for index in (*op.inputs, *op.outputs):
-                tensor = file.graph.tensors[index]
-                integer = index < 0 or _dtype(tensor) in ("int8", "uint8", "int32")
-                file.require(integer, f"{kind} on integers", f"{_dtype(tensor)} at {_name(tensor)}")
+        if kind in conversions:
+            continue
+        tensors = [file.graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
+        if is_mixed and all(_dtype(tensor) in COMPUTED_DTYPES for tensor in tensors):
+            continue
+        for tensor in tensors:
+            is_integer = _dtype(tensor) in ("int8", "uint8", "int32")
+            file.require(is_integer, f"{kind} on integers", f"{_dtype(tensor)} at {_name(tensor)}")
 
 
 def _check_integer_weights(file: _File, weights: list[_Weights]) -> None:

@@ -8,6 +8,8 @@ from edgenet.errors import EdgenetError
 from edgenet.records.enums import InterfaceType, Quantizer, TextEnum, Variant
 
 MAX_BATCH = 1024
+# All that need no further option.
+DEFAULT_VARIANTS = tuple(variant for variant in Variant if variant != Variant.MIXED)
 
 _Enum = TypeVar("_Enum", bound=TextEnum)
 
@@ -21,6 +23,8 @@ class Options:
         interface: The dtype of the int8 variant's input and output.
         batch: The number of images in one inference, 1 to 1024.
         quantizer: Who chooses the 8-bit weights.
+        keep_float: Layers that stay in float32 in the mixed variant, which is written, too: see
+            `edgenet.tflite.layer_names.LayerNames.select`.
 
     Raises:
         EdgenetError: A value is not allowed.
@@ -30,16 +34,23 @@ class Options:
     interface: InterfaceType
     batch: int
     quantizer: Quantizer
+    keep_float: tuple[str, ...]
 
     def __init__(
         self,
-        variants: Sequence[str] = tuple(Variant),
+        variants: Sequence[str] = DEFAULT_VARIANTS,
         interface: str = InterfaceType.UINT8,
         batch: int = 1,
         quantizer: str = Quantizer.EDGENET,
+        keep_float: str | Sequence[str] = (),
     ) -> None:
         if not variants:
             raise EdgenetError(f"expected at least one of {', '.join(Variant)}", parameter="variants")
+        kept = (keep_float,) if isinstance(keep_float, str) else tuple(keep_float)
+        if Variant.MIXED in variants and not kept:
+            raise EdgenetError("mixed: name the layers that stay in float32, with keep_float=", parameter="variants")
+        if kept:
+            variants = tuple(dict.fromkeys((*variants, Variant.MIXED)))
         if not 1 <= batch <= MAX_BATCH:
             raise EdgenetError(f"expected a number from 1 to {MAX_BATCH}, got {batch}", parameter="batch")
         values = {
@@ -47,6 +58,7 @@ class Options:
             "interface": _member(InterfaceType, interface, "io"),
             "batch": batch,
             "quantizer": _member(Quantizer, quantizer, "quantizer"),
+            "keep_float": kept,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)  # the instance is frozen

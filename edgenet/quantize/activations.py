@@ -1,6 +1,6 @@
 """The activations of the calibration images, passed through the layers in order while these are quantized."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,23 +63,37 @@ class Activations:
         graph: The float32 model, whose weights are replaced while `advance` passes from operator to operator.
         statistics: The ranges of the tensors. None for a model whose activations stay float32.
         batches: Normalized images, float32 (batch, height, width, channels).
+        kept: Operators that compute in float32, by their index in `graph.operators`. What one of them gives to another
+            is not rounded.
+        float_input: Whether operators that are kept get the input unrounded.
     """
 
-    def __init__(self, graph: Graph, statistics: TensorStatistics | None, batches: Iterable[np.ndarray]) -> None:
-        self._graph = graph
+    def __init__(
+        self,
+        graph: Graph,
+        statistics: TensorStatistics | None,
+        batches: Iterable[np.ndarray],
+        kept: Collection[int] = (),
+        float_input: bool = False,
+    ) -> None:
+        self._graph, self._kept = graph, frozenset(kept)
         ranges = {n: (statistics.low[n], statistics.high[n]) for n in statistics.low} if statistics else {}
         self._parameters = {index: QuantizationParameters.from_range(*limits) for index, limits in ranges.items()}
         self._last_use = {
             index: position for position, op in enumerate(graph.operators) for index in graph.computed_inputs(op)
         }
         self._position = 0
+        operators = [graph.operators[position] for position in self._kept]
+        sources = {int(index) for op in operators for index in op.outputs} | ({graph.input} if float_input else set())
+        # Tensors of which some operators get the float values, and others the 8-bit ones.
+        self._unrounded = sources & {index for op in operators for index in graph.computed_inputs(op)}
         self._values = {graph.input: [self._compress(graph.input, batch) for batch in batches]}
 
     def inputs(self, op: OperatorT) -> Iterator[list[np.ndarray]]:
         """Yield the computed inputs of the next operator, float32, for each batch."""
         indices = self._graph.computed_inputs(op)
         for values in zip(*(self._values[index] for index in indices), strict=True):
-            yield [self._decompress(index, value) for index, value in zip(indices, values, strict=True)]
+            yield [self._read(index, value) for index, value in zip(indices, values, strict=True)]
 
     def mean_output(self, op: OperatorT) -> np.ndarray:
         """Return the mean of a layer's output before its activation, with its current weights, float64 (channels,)."""
@@ -104,7 +118,15 @@ class Activations:
         self._position += 1
 
     def _compress(self, index: int, value: np.ndarray) -> np.ndarray:
-        return self._parameters[index].quantize(value) if index in self._parameters else value
+        is_rounded = index in self._parameters and index not in self._unrounded
+        return self._parameters[index].quantize(value) if is_rounded else value
 
-    def _decompress(self, index: int, value: np.ndarray) -> np.ndarray:
-        return self._parameters[index].dequantize(value) if index in self._parameters else value
+    def _read(self, index: int, value: np.ndarray) -> np.ndarray:
+        """Return a stored tensor as the next operator gets it."""
+        if index not in self._parameters:
+            return value
+        if index in self._unrounded:
+            if self._position in self._kept:
+                return value
+            value = self._parameters[index].quantize(value)
+        return self._parameters[index].dequantize(value)

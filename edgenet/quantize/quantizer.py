@@ -7,7 +7,7 @@ and its bias is corrected for the remaining shift. Neither labels nor training a
 float32 model whose weights are exact multiples of the scales that the converter will choose.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import islice
@@ -63,9 +63,19 @@ class QuantizedWeights:
 
 
 def quantize_full_integer(
-    data: bytes, batches: Batches, input_range: tuple[float, float], steps: Steps = Steps()
+    data: bytes,
+    batches: Batches,
+    input_range: tuple[float, float],
+    steps: Steps = Steps(),
+    *,
+    kept: Collection[int] = (),
+    float_input: bool = False,
 ) -> QuantizedWeights:
     """Choose weights and biases for a model with 8-bit weights and activations, and set the range of each tensor.
+
+    Operators can be kept in float32: the weights and biases of the others are then chosen for the model of mixed
+    precision that `edgenet.tflite.mixed_precision.in_float32` makes of the result. The biases of kept layers take up
+    the shift that the 8-bit layers before them cause.
 
     Args:
         data: The float32 .tflite file.
@@ -73,9 +83,11 @@ def quantize_full_integer(
         input_range: The values of black and white pixels. They become the range of the input, whatever the calibration
             images contain: with the range of the images, a uint8 input would not be raw pixels.
         steps: The steps to take.
+        kept: The operators that compute in float32, by their index among the file's operators.
+        float_input: Whether kept operators get the input as float32, and not rounded to 8 bits.
 
     Returns:
-        The weights, and a model with ranges.
+        The weights, and a model with ranges. Kept layers have their float weights, and None in `weights`.
 
     Raises:
         EdgenetError: A weight or bias is NaN or infinite.
@@ -84,8 +96,9 @@ def quantize_full_integer(
     _check_finite(graph)
     statistics = measure_statistics(graph, batches())
     statistics.low[graph.input], statistics.high[graph.input] = input_range
-    activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES))
-    choice = _choose(graph, statistics, activations, steps, lambda layer: True)
+    activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES), kept, float_input)
+    in_float32 = {int(index) for position in kept for index in graph.operators[position].outputs}
+    choice = _choose(graph, statistics, activations, steps, lambda layer: layer.output not in in_float32)
     if steps.narrow_logits:
         _narrow_logits(graph, statistics)
     graph.set_ranges(statistics.low, statistics.high)

@@ -20,6 +20,8 @@ class Variant(TextEnum):
     FLOAT16 = "float16"
     DYNAMIC = "dynamic"
     INT8 = "int8"
+    # int8 with some layers in float32, which the user names.
+    MIXED = "mixed"
 
 
 class InterfaceType(TextEnum):

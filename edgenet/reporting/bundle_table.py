@@ -67,9 +67,10 @@ def _row(variant: VariantFile, manifest: Manifest, multi_label: bool) -> tuple[s
 
 
 def bundle_notes(manifest: Manifest) -> list[str]:
-    """Paragraphs: the Keras model's own scores, findings that are not ok, and what mobile libraries made of it all."""
+    """Paragraphs: layers in float32, Keras' own scores, findings that are not ok, and mobile libraries' outcomes."""
     calibration = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
     paragraphs = (
+        "\n".join(filter(None, (variant.precision for variant in manifest.variants))),
         _reference_line(manifest),
         _resize_line(manifest.preprocessing.resize),
         "\n".join(f"{finding.level}: {finding.text}" for finding in manifest.findings),

@@ -13,6 +13,8 @@ from edgenet.quiet import quiet
 from edgenet.tflite import flatbuffer
 
 VARIANTS = ("float32", "float16", "dynamic", "int8")
+# Operators in float32 in mixed files: the three layers of the stem and the first block.
+FIRST_LAYERS = (0, 1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,11 @@ def data(tiny_model, tiny_bundle, converter, calibration_images) -> dict[str, by
     """The bytes of each variant, and of int8 with a float32 interface."""
     files = {variant: tiny_bundle.file(f"{variant}.tflite").read_bytes() for variant in VARIANTS}
     with quiet():
-        files["int8, float32"] = converter(tiny_model).int8(lambda: calibration_images, "float32")
+        tiny = converter(tiny_model)
+        files["int8, float32"] = tiny.int8(lambda: calibration_images, "float32")
+        files["mixed"] = tiny.mixed(lambda: calibration_images, FIRST_LAYERS)
+        files["mixed, float32"] = tiny.mixed(lambda: calibration_images, FIRST_LAYERS, "float32")
+        files["mixed, stock"] = tiny.stock_mixed(lambda: calibration_images, FIRST_LAYERS)
     return files
 
 
@@ -35,9 +41,24 @@ def check(parameters):
     """`inspection.check_variant` for `tiny_model`, batch 1, input range [-1, 1], uint8 interface."""
     from edgenet.convert import inspection
 
-    def check(variant, data, *, batch=1, parameters=parameters, input_range=(-1.0, 1.0), interface="uint8"):
+    def check(
+        variant,
+        data,
+        *,
+        batch=1,
+        parameters=parameters,
+        input_range=(-1.0, 1.0),
+        interface="uint8",
+        float_layers=3,
+    ):
         inspection.check_variant(
-            variant, data, batch=batch, parameters=parameters, input_range=input_range, interface=interface
+            variant,
+            data,
+            batch=batch,
+            parameters=parameters,
+            input_range=input_range,
+            interface=interface,
+            float_layers=float_layers,
         )
 
     return check
@@ -50,6 +71,61 @@ def test_an_exported_file_passes(check, data, variant):
 
 def test_a_float_interface_passes(check, data):
     check("int8", data["int8, float32"], interface="float32")
+
+
+@pytest.mark.parametrize("name", ["mixed", "mixed, float32", "mixed, stock"])
+def test_a_mixed_file_passes(check, data, name):
+    check("mixed", data[name], interface="float32" if name.endswith("float32") else "uint8")
+
+
+@pytest.mark.parametrize("float_layers", [0, 2, 4])
+def test_a_mixed_file_with_another_number_of_float_layers_is_rejected(check, data, float_layers):
+    with pytest.raises(
+        EdgenetError, match=f"^mixed: expected {float_layers} layers with float32 weights, got 3; the converter"
+    ):
+        check("mixed", data["mixed"], float_layers=float_layers)
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "interface", "text"),
+    [
+        ("mixed", "int8", "uint8", "expected 3 layers with float32 weights, got 0"),
+        ("mixed", "float32", "float32", "expected 3 layers with float32 weights, got 28"),
+        ("mixed", "float16", "float32", "expected 3 layers with float32 weights, got 28"),
+        ("mixed", "mixed", "float32", "expected float32 input and output, got uint8"),
+        ("int8", "mixed", "uint8", "expected DEQUANTIZE on integers, got float32"),
+        ("dynamic", "mixed", "uint8", "expected float32 input and output, got uint8"),
+    ],
+)
+def test_mixed_files_and_others_are_told_apart(check, data, variant, name, interface, text):
+    with pytest.raises(EdgenetError, match=f"^{variant}: {re.escape(text)}"):
+        check(variant, data[name], interface=interface)
+
+
+def test_a_mixed_operator_on_integers_and_floats_is_rejected(check, data):
+    """As in a dynamic-range file: int8 weights with float activations."""
+    model = flatbuffer.read(data["mixed"])
+    graph = model.subgraphs[0]
+    op = next(op for op in graph.operators if _has_float_weights(model, graph, op))
+    tensor = graph.tensors[op.inputs[0]]
+    tensor.type, tensor.quantization = schema.TensorType.INT8, _some_quantization(graph)
+    with pytest.raises(EdgenetError, match=r"^mixed: expected \w+ on integers, got float32 at "):
+        check("mixed", flatbuffer.write(model))
+
+
+def _has_float_weights(model, graph, op) -> bool:
+    return flatbuffer.operator_kind(model, op) == "CONV_2D" and (
+        graph.tensors[op.inputs[1]].type == schema.TensorType.FLOAT32
+    )
+
+
+def _some_quantization(graph):
+    return next(tensor.quantization for tensor in graph.tensors if tensor.type == schema.TensorType.INT8)
+
+
+def test_xnnpack_runs_the_float_layers_of_a_mixed_file(data):
+    operators, left = delegate.inspect_delegation(data["mixed"])
+    assert operators > 30 and set(left) <= set(delegate.NEVER_DELEGATED)
 
 
 REJECTED = {

@@ -9,7 +9,7 @@ from edgenet.cli.arguments import names, print_next, text
 from edgenet.cli.wording import as_options, shown_progress
 from edgenet.errors import EdgenetError
 from edgenet.model.requirements import require_tensorflow
-from edgenet.records import Finding, InterfaceType, LibraryOutcome, Manifest, Quantizer, Variant
+from edgenet.records import Finding, InterfaceType, LibraryOutcome, Manifest, Quantizer
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     images.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     parser.add_argument(
-        "--variants", type=names, metavar="NAMES", help=f"any of {','.join(Variant)} (default: all of them)"
+        "--variants",
+        type=names,
+        metavar="NAMES",
+        help="any of float32,float16,dynamic,int8 (default: all of them)",
+    )
+    parser.add_argument(
+        "--keep-float",
+        type=names,
+        default=(),
+        metavar="LAYERS",
+        help="add a variant, mixed: int8 with these layers in float32; until:NAME is all layers up to one, from:NAME "
+        "all from it on",
     )
     parser.add_argument(
         "--io",
@@ -65,14 +76,14 @@ def is_isolated(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace) -> None:
     from edgenet import api, files
     from edgenet.bundle import bundle as bundles
-    from edgenet.convert.options import Options
+    from edgenet.convert.options import DEFAULT_VARIANTS, Options
     from edgenet.images import bundled
     from edgenet.quiet import quiet
     from edgenet.reporting.bundle_table import bundle_table
 
     wanted = source.find(options)
     # What can be wrong is found before TensorFlow is loaded.
-    Options(options.variants or tuple(Variant), options.io, options.batch, options.quantizer)
+    Options(options.variants or DEFAULT_VARIANTS, options.io, options.batch, options.quantizer, options.keep_float)
     name = options.name or wanted.name
     out = options.out or Path("build") / name
     bundles.check_replaceable(out, force=options.force)
@@ -100,6 +111,7 @@ def run(options: argparse.Namespace) -> None:
             variants=options.variants,
             io=options.io,
             quantizer=options.quantizer,
+            keep_float=options.keep_float,
             batch=options.batch,
             name=name,
             apps=False,  # checked below, so that what failed is an error, not a note
