@@ -16,6 +16,7 @@ from PIL import Image
 import edgenet
 from edgenet import records
 from edgenet.app_code import writer as app_code
+from edgenet.apps import conformance
 from edgenet.apps.libraries import TASK_LIBRARY
 from edgenet.bundle import bundle as bundles
 from edgenet.convert import metadata
@@ -25,6 +26,7 @@ from edgenet.images import labels as class_names
 from edgenet.images import listing, preprocess
 from edgenet.quiet import quiet
 from edgenet.records import LibraryOutcome
+from edgenet.reporting.bundle_table import bundle_table
 from edgenet.tflite.metadata import read_metadata, read_provenance
 
 TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
@@ -177,6 +179,36 @@ def test_the_stock_quantizer_is_the_converter_alone(export, tiny_model, converte
         path = bundle.file(f"{name}.tflite")
         told = (manifest.preprocessing, labels, manifest.scores, read_provenance(path))
         assert path.read_bytes() == metadata.write(made, metadata.About("tiny"), *told)
+
+
+@pytest.mark.slow  # 10 seconds
+def test_layers_in_float32_are_in_the_manifest_and_in_the_file(export, few):
+    keep = ["until:block01_pointwise", "logits"]
+    bundle = export(few / "calibration", few / "evaluation", variants=("int8",), keep_float=keep)
+    int8, mixed = bundle.manifest.variants
+    layers = ("stem_bn", "block01_depthwise_bn", "block01_pointwise_bn", "logits")
+    assert (int8.name, int8.float_layers, mixed.name, mixed.file) == ("int8", (), "mixed", "mixed.tflite")
+    assert mixed.float_layers == layers
+    assert mixed.drift.images == 8
+    assert read_provenance(bundle.file("mixed.tflite"))["float_layers"] == ",".join(layers)
+    assert f"mixed: int8, but float32 in {', '.join(layers)}" in bundle_table(bundle.manifest)
+    assert bundles.load(bundle.folder) == bundle
+    for library in conformance.check(bundle):
+        assert library.problems == {}
+
+
+@pytest.mark.slow  # 10 seconds
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        ("blok01_pointwise", "keep_float: the model has no layer 'blok01_pointwise'; similar names: block"),
+        ("until:logits", "keep_float: no layer with weights is left to quantize; use float32"),
+    ],
+)
+def test_layers_that_cannot_be_kept_are_refused(export, few, tmp_path, layer, text):
+    with pytest.raises(EdgenetError, match=f"^{re.escape(text)}"):
+        export(few / "calibration", few / "evaluation", keep_float=[layer])
+    assert _names(tmp_path) == {"few"}
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ class Options:
         keep_float: str | Sequence[str] = (),
     ) -> None:
         if not variants:
-            raise EdgenetError(f"expected at least one of {', '.join(Variant)}", parameter="variants")
+            raise EdgenetError(f"expected at least one of {', '.join(DEFAULT_VARIANTS)}", parameter="variants")
         kept = (keep_float,) if isinstance(keep_float, str) else tuple(keep_float)
         if Variant.MIXED in variants and not kept:
             raise EdgenetError("mixed: name the layers that stay in float32, with keep_float=", parameter="variants")
@@ -54,7 +54,7 @@ class Options:
         if not 1 <= batch <= MAX_BATCH:
             raise EdgenetError(f"expected a number from 1 to {MAX_BATCH}, got {batch}", parameter="batch")
         values = {
-            "variants": tuple(_member(Variant, variant, "variants") for variant in variants),
+            "variants": tuple(_member(Variant, variant, "variants", DEFAULT_VARIANTS) for variant in variants),
             "interface": _member(InterfaceType, interface, "io"),
             "batch": batch,
             "quantizer": _member(Quantizer, quantizer, "quantizer"),
@@ -64,8 +64,9 @@ class Options:
             object.__setattr__(self, name, value)  # the instance is frozen
 
 
-def _member(enum: type[_Enum], value: str, parameter: str) -> _Enum:
+def _member(enum: type[_Enum], value: str, parameter: str, choices: Sequence[str] = ()) -> _Enum:
     try:
         return enum(value)
     except ValueError:
-        raise EdgenetError(f"expected one of {', '.join(enum)}, got {str(value)!r}", parameter=parameter) from None
+        text = f"expected one of {', '.join(choices or enum)}, got {str(value)!r}"
+        raise EdgenetError(text, parameter=parameter) from None

@@ -1,16 +1,28 @@
 """`edgenet diagnose`: the table, the file, and the report that shows it."""
 
 import re
+import shlex
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from example_records import MANIFEST
 from made_results import results
 
 from edgenet import records
 from edgenet.benchmarking import latency
+from edgenet.bundle.bundle import Bundle
+from edgenet.cli import main as main_module
+from edgenet.cli import source
+from edgenet.cli.arguments import default_bundle
+from edgenet.cli.commands import diagnose
 from edgenet.cli.main import main
 from edgenet.diagnosis import trials
-from edgenet.records import Diagnosis
+from edgenet.images import bundled
+from edgenet.images.input_range import InputRange
+from edgenet.images.resize_options import PRESETS, ResizeOptions
+from edgenet.records import Diagnosis, Interpolation, Resize, ResizeMode, VariantFile
 
 
 @pytest.fixture
@@ -29,7 +41,9 @@ def test_a_diagnosis_is_printed_stored_and_reported(tiny_bundle, tmp_path, capsy
     path = folder / "results" / "diagnosis_int8.json"
     found = records.from_json(Diagnosis, path.read_bytes(), str(path))
     assert f"\nDiagnosis: {path}\n" in out
-    assert out.endswith(f"\nNext: edgenet report {folder} shows it with the newest results\n")
+    assert f"\nNext: edgenet report {folder} shows it with the newest results\n" in out
+    suggested = [line for line in out.splitlines() if line.startswith("      edgenet export ")]
+    assert len(suggested) == len(found.keep_float) and all(out.endswith(f"\n{line}\n") for line in suggested)
     assert out.startswith("tiny: int8 against float32 on 6 images\n")
     assert f"SQNR at the logits: {found.logits_sqnr:.1f} dB" in out
     fractions = [float(percent) for percent in re.findall(r"conv_2d +(\d+\.\d)%", out)]
@@ -45,6 +59,44 @@ def test_a_diagnosis_is_printed_stored_and_reported(tiny_bundle, tmp_path, capsy
         assert main(["report", str(path), "--out", str(tmp_path / f"{name}.md")]) == 0
     assert "## Layers of int8, tiny" in (tmp_path / "20260101-000000.md").read_text()
     assert "## Layers of" not in (tmp_path / "20260102-000000.md").read_text()
+
+
+RESIZES = (
+    *PRESETS.values(),
+    ResizeOptions(resize="pad", pad_color="114,0,7", interpolation="bicubic", antialias=True).applied_to(Resize()),
+    Resize(crop=0.6, interpolation=Interpolation.AREA, antialias=False),
+    Resize(ResizeMode.CROP, crop=0.5, antialias=False),
+)
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize(
+    ("input_range", "batch", "dtype"),
+    [(InputRange(), 1, "uint8"), (InputRange.parse("123.68,116.779,103.939,58.393,57.12,57.375", "BGR"), 4, "float32")],
+)
+def test_the_command_has_the_bundles_recipe(tmp_path, resize, input_range, batch, dtype):
+    recipe = input_range.recipe(96, 128, 3, resize)
+    variants = (VariantFile("int8", "int8.tflite", dtype, dtype, None),)
+    manifest = replace(
+        MANIFEST, name="my model", preprocessing=recipe, batch=batch, output=("softmax",), variants=variants
+    )
+    words = shlex.split(diagnose.export_command(Bundle(tmp_path / "my bundle", manifest), "until:b 1,c"))
+    assert words[:3] == ["edgenet", "export", str(tmp_path / "my bundle" / "model.keras")]
+    options, unknown = main_module._parser(["export"]).parse_known_args(main_module._with_values(words[1:]))
+    assert unknown == []
+    assert options.keep_float == ("until:b 1", "c")
+    assert (options.name, options.batch, options.io, options.softmax) == ("my model", batch, dtype, True)
+    assert options.out == tmp_path / "my bundle_mixed" and options.calibration == Path(diagnose.CALIBRATION)
+    assert options.evaluation == tmp_path / "my bundle" / "evaluation"
+    assert source.resizing(options).applied_to(Resize()) == resize
+    parsed = InputRange.parse(options.input_range, options.channel_order or "RGB").recipe(96, 128, 3, resize)
+    assert parsed == recipe
+
+
+def test_the_command_for_the_bundled_model_is_short():
+    manifest = replace(MANIFEST, name=bundled.SPEC.name)
+    command = diagnose.export_command(Bundle(default_bundle(), manifest), "until:stem")
+    assert command == "edgenet export --keep-float until:stem"
 
 
 @pytest.mark.parametrize(
