@@ -360,7 +360,7 @@ def _stock(converter: Converter, calibration: RepresentativeDataset, variant: Va
         return converter.stock_int8(lambda: islice(calibration(), FEW_IMAGES), options.interface)
     if variant == Variant.DYNAMIC:
         return converter.stock_dynamic()
-    return converter.float16() if variant == Variant.FLOAT16 else converter.float32()
+    return converter.stock_float16() if variant == Variant.FLOAT16 else converter.float32()
 
 
 def _combined(digests: Sequence[str]) -> str:
