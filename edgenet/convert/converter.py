@@ -22,6 +22,7 @@ from edgenet.images import preprocess
 from edgenet.model.classifier import KerasClassifier
 from edgenet.quantize import dynamic, float16, quantizer
 from edgenet.quantize.quantizer import Steps
+from edgenet.quantize.ranges import TensorStatistics, measure_statistics
 from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer, mixed_precision
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph
@@ -56,6 +57,8 @@ class Converter:
         with _converting(Variant.FLOAT32):
             self._float32 = self._convert()
         self.unquantized_layers: tuple[str, ...] = ()
+        # The calibration images that were measured last, and what was found.
+        self._measured: tuple[RepresentativeDataset, TensorStatistics] | None = None
 
     def float32(self) -> bytes:
         """Return the float32 variant: batch normalization is folded into the convolutions."""
@@ -79,7 +82,12 @@ class Converter:
             calibration: The calibration images, on which the weights are chosen.
         """
         with _quantizing(Variant.DYNAMIC):
-            quantized = quantizer.quantize_weights(self._float32, self._batches(calibration), dynamic.is_quantized)
+            quantized = quantizer.quantize_weights(
+                self._float32,
+                self._batches(calibration),
+                dynamic.is_quantized,
+                statistics=self._statistics(calibration),
+            )
             self.unquantized_layers = quantized.unquantized_layers
             return _name_inputs_and_outputs(dynamic.store_weights(quantized.model, quantized.weights))
 
@@ -101,13 +109,23 @@ class Converter:
         """
         with _quantizing(Variant.INT8):
             quantized = quantizer.quantize_full_integer(
-                self._float32, self._batches(calibration), self._recipe.range, steps
+                self._float32,
+                self._batches(calibration),
+                self._recipe.range,
+                steps,
+                statistics=self._statistics(calibration),
             )
         self.unquantized_layers = quantized.unquantized_layers
         with _converting(Variant.INT8):
             data = _quantize_full_integer(quantized.model, interface)
             inspection.check_weights(data, quantized.weights)
             return data
+
+    def stock_float16(self) -> bytes:
+        """Return the float16 variant as TensorFlow's converter makes it."""
+        with _converting(Variant.FLOAT16):
+            data = self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
+            return _name_inputs_and_outputs(data)
 
     def mixed(
         self, calibration: RepresentativeDataset, kept: Collection[int], interface: str = InterfaceType.UINT8
@@ -131,6 +149,7 @@ class Converter:
                 self._float32,
                 self._batches(calibration),
                 self._recipe.range,
+                statistics=self._statistics(calibration),
                 kept=kept,
                 float_input=interface == InterfaceType.FLOAT32,
             )
@@ -150,12 +169,6 @@ class Converter:
         data = self.stock_int8(calibration, interface)
         with _converting(Variant.MIXED):
             return _keep_operators(data, Graph(self._float32), kept)
-
-    def stock_float16(self) -> bytes:
-        """Return the float16 variant as TensorFlow's converter makes it."""
-        with _converting(Variant.FLOAT16):
-            data = self._convert(optimizations=[tf.lite.Optimize.DEFAULT], types=[tf.float16])
-            return _name_inputs_and_outputs(data)
 
     def stock_dynamic(self) -> bytes:
         """Return the dynamic-range variant as TensorFlow's converter makes it."""
@@ -178,6 +191,13 @@ class Converter:
             low, high = self._recipe.range
             graph.set_ranges({graph.input: low}, {graph.input: high})
             return _quantize_full_integer(graph.to_bytes(), interface)
+
+    def _statistics(self, calibration: RepresentativeDataset) -> TensorStatistics:
+        """Pass the calibration images through the float32 file: once for all variants that need it."""
+        if self._measured is None or self._measured[0] is not calibration:
+            batches = self._batches(calibration)
+            self._measured = calibration, measure_statistics(Graph(self._float32), batches())
+        return self._measured[1]
 
     def _batches(self, images: RepresentativeDataset) -> quantizer.Batches:
         return lambda: (

@@ -4,6 +4,8 @@ GPTQ is by Frantar et al., arXiv:2210.17323. What the paper calls the Hessian is
 the layer's inputs, sum of x x^T; the factor of 2 between them cancels.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -15,6 +17,10 @@ DAMPING_FRACTION = 0.01
 MAX_POSITIONS = 64
 # Inverting the second moments of more inputs takes minutes.
 MAX_INPUTS = 2048
+# Images that are multiplied at once: 16 times MAX_POSITIONS is enough for two threads, and takes some 10 MB.
+TOGETHER = 16
+# Inputs whose rounding errors reach the inputs after them together: the batch size of the paper.
+BLOCK = 128
 
 
 def round_to_nearest(layer: Layer) -> np.ndarray:
@@ -31,24 +37,38 @@ def round_with_gptq(layer: Layer, moments: np.ndarray) -> np.ndarray:
 
     Args:
         layer: The layer.
-        moments: The sum of `second_moments` over the calibration images, float64.
+        moments: `sum_of_second_moments` of the calibration images, float64.
 
     Returns:
         The integers, int32 from -127 to 127, in the weights' shape.
     """
     rows = np.moveaxis(layer.weights, layer.axis, 0)
-    weights = rows.reshape(len(rows), -1) / layer.scales[:, None]
-    largest = np.abs(weights).argmax(axis=1)
-    peaks = np.rint(np.take_along_axis(weights, largest[:, None], axis=1)[:, 0])
-    factors = _inverse_cholesky(moments)
+    # One input's weights beside each other: they are rounded together. (inputs, channels)
+    weights = np.ascontiguousarray((rows.reshape(len(rows), -1) / layer.scales[:, None]).T)
+    largest = np.abs(weights).argmax(axis=0)
+    peaks = np.rint(np.take_along_axis(weights, largest[None], axis=0)[0])
+    # (inputs, inputs, 1), or (inputs, inputs, channels) where each channel has its own inputs.
+    factors = np.moveaxis(np.atleast_3d(_inverse_cholesky(moments).T), 0, 1)
     rounded = np.empty_like(weights)
-    for column in range(weights.shape[1]):
-        integers = np.clip(np.rint(weights[:, column]), -127, 127)
-        integers = np.where(largest == column, peaks, integers)
-        error = (weights[:, column] - integers) / factors[..., column, column]
-        weights[:, column + 1 :] -= error[:, None] * factors[..., column, column + 1 :]
-        rounded[:, column] = integers
-    return np.moveaxis(rounded.reshape(rows.shape), 0, layer.axis).astype(np.int32)
+    for start in range(0, len(weights), BLOCK):
+        end = min(start + BLOCK, len(weights))
+        for number in range(start, end):
+            integers = np.clip(np.rint(weights[number]), -127, 127)
+            integers = np.where(largest == number, peaks, integers)
+            error = (weights[number] - integers) / factors[number, number]
+            weights[number + 1 : end] -= error * factors[number, number + 1 : end]
+            weights[number], rounded[number] = error, integers
+        # The inputs after the block get all of its errors at once, which is what takes the time: section 3.3, step 2.
+        if end < len(weights):
+            weights[end:] -= _spread(factors[start:end, end:], weights[start:end])
+    return np.moveaxis(rounded.T.reshape(rows.shape), 0, layer.axis).astype(np.int32)
+
+
+def _spread(factors: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return what the errors of a block, (block, channels), add up to in the inputs after it, (inputs, channels)."""
+    if factors.shape[2] == 1:
+        return np.asarray(factors[..., 0].T @ errors)
+    return np.asarray(np.einsum("bic,bc->ic", factors, errors))
 
 
 def dequantize(layer: Layer, integers: np.ndarray) -> np.ndarray:
@@ -68,6 +88,28 @@ def supports(layer: Layer, channels: int) -> bool:
     """
     grouped = layer.kind == "CONV_2D" and layer.weights.shape[3] != channels
     return not grouped and layer.weights.size // len(layer.bias) <= MAX_INPUTS
+
+
+def sum_of_second_moments(
+    layer: Layer, options: schema.Conv2DOptionsT, batches: Iterable[np.ndarray]
+) -> np.ndarray:
+    """Return the sum of `second_moments` over batches, of which several are multiplied at once.
+
+    With one image at a time, starting threads takes longer than multiplying.
+
+    Args:
+        layer, options: As in `second_moments`.
+        batches: The layer's inputs.
+    """
+    total, waiting = np.zeros(()), []
+    for batch in batches:
+        waiting.append(batch)
+        if len(waiting) * len(batch) >= TOGETHER:
+            total = total + second_moments(layer, options, np.concatenate(waiting))
+            waiting = []
+    if waiting:
+        total = total + second_moments(layer, options, np.concatenate(waiting))
+    return np.asarray(total)
 
 
 def second_moments(layer: Layer, options: schema.Conv2DOptionsT, inputs: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ float32 model whose weights are exact multiples of the scales that the converter
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from functools import reduce
 from itertools import islice
 
 import numpy as np
@@ -68,6 +67,7 @@ def quantize_full_integer(
     input_range: tuple[float, float],
     steps: Steps = Steps(),
     *,
+    statistics: TensorStatistics | None = None,
     kept: Collection[int] = (),
     float_input: bool = False,
 ) -> QuantizedWeights:
@@ -83,6 +83,7 @@ def quantize_full_integer(
         input_range: The values of black and white pixels. They become the range of the input, whatever the calibration
             images contain: with the range of the images, a uint8 input would not be raw pixels.
         steps: The steps to take.
+        statistics: What `measure_statistics` finds for these images, where it is known.
         kept: The operators that compute in float32, by their index among the file's operators.
         float_input: Whether kept operators get the input as float32, and not rounded to 8 bits.
 
@@ -94,7 +95,7 @@ def quantize_full_integer(
     """
     graph = Graph(data)
     _check_finite(graph)
-    statistics = measure_statistics(graph, batches())
+    statistics = statistics.copy() if statistics else measure_statistics(graph, batches())
     statistics.low[graph.input], statistics.high[graph.input] = input_range
     activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES), kept, float_input)
     in_float32 = {int(index) for position in kept for index in graph.operators[position].outputs}
@@ -106,7 +107,11 @@ def quantize_full_integer(
 
 
 def quantize_weights(
-    data: bytes, batches: Batches, is_quantized: Callable[[Layer], bool], steps: Steps = Steps()
+    data: bytes,
+    batches: Batches,
+    is_quantized: Callable[[Layer], bool],
+    steps: Steps = Steps(),
+    statistics: TensorStatistics | None = None,
 ) -> QuantizedWeights:
     """Choose weights and biases for a model with 8-bit weights in some layers, and float32 activations.
 
@@ -115,6 +120,7 @@ def quantize_weights(
         batches: Returns the normalized calibration images.
         is_quantized: Whether a layer's weights become 8-bit.
         steps: The steps to take.
+        statistics: As in `quantize_full_integer`.
 
     Returns:
         The weights, and a model without ranges.
@@ -125,7 +131,7 @@ def quantize_weights(
     graph = Graph(data)
     _check_finite(graph)
     activations = Activations(graph, None, islice(batches(), MAX_IMAGES))
-    choice = _choose(graph, measure_statistics(graph, batches()), activations, steps, is_quantized)
+    choice = _choose(graph, statistics or measure_statistics(graph, batches()), activations, steps, is_quantized)
     return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers))
 
 
@@ -166,7 +172,7 @@ def _round(graph: Graph, op: OperatorT, layer: Layer, activations: Activations, 
     """Return a layer's weights as integers, -127 to 127."""
     if not steps.gptq or not gptq.supports(layer, graph.tensor(op.inputs[0]).shape[-1]):
         return gptq.round_to_nearest(layer)
-    moments = reduce(np.add, (gptq.second_moments(layer, op.builtinOptions, x) for (x,) in activations.inputs(op)))
+    moments = gptq.sum_of_second_moments(layer, op.builtinOptions, (x for (x,) in activations.inputs(op)))
     return gptq.round_with_gptq(layer, moments)
 
 

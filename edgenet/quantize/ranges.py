@@ -26,6 +26,10 @@ class TensorStatistics:
     mean: dict[int, np.ndarray] = field(default_factory=dict)
     min_top_value: dict[int, float] = field(default_factory=dict)
 
+    def copy(self) -> "TensorStatistics":
+        """The same statistics, whose ranges can be changed."""
+        return TensorStatistics(dict(self.low), dict(self.high), dict(self.mean), dict(self.min_top_value))
+
 
 def channel_mean(values: np.ndarray) -> np.ndarray:
     """Return the mean over all axes but the last, float64 (channels,).
