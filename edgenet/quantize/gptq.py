@@ -4,7 +4,7 @@ GPTQ is by Frantar et al., arXiv:2210.17323. What the paper calls the Hessian is
 the layer's inputs, sum of x x^T; the factor of 2 between them cancels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -17,6 +17,8 @@ DAMPING_FRACTION = 0.01
 MAX_POSITIONS = 64
 # Inverting the second moments of more inputs takes minutes.
 MAX_INPUTS = 2048
+# Matrices of this size or smaller are inverted as a whole.
+LEAF = 64
 # Images that are multiplied at once: 16 times MAX_POSITIONS is enough for two threads, and takes some 10 MB.
 TOGETHER = 16
 # Inputs whose rounding errors reach the inputs after them together: the batch size of the paper.
@@ -90,9 +92,7 @@ def supports(layer: Layer, channels: int) -> bool:
     return not grouped and layer.weights.size // len(layer.bias) <= MAX_INPUTS
 
 
-def sum_of_second_moments(
-    layer: Layer, options: schema.Conv2DOptionsT, batches: Iterable[np.ndarray]
-) -> np.ndarray:
+def sum_of_second_moments(layer: Layer, options: schema.Conv2DOptionsT, batches: Iterable[np.ndarray]) -> np.ndarray:
     """Return the sum of `second_moments` over batches, of which several are multiplied at once.
 
     With one image at a time, starting threads takes longer than multiplying.
@@ -127,32 +127,42 @@ def second_moments(layer: Layer, options: schema.Conv2DOptionsT, inputs: np.ndar
     if layer.kind == "FULLY_CONNECTED":
         patches = inputs.reshape(-1, layer.weights.shape[1]).astype(np.float64)
         return patches.T @ patches
-    height, width = layer.weights.shape[1:3]
-    windows = _windows(inputs, height, options.strideH, options.dilationHFactor, options.padding, axis=1)
-    windows = _windows(windows, width, options.strideW, options.dilationWFactor, options.padding, axis=2)
-    batch, rows, columns, channels = windows.shape[:4]
-    positions = np.unique(np.linspace(0, rows * columns - 1, min(MAX_POSITIONS, rows * columns)).round().astype(int))
-    # (batch, positions, channels, height, width)
-    patches = windows[:, positions // columns, positions % columns].astype(np.float64)
+    patches = _patches(inputs, layer.weights.shape[1:3], options).astype(np.float64)
+    batch, positions, height, width, channels = patches.shape
     if layer.kind == "DEPTHWISE_CONV_2D":
-        by_channel = np.moveaxis(patches, 2, 0).reshape(channels, -1, height * width)
+        by_channel = np.moveaxis(patches, 4, 0).reshape(channels, -1, height * width)
         moments = by_channel.transpose(0, 2, 1) @ by_channel
         return np.repeat(moments, layer.weights.shape[3] // channels, axis=0)
-    patches = np.moveaxis(patches, 2, 4).reshape(batch * len(positions), -1)
-    return patches.T @ patches
+    rows = patches.reshape(batch * positions, -1)
+    return rows.T @ rows
 
 
-def _windows(values: np.ndarray, size: int, stride: int, dilation: int, padding: int, axis: int) -> np.ndarray:
-    """Return all windows of `size` along one axis, as an additional last axis, padded as TensorFlow does."""
+def _patches(values: np.ndarray, kernel: Sequence[int], options: schema.Conv2DOptionsT) -> np.ndarray:
+    """Return what a kernel sees at evenly spaced output positions, padded with zeros as TensorFlow does.
+
+    Returns:
+        float32 (batch, positions, kernel height, kernel width, channels).
+    """
+    rows = _taps(values.shape[1], kernel[0], options.strideH, options.dilationHFactor, options.padding)
+    columns = _taps(values.shape[2], kernel[1], options.strideW, options.dilationWFactor, options.padding)
+    count = len(rows) * len(columns)
+    positions = np.unique(np.linspace(0, count - 1, min(MAX_POSITIONS, count)).round().astype(int))
+    down, across = rows[positions // len(columns)][:, :, None], columns[positions % len(columns)][:, None, :]
+    patches = values[:, down.clip(0, values.shape[1] - 1), across.clip(0, values.shape[2] - 1)]
+    outside = (down < 0) | (down >= values.shape[1]) | (across < 0) | (across >= values.shape[2])
+    patches[:, outside] = 0
+    return patches
+
+
+def _taps(length: int, size: int, stride: int, dilation: int, padding: int) -> np.ndarray:
+    """Return the inputs of each output along one axis, (outputs, size); those outside of 0 to `length` are padding."""
     extent = dilation * (size - 1) + 1
     if padding == schema.Padding.SAME:
-        length = values.shape[axis]
-        missing = max((-(-length // stride) - 1) * stride + extent - length, 0)
-        widths = [(0, 0)] * values.ndim
-        widths[axis] = (missing // 2, missing - missing // 2)
-        values = np.pad(values, widths)
-    windows = np.lib.stride_tricks.sliding_window_view(values, extent, axis)[..., ::dilation]
-    return windows[(slice(None),) * axis + (slice(None, None, stride),)]
+        outputs = -(-length // stride)
+        first = -(max((outputs - 1) * stride + extent - length, 0) // 2)
+    else:
+        outputs, first = (length - extent) // stride + 1, 0
+    return np.asarray(first + stride * np.arange(outputs)[:, None] + dilation * np.arange(size))
 
 
 def _inverse_cholesky(moments: np.ndarray) -> np.ndarray:
@@ -161,5 +171,24 @@ def _inverse_cholesky(moments: np.ndarray) -> np.ndarray:
     diagonal = np.diagonal(moments, axis1=-2, axis2=-1).mean(axis=-1)
     # Inputs that are always zero spread no error; any positive damping will do.
     damping = np.where(diagonal > 0, DAMPING_FRACTION * diagonal, 1.0)
-    inverse = np.linalg.inv(moments + damping[..., None, None] * np.eye(size))
-    return np.swapaxes(np.linalg.cholesky(inverse), -1, -2)
+    return _inverse_factor(moments + damping[..., None, None] * np.eye(size))
+
+
+def _inverse_factor(matrix: np.ndarray) -> np.ndarray:
+    """Return the upper triangular U with U^T U = matrix^-1, of a symmetric positive definite matrix or a stack of them.
+
+    U is the inverse of the upper triangular R with R R^T = matrix. By blocks, nearly all of the work is multiplication
+    of matrices, which numpy's library does well on several cores, unlike a Cholesky decomposition.
+    """
+    size = matrix.shape[-1]
+    if size <= LEAF:
+        lower = np.linalg.cholesky(matrix[..., ::-1, ::-1])
+        return np.triu(np.linalg.inv(lower[..., ::-1, ::-1]))
+    half = size // 2
+    second = _inverse_factor(matrix[..., half:, half:])
+    corner = matrix[..., :half, half:] @ np.swapaxes(second, -1, -2)
+    first = _inverse_factor(matrix[..., :half, :half] - corner @ np.swapaxes(corner, -1, -2))
+    factor = np.zeros_like(matrix)
+    factor[..., :half, :half], factor[..., half:, half:] = first, second
+    factor[..., :half, half:] = -first @ corner @ second
+    return factor
