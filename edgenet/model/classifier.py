@@ -89,7 +89,7 @@ class KerasClassifier:
     @property
     def classes(self) -> int:
         """The number of classes."""
-        return int(self._graph.outputs[0].shape[1])
+        return int(self.graph.outputs[0].shape[1])
 
     @property
     def kernel_parameters(self) -> int:
@@ -143,10 +143,11 @@ class KerasClassifier:
 
     @property
     def _variables(self) -> Sequence[Any]:
-        return self._graph.variables if self._given_variables is None else self._given_variables
+        return self.graph.variables if self._given_variables is None else self._given_variables
 
     @cached_property
-    def _graph(self) -> Any:
+    def graph(self) -> Any:
+        """The graph of the model for its batch size, or for any: a function of one tensor, as in `trace`."""
         return self._traced or self.trace(self.fixed_batch)
 
     def scores(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -162,11 +163,11 @@ class KerasClassifier:
             images = preprocess.normalize(pixels, self.recipe)
             size = self.fixed_batch
             if size is None:
-                yield self._graph(tf.constant(images)).numpy()
+                yield self.graph(tf.constant(images)).numpy()
                 continue
             # The last images are filled up with copies of one of them, whose scores are dropped.
             padded = np.pad(images, [(0, -len(images) % size), (0, 0), (0, 0), (0, 0)], mode="edge")
-            parts = [self._graph(tf.constant(part)).numpy() for part in np.split(padded, len(padded) // size)]
+            parts = [self.graph(tf.constant(part)).numpy() for part in np.split(padded, len(padded) // size)]
             yield np.concatenate(parts)[: len(images)]
 
 
