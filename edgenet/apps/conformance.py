@@ -4,7 +4,8 @@ Both get the same pixels, at the model's input size; `edgenet.apps.variant_check
 
 The app drift (`edgenet.apps.app_drift`) is measured, too: how often a library agrees with Keras on photos as an app
 gives them, as they are and resized by the recommended code (`edgenet.apps.app_image`). It is reported, but is no reason
-to fail.
+to fail. Where a library needs that code, its images are also those of the check, so that no photo is classified more
+than twice.
 """
 
 import tempfile
@@ -23,7 +24,7 @@ from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import REFERENCE, Bundle
 from edgenet.images import preprocess
 from edgenet.litert.runner import Runner
-from edgenet.records import EvaluationImage, VariantFile
+from edgenet.records import EvaluationImage, Preprocessing, VariantFile
 from edgenet.records.apps import AppDrift, AppWay, Conformance, LibraryReport, VariantConformance
 
 # Evaluation images that a check uses.
@@ -77,8 +78,6 @@ def examine(
     variants = manifest.variants if variants is None else variants
     photos = _Photos.of(bundle, images)
     paths = [bundle.file(image.file) for image in photos.images]
-    # Libraries take integers only, so where the training had floats, both sides get the same rounded ones.
-    rounded = replace(manifest.preprocessing, resize=replace(manifest.preprocessing.resize, rounded=True))
     runners = {variant.name: Runner(bundle.file(variant.file), manifest.preprocessing) for variant in variants}
     responses = {library.name: LibraryResponse(library.missing()) for library in libraries}
     unsupported = {
@@ -92,16 +91,14 @@ def examine(
     }
     codes = {library.name: app_image.code_in_words(library, manifest.preprocessing) for library in libraries}
     with tempfile.TemporaryDirectory(prefix="edgenet-apps-") as folder, ExitStack() as stack:
-        file, resized = Path(folder) / "pixels.npy", Path(folder) / "resized.npy"
-        pixels = preprocess.decode_all(paths, rounded, file)
-        if any(models[library] and codes[library.name] for library in models):
-            app_image.write_all(paths, manifest.preprocessing, resized)
+        file = Path(folder) / "pixels.npy"
+        used = [library for library, files in models.items() if files]
+        pixels = _write_pixels(paths, manifest.preprocessing, any(codes[library.name] for library in used), file)
         processes: dict[str, LibraryProcess] = {}
-        for library, files in models.items():
-            if files:
-                process = LibraryProcess(library, files, file, paths, resized if codes[library.name] else None)
-                processes[library.name] = process
-                stack.callback(process.close)
+        for library in used:
+            process = LibraryProcess(library, models[library], file, paths, bool(codes[library.name]))
+            processes[library.name] = process
+            stack.callback(process.close)
         # The libraries work at the same time.
         names = [image.file for image in photos.images]
         checks = {
@@ -121,6 +118,25 @@ def examine(
             )
             for library in libraries
         )
+
+
+def _write_pixels(paths: Sequence[Path], recipe: Preprocessing, by_code: bool, file: Path) -> np.ndarray:
+    """Write images at the model's input size, uint8 (n, height, width, channels), as an .npy file.
+
+    Args:
+        paths: The photos.
+        recipe: The model's.
+        by_code: Whether they are resized by the code recommended for apps.
+        file: The file.
+
+    Returns:
+        The images, memory-mapped.
+    """
+    if by_code:
+        app_image.write_all(paths, recipe, file)
+        return np.asarray(np.load(file, mmap_mode="r"))
+    # Libraries take integers only, so where the training had floats, both sides get the same rounded ones.
+    return preprocess.decode_all(paths, replace(recipe, resize=replace(recipe.resize, rounded=True)), file)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class LibraryProcess:
         models: `.tflite` files by variant.
         pixels: An `.npy` file of images at the models' input size, uint8 (n, height, width, 3).
         photos: Image files, which the library resizes itself.
-        resized: An `.npy` file of the same photos, resized as code for apps does it; None to leave them out.
+        by_code: Whether `pixels` are these photos, resized by the code for apps that this library needs.
     """
 
     def __init__(
@@ -62,14 +62,13 @@ class LibraryProcess:
         models: Mapping[str, Path],
         pixels: Path,
         photos: Sequence[Path],
-        resized: Path | None = None,
+        by_code: bool = False,
     ):
-        self._library, self._variants = library, list(models)
+        self._library, self._variants, self._by_code = library, list(models), by_code
         request = {
             "models": {name: str(path) for name, path in models.items()},
             "pixels": str(pixels),
             "photos": [str(path) for path in photos],
-            "resized": None if resized is None else str(resized),
         }
         self._child = Child(library.module, request, library.name, TIMEOUT_SECONDS)
 
@@ -81,7 +80,7 @@ class LibraryProcess:
             return LibraryResponse(None, outputs={name: LibraryOutput(str(error)) for name in self._variants})
         if "unavailable" in response:
             return LibraryResponse(f"{response['unavailable']}; {self._library.system}")
-        outputs = {name: _output(model) for name, model in response["models"].items()}
+        outputs = {name: _output(model, self._by_code) for name, model in response["models"].items()}
         return LibraryResponse(None, response["version"], outputs)
 
     def close(self) -> None:
@@ -89,11 +88,11 @@ class LibraryProcess:
         self._child.close()
 
 
-def _output(model: dict[str, Any]) -> LibraryOutput:
+def _output(model: dict[str, Any], by_code: bool) -> LibraryOutput:
     if "problem" in model:
         return LibraryOutput(model["problem"])
-    images, photos, resized = (tuple(map(_predictions, model[name])) for name in ("images", "photos", "resized"))
-    return LibraryOutput(None, tuple(tops[0] if tops else None for tops in images), photos, resized)
+    images, photos = (tuple(map(_predictions, model[name])) for name in ("images", "photos"))
+    return LibraryOutput(None, tuple(tops[0] if tops else None for tops in images), photos, images if by_code else ())
 
 
 def _predictions(tops: Sequence[Sequence[Any]]) -> tuple[Prediction, ...]:

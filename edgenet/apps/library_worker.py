@@ -23,9 +23,9 @@ Classify = Callable[[np.ndarray], TopClasses]
 def serve(project: str, start: Callable[[], Callable[[Path], Classify]]) -> None:
     """Answer one request of a `LibraryProcess`, then end.
 
-    The request has `models` (files by variant), `pixels` (an `.npy` file), `photos` (image files) and `resized` (an
-    `.npy` file, or None). The answer has `unavailable`, or `version` and `models`: for each variant a `problem`, or
-    `images`, `photos` and `resized`, the best classes of each image.
+    The request has `models` (files by variant), `pixels` (an `.npy` file) and `photos` (image files). The answer has
+    `unavailable`, or `version` and `models`: for each variant a `problem`, or `images` and `photos`, the best classes
+    of each image.
 
     Args:
         project: The name of the library's package on PyPI.
@@ -44,17 +44,12 @@ def serve(project: str, start: Callable[[], Callable[[Path], Classify]]) -> None
 
 def _classify_all(load: Callable[[Path], Classify], request: dict[str, Any]) -> dict[str, dict[str, Any]]:
     pixels = np.load(request["pixels"], mmap_mode="r")
-    resized = np.load(request["resized"], mmap_mode="r") if request["resized"] else ()
     models: dict[str, Classify] = {}
     outputs: dict[str, dict[str, Any]] = {}
     for variant, path in request["models"].items():
         try:
             models[variant] = classify = load(Path(path))
-            outputs[variant] = {
-                "images": [classify(image) for image in pixels],
-                "photos": [],
-                "resized": [classify(image) for image in resized],
-            }
+            outputs[variant] = {"images": [classify(image) for image in pixels], "photos": []}
         except Exception as error:  # each library has its own exceptions for files that it rejects
             outputs[variant] = {"problem": first_line(error).rstrip(".")}
     for path in request["photos"]:

@@ -53,7 +53,7 @@ def fake_predictions(fake) -> Callable[..., Library]:
 
     def make(**tops: Sequence) -> Library:
         models = {
-            name: {given: [[top] if top else [] for top in rows] for given in ("images", "photos", "resized")}
+            name: {given: [[top] if top else [] for top in rows] for given in ("images", "photos")}
             for name, rows in tops.items()
         }
         return fake(f"print({json.dumps({'message': {'version': '1.0', 'models': models}})!r})")

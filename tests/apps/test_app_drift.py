@@ -101,9 +101,8 @@ def answered(fake):
     """Makes a library whose answers on photos are these classes, and on resized photos those."""
 
     def make(photos: list[int], resized: list[int] | None) -> object:
-        images = [[[0, "ant", 0.9]]] * len(photos)
+        images = [[[label, "", 0.6]] for label in resized or [0] * len(photos)]
         outputs = {"images": images, "photos": [[[label, "", 0.6]] for label in photos]}
-        outputs["resized"] = [[[label, "", 0.6]] for label in resized or ()]
         models = {"version": "1.0", "models": {"float32": outputs}}
         return fake(f"print({json.dumps({'message': models})!r})")
 
