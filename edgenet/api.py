@@ -95,6 +95,7 @@ def export(
     io: str = "uint8",
     quantizer: str = "edgenet",
     keep_float: str | Sequence[str] = (),
+    half_arithmetic: bool = True,
     batch: int = 1,
     size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
@@ -140,6 +141,7 @@ def export(
         keep_float: Layers that stay in float32 in a further variant, mixed, whose other layers are int8. Names of Keras
             layers or of `diagnose`; "until:NAME" for all layers up to and including one, "from:NAME" for all from it
             on.
+        half_arithmetic: Whether float16 files let LiteRT compute in half precision where the CPU can.
         batch: Images in one inference.
         size: Where the model leaves it free: a number for a square input, or height and width.
         input_range: The values that black and white pixels map to, such as (-1, 1) or "0,255", or mean and standard
@@ -186,7 +188,7 @@ def export(
     """
     from edgenet.convert.options import DEFAULT_VARIANTS, Options
 
-    options = Options(variants or DEFAULT_VARIANTS, io, batch, quantizer, keep_float)
+    options = Options(variants or DEFAULT_VARIANTS, io, batch, quantizer, keep_float, half_arithmetic)
     how = ResizeOptions(like, resize, crop, interpolation, antialias, pad_color)
     name = name or inputs.model_name(model)
     folder = Path(out) if out is not None else Path("build") / name

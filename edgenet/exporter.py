@@ -102,7 +102,7 @@ def export(
     Args:
         inputs: The model and its images.
         out: The folder of the bundle.
-        options: Variants, data types, batch, quantizer.
+        options: Variants, data types, batch, quantizer, arithmetic.
         force: Whether to replace files that the earlier bundle does not name where a new one takes their place.
         progress: Listens to the work.
 
@@ -291,6 +291,7 @@ def _convert(
             float_layers=kept.weighted,
         )
         delegate.check_delegation(variant, data, partial(_stock, converter, calibration, variant, options))
+        half = variant == Variant.FLOAT16 and options.half_arithmetic
         if metadata.has_metadata(data):
             progress.note(f"{variant}: its own metadata is replaced")
         data = metadata.write(
@@ -300,7 +301,9 @@ def _convert(
             inputs.labels,
             examination.scores,
             _provenance(inputs.classifier, variant, examination.digests, kept.names),
+            half_arithmetic=half,
         )
+        inspection.check_half_arithmetic(variant, data, half)
         path = folder / f"{variant}.tflite"
         path.write_bytes(data)
         runner = Runner(path, recipe)

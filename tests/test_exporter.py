@@ -289,6 +289,14 @@ def test_options_out_of_range_are_refused(options, text):
         Options(**options)
 
 
+@pytest.mark.parametrize("half", [True, False])
+def test_only_float16_lets_runtimes_compute_in_half_precision(export, few, half):
+    bundle = export(few / "calibration", few / "evaluation", variants=("float32", "float16"), half_arithmetic=half)
+    for name in ("float32", "float16"):
+        found = b"fp16accfp16" in bundle.file(f"{name}.tflite").read_bytes()
+        assert found == (half and name == "float16")
+
+
 def test_a_model_of_another_kind_is_refused(export, labels, pictures, tmp_path):
     with quiet():
         import keras

@@ -32,6 +32,8 @@ PARAMETERS = frozenset(
         "evaluation",
         "force",
         "fresh_head",
+        "half_arithmetic",
+        "half_arithmetic",
         "help",
         "http",
         "images",

@@ -12,6 +12,7 @@ from edgenet.quantize.dynamic import MIN_WEIGHTS
 from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import CHANNEL_AXIS, MIN_SCALE
+from edgenet.tflite.metadata_schema import HALF_ARITHMETIC, PRECISION_ENTRY
 
 # The dtypes in which weights can be stored.
 WEIGHT_DTYPES = ("float32", "float16", "int8")
@@ -73,6 +74,24 @@ def check_variant(
         _check_integer_weights(file, weights)
     else:
         _check_float_dtypes(file, weights)
+
+
+def check_half_arithmetic(variant: str, data: bytes, expected: bool) -> None:
+    """Check whether a file lets runtimes compute in half precision.
+
+    Args:
+        variant: The variant.
+        data: The file.
+        expected: Whether it should.
+
+    Raises:
+        EdgenetError: It differs, or has another value in that place.
+    """
+    file = _File(Variant(variant), data)
+    entries = [entry for entry in file.model.metadata or [] if entry.name == PRECISION_ENTRY]
+    found = [bytes(file.model.buffers[entry.buffer].data).rstrip(b"\0") for entry in entries]
+    wanted = [HALF_ARITHMETIC] if expected else []
+    file.require(found == wanted, f"{_precision(wanted)} in {PRECISION_ENTRY.decode()}", _precision(found))
 
 
 def check_weights(data: bytes, chosen: Mapping[str, np.ndarray | None]) -> None:
@@ -240,6 +259,10 @@ def _check_layer_weights(file: _File, name: str, integers: np.ndarray, op: schem
     wrong = different & ~widened & (np.asarray(weights.quantization.scale) > MAX_WIDENED_SCALE)
     if wrong.any():
         raise EdgenetError(f"int8: expected the weights chosen for {name}, got others in {wrong.sum()} channels")
+
+
+def _precision(values: list[bytes]) -> str:
+    return ", ".join(value.decode(errors="replace") for value in values) or "nothing"
 
 
 def _scales(tensor: schema.TensorT) -> np.ndarray:

@@ -25,7 +25,14 @@ from edgenet.convert.metadata_tables import (
 from edgenet.errors import EdgenetError
 from edgenet.records import Preprocessing
 from edgenet.tflite import flatbuffer
-from edgenet.tflite.metadata_schema import METADATA_ENTRY, PROVENANCE_ENTRY, RUNTIME_ENTRY, ModelMetadata
+from edgenet.tflite.metadata_schema import (
+    HALF_ARITHMETIC,
+    METADATA_ENTRY,
+    PRECISION_ENTRY,
+    PROVENANCE_ENTRY,
+    RUNTIME_ENTRY,
+    ModelMetadata,
+)
 
 # The name of the file of class names.
 LABELS = "labels.txt"
@@ -69,6 +76,8 @@ def write(
     labels: Sequence[str],
     scores: str,
     provenance: Mapping[str, str],
+    *,
+    half_arithmetic: bool = False,
 ) -> bytes:
     """Write metadata into a .tflite file, in place of existing metadata. Equal arguments give equal bytes.
 
@@ -79,6 +88,7 @@ def write(
         labels: The class names, in the order of the scores.
         scores: The kind of scores: softmax, sigmoid or logits.
         provenance: Where the model comes from; the names are the caller's.
+        half_arithmetic: Whether runtimes may compute in half precision. It is not for quantized files.
 
     Returns:
         The .tflite file with metadata.
@@ -97,6 +107,9 @@ def write(
     origin = json.dumps(provenance, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     _set_entry(model, METADATA_ENTRY, build(metadata))
     _set_entry(model, PROVENANCE_ENTRY, origin)
+    _remove_entry(model, PRECISION_ENTRY)
+    if half_arithmetic:
+        _set_entry(model, PRECISION_ENTRY, HALF_ARITHMETIC)
     _set_entry(model, RUNTIME_ENTRY, runtime_version.minimum(model, versions).encode().ljust(RUNTIME_BYTES, b"\0"))
     return _append_file(flatbuffer.write(model), LABELS, "".join(f"{label}\n" for label in labels))
 
@@ -118,6 +131,14 @@ def _set_entry(model: schema.ModelT, name: bytes, value: bytes) -> None:
     entry.name, entry.buffer = name, buffers[0] if buffers else len(model.buffers)
     model.buffers[entry.buffer : entry.buffer + 1] = [flatbuffer.make_buffer(np.frombuffer(value, np.uint8))]
     model.metadata = [other for other in entries if other.name != name] + [entry]
+
+
+def _remove_entry(model: schema.ModelT, name: bytes) -> None:
+    """Remove all entries of a name, and what they hold."""
+    for entry in model.metadata or []:
+        if entry.name == name:
+            model.buffers[entry.buffer] = schema.BufferT()
+    model.metadata = [entry for entry in model.metadata or [] if entry.name != name]
 
 
 def _append_file(data: bytes, name: str, text: str) -> bytes:

@@ -25,6 +25,7 @@ class Options:
         quantizer: Who chooses the 8-bit weights.
         keep_float: Layers that stay in float32 in the mixed variant, which is written, too: see
             `edgenet.tflite.layer_names.LayerNames.select`.
+        half_arithmetic: Whether float16 files let runtimes compute in half precision.
 
     Raises:
         EdgenetError: A value is not allowed.
@@ -35,6 +36,7 @@ class Options:
     batch: int
     quantizer: Quantizer
     keep_float: tuple[str, ...]
+    half_arithmetic: bool
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Options:
         batch: int = 1,
         quantizer: str = Quantizer.EDGENET,
         keep_float: str | Sequence[str] = (),
+        half_arithmetic: bool = True,
     ) -> None:
         if not variants:
             raise EdgenetError(f"expected at least one of {', '.join(DEFAULT_VARIANTS)}", parameter="variants")
@@ -59,6 +62,7 @@ class Options:
             "batch": batch,
             "quantizer": _member(Quantizer, quantizer, "quantizer"),
             "keep_float": kept,
+            "half_arithmetic": half_arithmetic,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)  # the instance is frozen

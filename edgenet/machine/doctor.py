@@ -35,6 +35,9 @@ INT8_FEATURES = {
     "FEAT_DotProd": "dotprod",
     "FEAT_I8MM": "i8mm",
 }
+# Instructions of Arm that compute in half precision, likewise. XNNPACK uses those of no other architecture for .tflite
+# files: xnn_is_f16_supported_natively in its src/xnnpack/hardware-config.h.
+HALF_FEATURES = ("asimdhp", "FEAT_FP16")
 # The operators that take most of the time.
 HEAVY_OPERATORS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
@@ -182,7 +185,8 @@ def _cpu(machine: MachineFacts) -> Checked:
     name = machine.sensors.text("proc/device-tree/model") or machine.core("model name")
     name = name or machine.mac("sysctl", "-n", "machdep.cpu.brand_string") or machine.architecture
     flags = (machine.core("flags") or machine.core("Features")).split()
-    flags += [flag for flag in INT8_FEATURES if machine.mac("sysctl", "-n", f"hw.optional.arm.{flag}") == "1"]
+    known = (*INT8_FEATURES, *HALF_FEATURES)
+    flags += [flag for flag in known if machine.mac("sysctl", "-n", f"hw.optional.arm.{flag}") == "1"]
     features = ", ".join(feature for flag, feature in INT8_FEATURES.items() if flag in flags)
     if features:
         yield Level.OK, f"{name} has int8 instructions: {features}"
@@ -192,6 +196,14 @@ def _cpu(machine: MachineFacts) -> Checked:
         yield (
             Level.NOTE,
             f"{name} has no int8 dot product, so int8 gains less than on a Pi 5 or a recent phone; benchmark both",
+        )
+    if set(HALF_FEATURES) & set(flags):
+        yield Level.OK, f"{name} has half-precision instructions, in which {Variant.FLOAT16} files are computed"
+    else:
+        yield (
+            Level.NOTE,
+            f"LiteRT computes {Variant.FLOAT16} files in float32 on {name}: smaller, not faster; a Pi 5 or a phone "
+            "since 2018 computes in half precision, so measure its drift there",
         )
     if machine.architecture in ("x86_64", "AMD64"):
         yield (

@@ -11,6 +11,10 @@ METADATA_IDENTIFIER = b"M001"
 PROVENANCE_ENTRY = b"EDGENET_PROVENANCE"
 # The converter's entry: the first TensorFlow Lite version that can run the model.
 RUNTIME_ENTRY = b"min_runtime_version"
+# TensorFlow Lite's entry for computing with lower precision than float32, and its value for half precision, sums
+# included (reduced_precision_metadata.h of its converter).
+PRECISION_ENTRY = b"reduced_precision_support"
+HALF_ARITHMETIC = b"fp16accfp16"
 
 
 class ModelMetadata:

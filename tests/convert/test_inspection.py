@@ -187,6 +187,24 @@ def test_an_input_with_other_parameters_than_pixels_is_rejected(
         check("int8", data[name], input_range=input_range, interface=interface)
 
 
+def test_half_arithmetic_is_proved_from_the_file(data):
+    from edgenet.convert.inspection import check_half_arithmetic
+
+    for variant in VARIANTS:
+        check_half_arithmetic(variant, data[variant], variant == "float16")
+    with pytest.raises(
+        EdgenetError, match=r"^float32: expected fp16accfp16 in reduced_precision_support, got nothing;"
+    ):
+        check_half_arithmetic("float32", data["float32"], True)
+    with pytest.raises(
+        EdgenetError, match=r"^float16: expected nothing in reduced_precision_support, got fp16accfp16;"
+    ):
+        check_half_arithmetic("float16", data["float16"], False)
+    other = data["float16"].replace(b"fp16accfp16", b"fp16accfp32")
+    with pytest.raises(EdgenetError, match="expected fp16accfp16 in reduced_precision_support, got fp16accfp32;"):
+        check_half_arithmetic("float16", other, True)
+
+
 def test_another_batch_is_rejected(check, data):
     shape = re.escape("got image of shape [1, 32, 32, 3]")
     with pytest.raises(EdgenetError, match=f"float32: expected a fixed batch of 4, {shape}"):

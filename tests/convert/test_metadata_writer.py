@@ -41,7 +41,7 @@ def written(data: bytes, **changes) -> bytes:
 
 @pytest.fixture(scope="module")
 def files(tiny_model, converter, calibration_images) -> dict[str, bytes]:
-    """The variants without metadata, int8 with an int8 interface, and the stock converter's dynamic file."""
+    """The variants without metadata, int8 with an int8 interface, and two files of the stock converter."""
     tiny = converter(tiny_model)
     with quiet():
         return {
@@ -51,6 +51,7 @@ def files(tiny_model, converter, calibration_images) -> dict[str, bytes]:
             "int8": (int8 := tiny.int8(lambda: calibration_images)),
             "io int8": _with_int8_interface(int8),
             "stock dynamic": tiny.stock_dynamic(),
+            "stock float16": tiny.stock_float16(),
         }
 
 
@@ -316,8 +317,10 @@ def test_appended_files_are_replaced_too(files):
 
 def test_other_entries_of_the_converter_stay(files):
     for variant, data in files.items():
-        others = {name: value for name, value in entries(data) if name != "min_runtime_version"}
-        assert others.keys() == {"CONVERSION_METADATA", *["reduced_precision_support"] * (variant == "float16")}
+        replaced = ("min_runtime_version", "reduced_precision_support")
+        others = {name: value for name, value in entries(data) if name not in replaced}
+        assert others.keys() == {"CONVERSION_METADATA"}
+        assert bool(precision(data)) == (variant == "stock float16")
         assert others.items() <= dict(entries(written(data))).items()
         assert len(entries(written(data))) == len(others) + 3
 
@@ -344,7 +347,7 @@ def with_runtimes(data: bytes, *texts: str) -> bytes:
     return flatbuffer.write(model)
 
 
-@pytest.mark.parametrize("name", ["float32", "float16", "int8", "stock dynamic"])
+@pytest.mark.parametrize("name", ["float32", "stock float16", "int8", "stock dynamic"])
 def test_the_runtime_is_that_of_the_converter(files, name):
     expected = max(runtimes(files[name]))  # int8 has a second entry, which is empty
     assert runtimes(written(with_runtimes(files[name]))) == runtimes(written(files[name])) == [expected]
@@ -363,7 +366,7 @@ def test_the_runtime_of_all_kinds_of_layers(net, converter, calibration_images):
         stock = converter(net)
         for data in (
             stock.float32(),
-            stock.float16(),
+            stock.stock_float16(),
             stock.stock_int8(lambda: calibration_images),
             stock.stock_dynamic(),
         ):
@@ -377,8 +380,13 @@ def test_a_dynamic_file_needs_the_runtime_of_the_stock_converters(files):
     assert runtimes(files["dynamic"]) == runtimes(files["float32"]) != ["2.4.0"]
 
 
+def test_a_float16_file_needs_the_runtime_of_the_stock_converters(files):
+    # DEQUANTIZE of float16. The float32 file, from which ours is made, has none.
+    assert runtimes(written(files["float16"])) == runtimes(files["stock float16"]) == ["1.15.0"]
+
+
 def test_the_runtime_is_at_least_that_of_the_file(files):
-    data = files["float16"]
+    data = files["stock float16"]
     assert runtimes(written(with_runtimes(data, "2.9.0", "2.19.0", "2.4.0"))) == ["2.19.0"]
     assert runtimes(written(with_runtimes(data, "1.4.0"))) == runtimes(data)
 
@@ -410,3 +418,24 @@ def test_without_tensorflow(files, tmp_path):
     subprocess.run([sys.executable, "-c", ALONE, tmp_path / "model.tflite"], check=True)
     assert read_metadata(tmp_path / "model.tflite")[1] == ["x"] * 4
     assert has_metadata((tmp_path / "model.tflite").read_bytes())
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_half_arithmetic_is_that_of_the_converter(tiny_model, files, half):
+    """As TensorFlow's converter writes it for float16 with sums in float16; without, whatever it wrote is removed."""
+    import tensorflow as tf
+
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_keras_model(tiny_model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        converter.target_spec._experimental_supported_accumulation_type = tf.float16
+        theirs = converter.convert()
+    assert precision(theirs) == [b"fp16accfp16"]
+    for data in (files["float16"], theirs):
+        assert precision(written(data, half_arithmetic=half)) == [b"fp16accfp16"] * half
+
+
+def precision(data: bytes) -> list[bytes]:
+    """What a file says about computing with lower precision."""
+    return [value.rstrip(b"\0") for name, value in entries(data) if name == "reduced_precision_support"]

@@ -102,6 +102,7 @@ MACBOOK = {
     ("sysctl", "-n", "machdep.cpu.brand_string"): "Apple M2",
     ("sysctl", "-n", "hw.optional.arm.FEAT_DotProd"): "1",
     ("sysctl", "-n", "hw.optional.arm.FEAT_I8MM"): "1",
+    ("sysctl", "-n", "hw.optional.arm.FEAT_FP16"): "1",
     ("sysctl", "-n", "hw.perflevel0.physicalcpu"): "4",
     ("sysctl", "-n", "hw.perflevel1.physicalcpu"): "4",
     ("pmset", "-g", "batt"): "Now drawing from 'AC Power'\n -InternalBattery-0 (id=1)\t100%; charged",
@@ -170,6 +171,8 @@ def test_a_pi_4(machine):
         "no bundle to check XNNPACK with; pass one: edgenet doctor BUNDLE",
         "Raspberry Pi 4 Model B Rev 1.4 has no int8 dot product, so int8 gains less than on a Pi 5 or a recent phone; "
         "benchmark both",
+        "LiteRT computes float16 files in float32 on Raspberry Pi 4 Model B Rev 1.4: smaller, not faster; a Pi 5 or a "
+        "phone since 2018 computes in half precision, so measure its drift there",
     ]
     assert texts(facts, "ok") == [
         "64-bit Linux on aarch64",
@@ -187,6 +190,18 @@ def test_a_pi_4(machine):
 def test_a_pi_5_has_the_dot_product(machine):
     found = finding_with(machine(PI5), "int8")
     assert found == Finding("ok", "Raspberry Pi 5 Model B Rev 1.0 has int8 instructions: dotprod")
+
+
+@pytest.mark.parametrize(("features", "level"), [(A53, "note"), (A72, "note"), (A76, "ok")])
+def test_half_precision(machine, features, level):
+    """Of Arm's cores, the A76 and later ones have it, and Linux calls it asimdhp (arch/arm64/kernel/cpuinfo.c)."""
+    found = finding_with(machine({**PI5, "proc/cpuinfo": arm(features, "0xd0b")}), "float16")
+    assert (found.level, "in float32" in found.text) == (level, level == "note")
+
+
+def test_x86_does_not_compute_in_half_precision(machine):
+    facts = machine({"proc/cpuinfo": LAPTOP["proc/cpuinfo"].replace("avx512_vnni", "avx512_vnni avx512_fp16")})
+    assert finding_with(facts, "float16").level == "note"
 
 
 @pytest.mark.parametrize(
@@ -324,7 +339,10 @@ def test_a_mac(machine):
     facts = machine({}, MACBOOK, others=None, system="Darwin", architecture="arm64", library="macOS 14.5")
     assert texts(facts, "wrong") + texts(facts, "warning") == []
     assert texts(facts, "ok")[:2] == ["64-bit Darwin on arm64", "macOS 14.5"]
-    assert texts(facts, "ok")[-1] == "Apple M2 has int8 instructions: dotprod, i8mm"
+    assert texts(facts, "ok")[-2:] == [
+        "Apple M2 has int8 instructions: dotprod, i8mm",
+        "Apple M2 has half-precision instructions, in which float16 files are computed",
+    ]
     assert texts(facts, "note")[1:] == [
         "4 fast and 4 slow cores, and macOS cannot pin a process to cores; use threads=1 to 4",
         "not available on this machine: CPU frequency, temperature, load of other programs; measure twice, and rely on "

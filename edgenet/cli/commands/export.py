@@ -53,6 +53,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         default="edgenet",
         help="who chooses the 8-bit weights: edgenet (default) or TensorFlow's converter alone (stock)",
     )
+    parser.add_argument(
+        "--no-half-arithmetic",
+        dest="half_arithmetic",
+        action="store_false",
+        help="let float16 files compute in float32 only, on CPUs with half-precision arithmetic, too",
+    )
     metadata = parser.add_argument_group("metadata stored in the files")
     metadata.add_argument("--author", type=text, metavar="TEXT", help="author of the model")
     metadata.add_argument("--license", type=text, metavar="TEXT", help="licence of the model")
@@ -112,6 +118,7 @@ def run(options: argparse.Namespace) -> None:
             io=options.io,
             quantizer=options.quantizer,
             keep_float=options.keep_float,
+            half_arithmetic=options.half_arithmetic,
             batch=options.batch,
             name=name,
             apps=False,  # checked below, so that what failed is an error, not a note
