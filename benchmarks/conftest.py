@@ -27,17 +27,20 @@ def classifier(model):
 
 
 @pytest.fixture(scope="session")
-def export(classifier):
-    """Does what `edgenet export` does, to a folder that is not there yet."""
+def export(model):
+    """Does what `edgenet export` does with a loaded model, to a folder that is not there yet."""
     with quiet():
         from edgenet.exporter import Inputs, export
         from edgenet.images import splits
+        from edgenet.model import keras_model
 
     labels = class_names.read(bundled.LABELS)
 
     def run(folder):
         with quiet():
             split = splits.from_folders(bundled.CALIBRATION, bundled.EVALUATION, labels)
+            # Made anew, because it keeps its traces.
+            classifier = keras_model.from_keras(model, bundled.SPEC.name)
             return export(Inputs(classifier, bundled.SPEC.name, labels, split), folder)
 
     return run
