@@ -25,6 +25,9 @@ MAX_IMAGES = 200
 # The range of the logits begins this far below the smallest top logit: exp(-10) is a hundredth of the step between
 # two 8-bit scores.
 LOGIT_MARGIN = 10.0
+# The range of the logits ends this fraction of its width above the largest logit. Other images have larger ones: of 300
+# photos, the three most certain ones caused a third of the squared error of MobileNetV1's logits.
+LOGIT_HEADROOM = 0.1
 
 # Returns the normalized calibration images, float32 (batch, height, width, channels), from the start at each call.
 Batches = Callable[[], Iterable[np.ndarray]]
@@ -37,7 +40,7 @@ class Steps:
     Attributes:
         bias_correction: Correct each layer's bias for the mean shift of its output.
         gptq: Round weights with GPTQ instead of to the nearest integer.
-        narrow_logits: Narrow the range of the logits, for a smaller scale.
+        narrow_logits: Narrow the range of the logits from below, for a smaller scale, and give it headroom above.
     """
 
     bias_correction: bool = True
@@ -187,7 +190,7 @@ def _correct_bias(graph: Graph, op: OperatorT, layer: Layer, activations: Activa
 
 
 def _narrow_logits(graph: Graph, statistics: TensorStatistics) -> None:
-    """Let the range of the logits begin at LOGIT_MARGIN below the smallest top logit.
+    """Let the range of the logits begin at LOGIT_MARGIN below the smallest top logit, and end with LOGIT_HEADROOM.
 
     Lower logits contribute nothing to the softmax. A smaller scale distinguishes similar classes better, and fewer
     images have two top classes with equal scores.
@@ -196,9 +199,10 @@ def _narrow_logits(graph: Graph, statistics: TensorStatistics) -> None:
     if graph.kind(softmax) != "SOFTMAX":
         return
     (index,) = graph.computed_inputs(softmax)
-    low = statistics.min_top_value[index] - LOGIT_MARGIN
+    low = max(statistics.min_top_value[index] - LOGIT_MARGIN, statistics.low[index])
+    high = statistics.high[index] + LOGIT_HEADROOM * (statistics.high[index] - low)
     while True:
-        statistics.low[index] = max(statistics.low[index], low)
+        statistics.low[index], statistics.high[index] = low, high
         reshape = next((op for op in graph.operators if index in op.outputs and graph.kind(op) == "RESHAPE"), None)
         if reshape is None:
             return
