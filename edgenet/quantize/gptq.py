@@ -19,8 +19,8 @@ MAX_POSITIONS = 64
 MAX_INPUTS = 2048
 # Matrices of this size or smaller are inverted as a whole.
 LEAF = 64
-# Images that are multiplied at once: 16 times MAX_POSITIONS is enough for two threads, and takes some 10 MB.
-TOGETHER = 16
+# Images that are multiplied at once: 32 times MAX_POSITIONS is enough for several threads, and takes some 10 MB.
+TOGETHER = 32
 # Inputs whose rounding errors reach the inputs after them together: the batch size of the paper.
 BLOCK = 128
 
@@ -127,13 +127,15 @@ def second_moments(layer: Layer, options: schema.Conv2DOptionsT, inputs: np.ndar
     if layer.kind == "FULLY_CONNECTED":
         patches = inputs.reshape(-1, layer.weights.shape[1]).astype(np.float64)
         return patches.T @ patches
-    patches = _patches(inputs, layer.weights.shape[1:3], options).astype(np.float64)
+    patches = _patches(inputs, layer.weights.shape[1:3], options)
     batch, positions, height, width, channels = patches.shape
     if layer.kind == "DEPTHWISE_CONV_2D":
-        by_channel = np.moveaxis(patches, 4, 0).reshape(channels, -1, height * width)
+        # In the order of the new axes: numpy multiplies matrices in any other order without its library.
+        by_channel = patches.reshape(-1, channels).T.astype(np.float64, order="C")
+        by_channel = by_channel.reshape(channels, -1, height * width)
         moments = by_channel.transpose(0, 2, 1) @ by_channel
         return np.repeat(moments, layer.weights.shape[3] // channels, axis=0)
-    rows = patches.reshape(batch * positions, -1)
+    rows = patches.reshape(batch * positions, -1).astype(np.float64)
     return rows.T @ rows
 
 
