@@ -4,10 +4,13 @@ Each batch normalization holds the mean and variance of its input during trainin
 kind, with the same preprocessing, have nearly the same statistics; with another preprocessing, they do not.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager.wrap_function import VariableHolder, WrappedFunction
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from edgenet.model.classifier import KerasClassifier
@@ -45,11 +48,16 @@ class BatchNormStatistics:
 
     def __init__(self, classifier: KerasClassifier) -> None:
         self._fixed_batch = classifier.fixed_batch
-        frozen = convert_variables_to_constants_v2(classifier.graph)
-        self.layers = [layer for layer in map(_batch_norm, frozen.graph.get_operations()) if layer][:MAX_LAYERS]
+        function, variables = classifier.graph, _variables(classifier.graph)
+        if any(op.type.endswith("PartitionedCall") for op in function.graph.get_operations()):
+            # Functions in the graph become a part of it. This takes longer than all the rest.
+            function, variables = convert_variables_to_constants_v2(function), {}
+        found = (_batch_norm(op, variables) for op in function.graph.get_operations())
+        self.layers = [layer for layer in found if layer][:MAX_LAYERS]
         if self.layers:
-            fetches = [frozen.graph.get_tensor_by_name(layer.tensor) for layer in self.layers]
-            self._inputs = frozen.prune(frozen.inputs[0], fetches)
+            fetches = [function.graph.get_tensor_by_name(layer.tensor) for layer in self.layers]
+            wrapped = WrappedFunction(function.graph, variable_holder=VariableHolder())
+            self._inputs = wrapped.prune(function.inputs[0], fetches)
 
     def moments(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the statistics of images at the inputs of the batch normalizations.
@@ -115,14 +123,21 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return means, squares
 
 
-def _batch_norm(op: tf.Operation) -> BatchNorm | None:
+def _variables(function: Any) -> dict[str, Any]:
+    """The variables of a graph, by the name of the tensor that stands for each in it."""
+    handles = {id(variable.handle): variable for variable in function.variables}
+    captured = ((inner.name, handles.get(id(outer))) for outer, inner in function.graph.captures)
+    return {name: variable for name, variable in captured if variable is not None}
+
+
+def _batch_norm(op: tf.Operation, variables: Mapping[str, Any]) -> BatchNorm | None:
     """Return the batch normalization of images that an operation stands for.
 
     Keras 2 writes a batch normalization as a single operation, Keras 3 as several; of these, the Rsqrt stands for it.
     """
     if op.type.startswith("FusedBatchNorm"):
         x, _, _, mean, variance = op.inputs
-        return _from_tensors(x, mean, variance)
+        return _from_tensors(x, mean, variance, variables)
     if op.type != "Rsqrt":
         return None
     # tf.nn.batch_normalization: x * inv + (offset - mean * inv), inv = gamma * rsqrt(variance + epsilon)
@@ -136,7 +151,7 @@ def _batch_norm(op: tf.Operation) -> BatchNorm | None:
     means = [tensor for tensor in factors if tensor.shape.rank == 1]
     if len(images) != 1 or len(means) != 1 or not added.type.startswith("Add"):
         return None
-    return _from_tensors(images[0], means[0], added.inputs[0])
+    return _from_tensors(images[0], means[0], added.inputs[0], variables)
 
 
 def _other_input(op: tf.Operation, tensor: tf.Tensor) -> tf.Tensor:
@@ -144,15 +159,17 @@ def _other_input(op: tf.Operation, tensor: tf.Tensor) -> tf.Tensor:
     return second if first is tensor else first
 
 
-def _from_tensors(x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> BatchNorm | None:
-    means, variances = _constant(mean), _constant(variance)
+def _from_tensors(x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, variables: Mapping[str, Any]) -> BatchNorm | None:
+    means, variances = _constant(mean, variables), _constant(variance, variables)
     if x.shape.rank != 4 or means is None or variances is None:
         return None
     return BatchNorm(x.name, means.astype(np.float64), variances.astype(np.float64))
 
 
-def _constant(tensor: tf.Tensor) -> np.ndarray | None:
+def _constant(tensor: tf.Tensor, variables: Mapping[str, Any]) -> np.ndarray | None:
     while tensor.op.type in ("Identity", "Cast", "Reshape", "Squeeze", "Neg"):
         tensor = tensor.op.inputs[0]
+    if tensor.op.type == "ReadVariableOp" and tensor.op.inputs[0].name in variables:
+        return np.ravel(variables[tensor.op.inputs[0].name].numpy())
     value = tf.get_static_value(tensor)
     return None if value is None else np.ravel(value)
