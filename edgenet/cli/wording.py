@@ -33,7 +33,6 @@ PARAMETERS = frozenset(
         "force",
         "fresh_head",
         "half_arithmetic",
-        "half_arithmetic",
         "help",
         "http",
         "images",
