@@ -96,6 +96,8 @@ def export(
     quantizer: str = "edgenet",
     keep_float: str | Sequence[str] = (),
     half_arithmetic: bool = True,
+    max_drift: float | None = None,
+    max_accuracy_drop: float | None = None,
     batch: int = 1,
     size: int | Sequence[int] | None = None,
     input_range: str | Sequence[float] | None = None,
@@ -142,6 +144,11 @@ def export(
             layers or of `diagnose`; "until:NAME" for all layers up to and including one, "from:NAME" for all from it
             on.
         half_arithmetic: Whether float16 files let LiteRT compute in half precision where the CPU can.
+        max_drift: Add a variant, mixed: the fastest file on this machine whose answers differ from the float32 file's
+            on at most this fraction of images. It is int8 with some layers in float32, which are searched for, and
+            judged on calibration images that the quantizer does not get. Where int8 or dynamic will do, or nothing but
+            float32, there is no such variant. `bundle.manifest.budget` has what was tried.
+        max_accuracy_drop: Likewise, for the loss of accuracy, as a fraction, where calibration images have classes.
         batch: Images in one inference.
         size: Where the model leaves it free: a number for a square input, or height and width.
         input_range: The values that black and white pixels map to, such as (-1, 1) or "0,255", or mean and standard
@@ -188,7 +195,16 @@ def export(
     """
     from edgenet.convert.options import DEFAULT_VARIANTS, Options
 
-    options = Options(variants or DEFAULT_VARIANTS, io, batch, quantizer, keep_float, half_arithmetic)
+    options = Options(
+        variants or DEFAULT_VARIANTS,
+        io,
+        batch,
+        quantizer,
+        keep_float,
+        half_arithmetic,
+        max_drift=max_drift,
+        max_accuracy_drop=max_accuracy_drop,
+    )
     how = ResizeOptions(like, resize, crop, interpolation, antialias, pad_color)
     name = name or inputs.model_name(model)
     folder = Path(out) if out is not None else Path("build") / name

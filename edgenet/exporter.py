@@ -1,6 +1,7 @@
 """Export: a Keras model and images become a bundle.
 
-The stages are called in the order of the folders: images, calibration, conversion with its checks, bundle, drift.
+The stages are called in the order of the folders: images, calibration, the search for a file that keeps
+a budget, conversion with its checks, bundle, drift.
 """
 
 import shutil
@@ -19,6 +20,9 @@ from edgenet import files
 from edgenet.app_code import writer as app_code
 from edgenet.benchmarking import low_agreement
 from edgenet.benchmarking.drift import decision_note, measure_drift
+from edgenet.budget import search
+from edgenet.budget.judge import Budget
+from edgenet.budget.search import Found
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import Bundle
@@ -48,6 +52,7 @@ from edgenet.records import (
     Manifest,
     Preprocessing,
     Quantizer,
+    ScoreKind,
     Variant,
     VariantFile,
 )
@@ -122,7 +127,10 @@ def export(
         for finding in doubts:
             progress.note(finding.text)
         model = inputs.classifier.save(folder)
-        converted = _convert(inputs, calibration, examination, options, folder, progress)
+        progress.step("tracing the model")
+        converter = Converter(inputs.classifier, options.batch)
+        found = _search(inputs, converter, calibration, examination.scores, options, Path(scratch), progress)
+        converted = _convert(inputs, converter, calibration, examination, options, found, folder, progress)
         manifest = Manifest(
             name=inputs.name,
             classes=inputs.classifier.classes,
@@ -143,6 +151,7 @@ def export(
             files={},
             output=inputs.classifier.output,
             reference_scores=tally.record(inputs.split.truth),
+            budget=found.record if found else None,
         )
         if note := decision_note(manifest):
             progress.note(note)
@@ -264,19 +273,55 @@ def _disjoint(images: Iterable[tuple[np.ndarray, Path]], calibrated: Mapping[str
         yield pixels
 
 
+def _search(
+    inputs: Inputs,
+    converter: Converter,
+    calibration: RepresentativeDataset,
+    scores: ScoreKind,
+    options: Options,
+    scratch: Path,
+    progress: Progress,
+) -> Found | None:
+    """Search for the fastest file that keeps the budget; None if there is none to keep."""
+    budget = Budget(options.max_drift, options.max_accuracy_drop)
+    if not budget:
+        return None
+    stock = options.quantizer == Quantizer.STOCK
+    conversions = search.Conversions(
+        converter.float32,
+        (lambda images: converter.stock_dynamic()) if stock else converter.dynamic,
+        partial(converter.stock_int8 if stock else converter.int8, interface=options.interface),
+        partial(converter.stock_mixed if stock else converter.mixed, interface=options.interface),
+    )
+    found = search.search(
+        budget,
+        calibration,
+        inputs.split.calibration_truth,
+        conversions,
+        inputs.recipe,
+        scratch,
+        progress,
+        batch=options.batch,
+        multi_label=scores == ScoreKind.SIGMOID and all(label is None for label in inputs.split.truth),
+    )
+    progress.note(found.record.text)
+    return found
+
+
 def _convert(
     inputs: Inputs,
+    converter: Converter,
     calibration: RepresentativeDataset,
     examination: fit.Examination,
     options: Options,
+    found: Found | None,
     folder: Path,
     progress: Progress,
 ) -> list[VariantFile]:
     """Write each variant, checked, with its metadata."""
-    progress.step("tracing the model")
-    converter, recipe = Converter(inputs.classifier, options.batch), inputs.recipe
-    kept, written = _Kept.select(converter.float32(), options.keep_float), []
-    for variant, convert in _conversions(converter, calibration, options, kept.positions).items():
+    recipe, written = inputs.recipe, []
+    kept = _Kept.select(converter.float32(), found.layers if found else options.keep_float)
+    for variant, convert in _conversions(converter, calibration, options, kept.positions, found).items():
         progress.step(f"converting to {variant}")
         data = convert()
         for layer in converter.unquantized_layers:
@@ -300,7 +345,7 @@ def _convert(
             recipe,
             inputs.labels,
             examination.scores,
-            _provenance(inputs.classifier, variant, examination.digests, kept.names),
+            _provenance(inputs.classifier, variant, _calibrating(variant, examination.digests, found), kept.names),
             half_arithmetic=half,
         )
         inspection.check_half_arithmetic(variant, data, half)
@@ -341,9 +386,16 @@ class _Kept:
 
 
 def _conversions(
-    converter: Converter, calibration: RepresentativeDataset, options: Options, kept: Sequence[int]
+    converter: Converter,
+    calibration: RepresentativeDataset,
+    options: Options,
+    kept: Sequence[int],
+    found: Found | None,
 ) -> dict[Variant, Callable[[], bytes]]:
-    """What makes each of the variants that are wanted, in the order of `Variant`."""
+    """What makes each of the variants that are wanted, in the order of `Variant`.
+
+    A mixed file that was found is written as it was judged; where none is needed or possible, there is none.
+    """
     stock = options.quantizer == Quantizer.STOCK
     conversions: dict[Variant, Callable[[], bytes]] = {
         Variant.FLOAT32: converter.float32,
@@ -354,7 +406,16 @@ def _conversions(
             converter.stock_mixed if stock else converter.mixed, calibration, kept, options.interface
         ),
     }
-    return {variant: conversions[variant] for variant in Variant if variant in options.variants}
+    if found:
+        conversions.pop(Variant.MIXED)
+        if found.data is not None:
+            conversions[Variant.MIXED] = partial(bytes, found.data)
+    return {variant: convert for variant, convert in conversions.items() if variant in options.variants}
+
+
+def _calibrating(variant: Variant, digests: Sequence[str], found: Found | None) -> Sequence[str]:
+    """The digests of the images that a variant was made of."""
+    return [digests[index] for index in found.fitted] if found and variant == Variant.MIXED else digests
 
 
 def _stock(converter: Converter, calibration: RepresentativeDataset, variant: Variant, options: Options) -> bytes:

@@ -6,6 +6,7 @@ proportions based on paired data (the same volume, 2635-2650); Q. McNemar (Psych
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 from statistics import NormalDist
 
@@ -29,6 +30,26 @@ def wilson(count: float, total: float) -> Interval:
     low, high = ((centre + side) / (1 + Z**2 / total) for side in (-margin, margin))
     # Exact at the ends, where rounding errors would remain.
     return Interval(fraction, 0.0 if count == 0 else low, 1.0 if count == total else high)
+
+
+def clopper_pearson(count: int, total: int) -> Interval:
+    """The fraction count / total with its exact binomial interval, which never covers less than it says.
+
+    Each end is the fraction under which a count as far away or farther has the probability TAIL: C. J. Clopper,
+    E. S. Pearson, Biometrika 26, 1934, 404-413.
+    """
+    low = 0.0 if count == 0 else _bisect(lambda p: at_least(count, total, p) - TAIL)
+    high = 1.0 if count == total else _bisect(lambda p: TAIL - at_most(count, total, p))
+    return Interval(count / total, low, high)
+
+
+def _bisect(increasing: Callable[[float], float]) -> float:
+    """The zero of an increasing function between 0 and 1."""
+    low, high = 0.0, 1.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if increasing(middle) < 0 else (low, middle)
+    return (low + high) / 2
 
 
 def clustered(changed: int, squares: int, images: int, labels: int) -> Interval:

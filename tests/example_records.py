@@ -10,6 +10,8 @@ from edgenet.records import (
     Agreement,
     Api,
     Arithmetic,
+    BudgetSearch,
+    BudgetTrial,
     Calibration,
     ClassDrift,
     Conformance,
@@ -117,6 +119,33 @@ MANIFEST = Manifest(
     files={"labels.txt": FileHash("cd" * 32, 5_000_000_000)},
     reference_scores=ReferenceScores(1 / 3, Interval(2 / 3, 0.2, 1.0), 0.1),
     findings=(Finding(Level.WARNING, "int8: ä"),),
+    budget=BudgetSearch(
+        max_drift=0.01,
+        max_accuracy_drop=1 / 300,
+        confidence=0.9,
+        images=40,
+        views=1_480,
+        mirrored=True,
+        trials=(
+            BudgetTrial("int8", (), 0, 1 / 7, 200, Interval(0.98, 0.9, 1.0), None, 1e-9, False, 900_000),
+            BudgetTrial(
+                variant="mixed",
+                layers=("until:ä", "b"),
+                float_layers=2,
+                logit_error=0.1,
+                views=1_480,
+                agreement=Interval(2 / 3, 0.2, 1.0),
+                accuracy_change=-1 / 3,
+                confidence=0.97,
+                keeps=True,
+                bytes=1_234_567,
+                latency=Interval(1 / 300, 1 / 310, 1 / 290),
+                speedup=Interval(1.5, 1.4, 1.6),
+            ),
+        ),
+        chosen=1,
+        text="mixed: ä",
+    ),
 )
 
 RESULTS = Results(

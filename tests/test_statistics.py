@@ -9,7 +9,7 @@ import pytest
 
 from edgenet import statistics
 from edgenet.records import Interval
-from edgenet.statistics import at_least, at_most, clustered, mcnemar, paired_difference, ratio, wilson
+from edgenet.statistics import at_least, at_most, clopper_pearson, clustered, mcnemar, paired_difference, ratio, wilson
 
 # Printed to four places, and of 1.96 where ours is 1.959964: half a unit and 2e-5 of an end's reach, below 1.
 PRINTED = 1e-4
@@ -136,6 +136,18 @@ def test_more_images_narrow_the_interval_of_a_change():
 def tail(counts: range, total: int, share: Fraction) -> Fraction:
     """How likely any of these counts is, without rounding."""
     return sum((math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in counts), Fraction(0))
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 10), (1, 10), (7, 10), (10, 10), (990, 1_000), (3, 900)])
+def test_the_ends_of_an_exact_interval_leave_equal_tails(count, total):
+    def probability(first, last, p):
+        return math.fsum(math.comb(total, k) * p**k * (1 - p) ** (total - k) for k in range(first, last + 1))
+
+    found = clopper_pearson(count, total)
+    assert found.value == count / total
+    # Bisection ends at 1e-12; the tails change by at most `total` times as much.
+    assert found.low == 0.0 if count == 0 else probability(count, total, found.low) == pytest.approx(0.025, abs=1e-8)
+    assert found.high == 1.0 if count == total else probability(0, count, found.high) == pytest.approx(0.025, abs=1e-8)
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 43, 170])

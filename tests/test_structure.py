@@ -18,7 +18,7 @@ PACKAGE = ROOT / "edgenet"
 STAGES = (
     *("errors", "progress", "quiet", "cores", "cache", "files", "records", "scores", "statistics", "images", "model"),
     *("tflite", "quantize", "calibration", "convert", "bundle", "litert", "machine", "benchmarking"),
-    *("app_code", "exporter"),
+    *("budget", "app_code", "exporter"),
     *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "api", "cli", "__main__"),
 )
 # Nobody but these two imports them: each could be deleted without touching the rest.

@@ -15,7 +15,7 @@ from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import MANIFEST, RESULTS
 from edgenet.errors import EdgenetError
-from edgenet.records import Conformance, Diagnosis, Results
+from edgenet.records import BudgetSearch, Conformance, Diagnosis, Results
 from edgenet.records.apps import UNKNOWN_OPERATOR
 
 # Ignored files that a note names.
@@ -37,6 +37,8 @@ class LoadedResults:
     apps: tuple[Conformance, ...] = ()
     # Whether they are in a bundle whose files have changed since.
     stale: bool = False
+    # What was tried, when the bundle was exported, to keep a budget of drift.
+    budget: BudgetSearch | None = None
 
     @property
     def where(self) -> str:
@@ -166,7 +168,7 @@ def _from_file(path: Path) -> LoadedResults | None:
     except EdgenetError:  # the folder of this name is not a bundle's
         return LoadedResults(path, "", results)
     if are_of(results, bundle.manifest):
-        return LoadedResults(path, "", results, apps=bundle.manifest.apps)
+        return LoadedResults(path, "", results, apps=bundle.manifest.apps, budget=bundle.manifest.budget)
     note = f"{path}: these results are of an earlier export of {bundle.folder}"
     return LoadedResults(path, "", results, (note,), stale=True)
 
@@ -186,7 +188,8 @@ def _from_bundle(path: Path) -> tuple[Path, LoadedResults]:
     file, results = found.mine[-1]
     newer = [other for other in found.others if age_key(other) > age_key(file)]
     notes = [f"ignored: results {kind}: {_listed(paths)}" for kind, paths in found.ignored(newer).items()]
-    return file, LoadedResults(file, "", results, tuple(notes), bundle.manifest.apps)
+    manifest = bundle.manifest
+    return file, LoadedResults(file, "", results, tuple(notes), manifest.apps, budget=manifest.budget)
 
 
 def _listed(paths: Sequence[Path]) -> str:

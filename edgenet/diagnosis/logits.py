@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from edgenet.diagnosis.model_pair import ModelPair
-from edgenet.diagnosis.model_runner import ModelRunner, padded_batches
 from edgenet.diagnosis.noise import Sqnr
+from edgenet.litert.model_runner import ModelRunner, padded_batches
 from edgenet.machine import host
 from edgenet.scores import THRESHOLD
 

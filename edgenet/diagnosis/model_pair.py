@@ -6,6 +6,7 @@ from ai_edge_litert.schema_py_generated import OperatorT
 from edgenet.errors import EdgenetError
 from edgenet.records import Preprocessing
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph, Layer
+from edgenet.tflite.logits import find_logits, through_reshapes
 from edgenet.tflite.operator_runner import OperatorRunner
 from edgenet.tflite.pairing import Pair, pair_operators
 
@@ -42,9 +43,9 @@ class ModelPair:
                 f"{name}: expected an int8 layer for each of the {expected} layers with weights of the float32 file, "
                 f"got {paired}; choose a full-integer file that was exported together with it"
             )
-        self.logits = _logits(self.float32), _logits(self.int8)
+        self.logits = find_logits(self.float32), find_logits(self.int8)
         has_softmax = any(self.int8.kind(op) == "SOFTMAX" for op in self.int8.consumers(self.logits[1]))
-        self._clipped = _through_reshapes(self.int8, self.logits[1]) if has_softmax else []
+        self._clipped = through_reshapes(self.int8, self.logits[1]) if has_softmax else []
 
     def has_weights(self, op: OperatorT) -> bool:
         """Whether an operator of the float32 file is a layer with constant weights."""
@@ -106,24 +107,3 @@ class ModelPair:
 
     def _scales(self, index: int) -> np.ndarray:
         return np.asarray(self.int8.tensor(index).quantization.scale, np.float64)
-
-
-def _producer(graph: Graph, index: int, *kinds: str) -> OperatorT | None:
-    """Return the operator of one of these kinds that computes a tensor."""
-    return next((op for op in graph.operators if index in op.outputs and graph.kind(op) in kinds), None)
-
-
-def _logits(graph: Graph) -> int:
-    index = graph.output
-    while op := _producer(graph, index, "QUANTIZE", "DEQUANTIZE"):
-        index = int(op.inputs[0])
-    softmax = _producer(graph, _through_reshapes(graph, index)[-1], "SOFTMAX")
-    return int(softmax.inputs[0]) if softmax else index
-
-
-def _through_reshapes(graph: Graph, index: int) -> list[int]:
-    """Return a tensor, and the tensors that it is a RESHAPE of, in reverse order."""
-    indices = [index]
-    while op := _producer(graph, indices[-1], "RESHAPE"):
-        indices.append(int(op.inputs[0]))
-    return indices

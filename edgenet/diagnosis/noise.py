@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgenet.diagnosis.model_pair import ModelPair
-from edgenet.diagnosis.model_runner import ModelRunner, padded_batches, without_padding
+from edgenet.litert.model_runner import ModelRunner, padded_batches, without_padding
 from edgenet.machine import host
 from edgenet.tflite.operator_runner import OperatorRunner
 from edgenet.tflite.pairing import Pair

@@ -9,8 +9,8 @@ import numpy as np
 from edgenet.benchmarking import latency
 from edgenet.diagnosis.logits import LogitsMeter
 from edgenet.diagnosis.model_pair import ModelPair
-from edgenet.diagnosis.model_runner import ModelRunner, padded_batches
 from edgenet.diagnosis.noise import OperatorNoise
+from edgenet.litert.model_runner import ModelRunner, padded_batches
 from edgenet.records import MixedPrecision
 from edgenet.tflite import mixed_precision
 

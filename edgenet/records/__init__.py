@@ -1,6 +1,7 @@
 """What is passed between the stages: frozen dataclasses, and their JSON form."""
 
 from edgenet.records.apps import Conformance
+from edgenet.records.budget import BudgetSearch, BudgetTrial
 from edgenet.records.bundle import (
     Calibration,
     EvaluationImage,
@@ -68,6 +69,8 @@ __all__ = [
     "Agreement",
     "Api",
     "Arithmetic",
+    "BudgetSearch",
+    "BudgetTrial",
     "Calibration",
     "ChannelOrder",
     "ClassDrift",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgenet.records.apps import Conformance
+from edgenet.records.budget import BudgetSearch
 from edgenet.records.drift import Drift, Interval
 from edgenet.records.enums import Level, ScoreKind
 from edgenet.records.model import Preprocessing
@@ -114,6 +115,8 @@ class Manifest(Shown):
     reference_scores: ReferenceScores | None = None
     # About the Keras model's scores, and about variants that disagree with it.
     findings: tuple[Finding, ...] = ()
+    # The files that were tried to keep a budget of drift; None where there was none to keep.
+    budget: BudgetSearch | None = None
 
     @property
     def multi_label(self) -> bool:

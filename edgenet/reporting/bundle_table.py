@@ -4,6 +4,7 @@ from edgenet.images.resize_options import describe
 from edgenet.records import Interpolation, Level, Manifest, Resize, ResizeMode, VariantFile
 from edgenet.reporting.agreement_columns import agreement_cells, agreement_columns, agreement_legend
 from edgenet.reporting.apps_table import app_drift_table, apps_line
+from edgenet.reporting.budget_table import budget_table
 from edgenet.reporting.numbers import NONE, fraction, megabytes
 from edgenet.reporting.table import Column, Table, as_text, wrapped
 
@@ -20,6 +21,7 @@ def bundle_table(manifest: Manifest, folder: str = "") -> str:
         (
             wrapped(bundle_title(manifest, folder)),
             as_text(bundle_rows(manifest)),
+            *([as_text(budget_table(manifest.budget))] if manifest.budget else ()),
             *bundle_notes(manifest),
             *([as_text(drift)] if drift else ()),
         )
@@ -71,6 +73,7 @@ def bundle_notes(manifest: Manifest) -> list[str]:
     calibration = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
     paragraphs = (
         "\n".join(filter(None, (variant.precision for variant in manifest.variants))),
+        f"budget: {manifest.budget.text}" if manifest.budget else "",
         _reference_line(manifest),
         _resize_line(manifest.preprocessing.resize),
         "\n".join(f"{finding.level}: {finding.text}" for finding in manifest.findings),

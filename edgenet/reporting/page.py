@@ -19,6 +19,7 @@ from edgenet.quiet import quiet
 from edgenet.records import Diagnosis, Prediction, Results
 from edgenet.reporting import app_gallery, plots
 from edgenet.reporting.apps_table import app_drift_table
+from edgenet.reporting.budget_table import budget_table
 from edgenet.reporting.diagnosis_table import diagnosis_tables
 from edgenet.reporting.numbers import NONE
 from edgenet.reporting.results_table import thread_statements
@@ -121,6 +122,8 @@ def _part(
     names, classes = class_rows(results)
     table = overview(results)
     apps = app_drift_table(loaded.apps)
+    budget = loaded.budget
+    budget_tables = budget_table(budget) if budget else None
     return {
         "number": number,
         "name": loaded.name,
@@ -136,6 +139,10 @@ def _part(
         "plots": drawn,
         "cards": _cards(results, flipped, MAX_IMAGES // count),
         "flipped": len(flipped),
+        "budget": budget.text if budget else "",
+        "budget_plots": [plots.budget_front(budget, key)] if budget else [],
+        "budget_tables": parts(budget_tables) if budget_tables else [],
+        "budget_legend": budget_tables.legend if budget_tables else (),
         "apps": parts(apps) if apps else [],
         "apps_legend": apps.legend if apps else (),
         "app_cards": _app_cards(loaded, app_gallery.MAX_IMAGES // count),

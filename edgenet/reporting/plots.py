@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from edgenet.analysis import performance
 from edgenet.analysis.tradeoff import Point, pareto_front
 from edgenet.machine.quality import threads
-from edgenet.records import Diagnosis, LayerNoise, Results
+from edgenet.records import BudgetSearch, Diagnosis, LayerNoise, Results
 from edgenet.reporting.diagnosis_table import shown_names
 from edgenet.reporting.table import shortened
 
@@ -178,6 +178,40 @@ def tradeoff(points: Sequence[Point], cost: str, value: str, key: str) -> Plot:
         _legend_below(axes, columns=_legend_columns(names))
 
     return _draw(f"{value[0].upper()}{value[1:]} against {cost}{key}", (4.6, 3.4), draw)
+
+
+def budget_front(search: BudgetSearch, key: str) -> Plot:
+    """The logit error of the files that were tried to keep a budget against their latency, with the Pareto front.
+
+    Args:
+        search: The files; those that were not timed are left out.
+        key: Distinguishes this plot from others in the page.
+    """
+    timed = [(trial, 1_000 * trial.latency.value) for trial in search.trials if trial.latency]
+    front = pareto_front([(x, -trial.logit_error) for trial, x in timed])
+    variants = list(dict.fromkeys(trial.variant for trial, _ in timed))
+
+    def draw(axes: Axes) -> None:
+        if front:
+            x, y = [cost for cost, _ in front], [-value for _, value in front]
+            axes.step(x, y, where="post", color=TEXT, alpha=0.5, linewidth=1, label="Pareto front")
+        for trial, x_value in timed:
+            number = variants.index(trial.variant)
+            colour = COLOURS[number % len(COLOURS)]
+            face = colour if trial.keeps else "none"
+            axes.plot(x_value, trial.logit_error, MARKERS[number % len(MARKERS)], color=colour, markerfacecolor=face)
+        for number, name in enumerate(variants):
+            axes.plot([], [], MARKERS[number % len(MARKERS)], color=COLOURS[number % len(COLOURS)], label=name)
+        if search.chosen is not None and (latency := search.trials[search.chosen].latency):
+            chosen = 1_000 * latency.value, search.trials[search.chosen].logit_error
+            axes.plot(*chosen, "o", color=TEXT, markerfacecolor="none", markersize=12, label="chosen")
+        axes.margins(y=0.1)
+        _from_zero(axes, [x for _, x in timed] or [1.0])
+        axes.set_xlabel("latency, ms")
+        axes.set_ylabel("logit error")
+        _legend_below(axes, columns=_legend_columns(["Pareto front"]))
+
+    return _draw(f"Logit error against latency (filled: keeps the budget){key}", (4.6, 3.4), draw)
 
 
 def scaling(results: Results, key: str) -> Plot:

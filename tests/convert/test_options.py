@@ -16,7 +16,24 @@ def test_mixed_is_written_only_with_layers_to_keep():
 
 
 def test_mixed_without_layers_is_an_error():
-    with pytest.raises(
-        EdgenetError, match=r"^variants: mixed: name the layers that stay in float32, with keep_float=$"
-    ):
+    text = r"^variants: mixed: name the layers that stay in float32, with keep_float=, or give max_drift=$"
+    with pytest.raises(EdgenetError, match=text):
         Options(["int8", "mixed"])
+
+
+def test_a_budget_asks_for_mixed_by_itself():
+    assert Options(max_drift=0.01).variants == (*DEFAULT_VARIANTS, Variant.MIXED)
+    assert Options(["mixed"], max_accuracy_drop=0.0).variants == (Variant.MIXED,)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"max_drift": 1.0}, "max_drift: expected a fraction from 0 to below 1, got 1"),
+        ({"max_accuracy_drop": -0.1}, "max_accuracy_drop: expected a fraction from 0 to below 1, got -0.1"),
+        ({"max_drift": 0.1, "keep_float": "a"}, "keep_float: max_drift= chooses the layers that stay in float32"),
+    ],
+)
+def test_budgets_that_cannot_be(given, text):
+    with pytest.raises(EdgenetError, match=text):
+        Options(**given)

@@ -16,10 +16,10 @@ from edgenet.bundle import evaluation
 from edgenet.diagnosis import diagnosis, trials
 from edgenet.diagnosis.logits import LogitsMeter
 from edgenet.diagnosis.model_pair import ModelPair
-from edgenet.diagnosis.model_runner import ModelRunner
 from edgenet.diagnosis.noise import Sqnr, measure_noise
 from edgenet.diagnosis.trials import MixedPrecisionTrials
 from edgenet.errors import EdgenetError
+from edgenet.litert.model_runner import ModelRunner
 from edgenet.litert.runner import Runner
 from edgenet.quiet import quiet
 from edgenet.records import Diagnosis

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from recipes import RECIPE
 
-from edgenet.diagnosis.model_runner import ModelRunner
+from edgenet.litert.model_runner import ModelRunner
 from edgenet.quantize import quantizer
 from edgenet.quantize.activations import Activations
 from edgenet.quantize.ranges import measure_statistics

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from edgenet.cli import source
+from edgenet.cli import limits, source
 from edgenet.cli.arguments import names, print_next, text
 from edgenet.cli.wording import as_options, shown_progress
 from edgenet.errors import EdgenetError
@@ -40,6 +40,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="LAYERS",
         help="add a variant, mixed: int8 with these layers in float32; until:NAME is all layers up to one, from:NAME "
         "all from it on",
+    )
+    parser.add_argument(
+        "--max-drift",
+        type=limits.fraction,
+        metavar="FRACTION",
+        help="add a variant, mixed: the fastest file on this machine whose top class (multi-label: any label) differs "
+        "from float32's on at most this fraction of images, e.g. 1%% or 0.01, judged on calibration images held back",
+    )
+    parser.add_argument(
+        "--max-accuracy-drop",
+        type=limits.fraction,
+        metavar="FRACTION",
+        help="the same, for the loss of accuracy; needs calibration images in folders named after classes",
     )
     parser.add_argument(
         "--io",
@@ -89,7 +102,15 @@ def run(options: argparse.Namespace) -> None:
 
     wanted = source.find(options)
     # What can be wrong is found before TensorFlow is loaded.
-    Options(options.variants or DEFAULT_VARIANTS, options.io, options.batch, options.quantizer, options.keep_float)
+    Options(
+        options.variants or DEFAULT_VARIANTS,
+        options.io,
+        options.batch,
+        options.quantizer,
+        options.keep_float,
+        options.max_drift,
+        options.max_accuracy_drop,
+    )
     name = options.name or wanted.name
     out = options.out or Path("build") / name
     bundles.check_replaceable(out, force=options.force)
@@ -119,6 +140,8 @@ def run(options: argparse.Namespace) -> None:
             quantizer=options.quantizer,
             keep_float=options.keep_float,
             half_arithmetic=options.half_arithmetic,
+            max_drift=options.max_drift,
+            max_accuracy_drop=options.max_accuracy_drop,
             batch=options.batch,
             name=name,
             apps=False,  # checked below, so that what failed is an error, not a note
