@@ -321,7 +321,10 @@ def _convert(
     """Write each variant, checked, with its metadata."""
     recipe, written = inputs.recipe, []
     kept = _Kept.select(converter.float32(), found.layers if found else options.keep_float)
-    for variant, convert in _conversions(converter, calibration, options, kept.positions, found).items():
+    conversions = _conversions(converter, calibration, options, kept.positions, found)
+    if found and not conversions:
+        raise EdgenetError(f"{found.record.text}; add other variants", parameter="variants")
+    for variant, convert in conversions.items():
         progress.step(f"converting to {variant}")
         data = convert()
         for layer in converter.unquantized_layers:

@@ -19,6 +19,8 @@ from edgenet.tflite.pairing import Pair, pair_operators
 MAX_NOISE_IMAGES = 16
 # What it costs at least to compute one layer in float32 between 8-bit ones, of the mean time of an operator.
 MIN_COST = 0.1
+# What it costs at least to round one tensor less.
+MIN_SECONDS = 1e-9
 
 
 @dataclass(frozen=True)
@@ -84,25 +86,45 @@ class Candidates:
         return self._distinct([(FROM + self._names.shown(position),) for position in reversed(self._weighted)])
 
     def noisiest(self, images: np.ndarray, recipe: Preprocessing) -> list[Candidate]:
-        """The layers that pay most: with the most noise at the logits for the time that they take in float32.
+        """The layers that pay most: one tensor after the other is not rounded any more.
 
-        The noise is that of rounding its output alone; biases take up the mean of what rounded weights do.
+        That takes both the layer that computes it and those that use it in float32. Next is always the tensor whose
+        rounding makes the most noise at the logits for the time of the layers that it takes. Biases take up the mean of
+        what rounded weights do, so that the noise of activations is most of all.
 
         Args:
             images: Images, (n, height, width, channels), of which MAX_NOISE_IMAGES are used.
             recipe: The preprocessing.
         """
-        images = images[:MAX_NOISE_IMAGES]
+        gains = self._rounding_noise(images[:MAX_NOISE_IMAGES], recipe)
+        needed = {position: self._around(position) for position in gains}
+        kept: set[int] = set()
+        choices = []
+        while gains:
+            costs = {n: max(sum(self._added.get(op, 0.0) for op in needed[n] - kept), MIN_SECONDS) for n in gains}
+            _, best = max((gains[n] / cost, n) for n, cost in costs.items())
+            kept |= needed[best]
+            del gains[best]
+            choices.append(tuple(self._names.shown(position) for position in sorted(kept)))
+        return self._distinct(choices)
+
+    def _rounding_noise(self, images: np.ndarray, recipe: Preprocessing) -> dict[int, float]:
+        """The mean squared error of the logits if the output of one operator alone is rounded, where there is any."""
         expected, _ = Scorer(self._data, recipe)(images)
-        gain = {}
+        noise = {}
         for position, pair in self._pairs.items():
             rounded = mixed_precision.in_int8(self._data, [pair], self._int8, weights=False)
             logits, _ = Scorer(rounded, recipe)(images)
             errors = logits - expected
-            gain[position] = float(np.square(errors - errors.mean(axis=1, keepdims=True)).mean())
-        paying = sorted((n for n in gain if gain[n]), key=lambda n: gain[n] / self._added[n], reverse=True)
-        names = [self._names.shown(position) for position in paying]
-        return self._distinct([tuple(names[: count + 1]) for count in range(len(names))])
+            errors -= errors.mean(axis=1, keepdims=True)
+            if errors.any():
+                noise[position] = float(np.square(errors).mean())
+        return noise
+
+    def _around(self, position: int) -> set[int]:
+        """An operator and those that use its output."""
+        output = int(self._graph.operators[position].outputs[0])
+        return {position} | {n for n, op in enumerate(self._graph.operators) if output in op.inputs}
 
     def _distinct(self, choices: Sequence[tuple[str, ...]]) -> list[Candidate]:
         """Candidates in the order of their cost that keep some layer with weights in 8 bits, and one in float32."""

@@ -150,8 +150,13 @@ class _Search:
         return order[keeps].seconds
 
     def time(self, recipe: Preprocessing, batch: int) -> None:
-        """Measure the latency of all files but those that another one beats in both time and noise."""
+        """Measure the latency of all files but those that another one beats in both time and noise.
+
+        Where these are all that keep the budget, they are timed, too.
+        """
         timed = [trial for trial in self.trials if not any(_beats(other, trial) for other in self.trials)]
+        if not any(trial.record.keeps and trial.candidate for trial in timed):
+            timed += [trial for trial in self.trials if trial.record.keeps and trial not in timed]
         base = str(self.trials.index(next(t for t in self.trials if t.record.variant == Variant.FLOAT32)))
         files = {str(self.trials.index(trial)): trial.path for trial in timed}
         timing = Timing(TimedModels(files, None, recipe, base), batch, _OPTIONS, self.progress)
@@ -244,11 +249,11 @@ def _run(state: _Search, originals: Sequence[np.ndarray], recipe: Preprocessing,
         progress.step("timing each operator")
         candidates = Candidates(float32.path, int8.path)
         float32.seconds, int8.seconds = candidates.float32_seconds, candidates.int8_seconds
-        limit = state.bisect(candidates.both_ends(), MAX_SECONDS * candidates.float32_seconds)
-        limit = state.bisect(candidates.until(), limit)
         progress.step("measuring the noise of each layer")
-        limit = state.bisect(candidates.noisiest(np.stack(originals), recipe), limit)
-        state.bisect(candidates.from_on(), limit)
+        noisiest = candidates.noisiest(np.stack(originals), recipe)
+        limit = state.bisect(noisiest, MAX_SECONDS * candidates.float32_seconds)
+        for order in (candidates.both_ends(), candidates.until(), candidates.from_on()):
+            limit = state.bisect(order, limit)
     state.time(recipe, batch)
 
 
@@ -274,13 +279,12 @@ def shown(layers: Sequence[str]) -> str:
 
 
 def _beats(one: _Trial, other: _Trial) -> bool:
-    """Whether one mixed file is better than another one in time and noise, and keeps the budget if that does."""
+    """Whether one mixed file is better than another one in time and noise, whatever their agreement says by chance."""
     if one is other or one.candidate is None or other.candidate is None:
         return False
     if (one.seconds, one.record.logit_error) == (other.seconds, other.record.logit_error):
         return False
-    is_better = one.seconds <= other.seconds and one.record.logit_error <= other.record.logit_error
-    return is_better and (one.record.keeps or not other.record.keeps)
+    return one.seconds <= other.seconds and one.record.logit_error <= other.record.logit_error
 
 
 def _check(budget: Budget, count: int, classes: Sequence[int | None], multi_label: bool) -> None:
