@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from example_records import MANIFEST
 from PIL import Image
 
 import edgenet
@@ -27,6 +29,8 @@ from edgenet.images import listing, preprocess
 from edgenet.quiet import quiet
 from edgenet.records import LibraryOutcome
 from edgenet.reporting.bundle_table import bundle_table
+from edgenet.tflite.graph import Graph
+from edgenet.tflite.layer_names import LayerNames
 from edgenet.tflite.metadata import read_metadata, read_provenance
 
 TFLITE = {"float32.tflite", "float16.tflite", "dynamic.tflite", "int8.tflite"}
@@ -195,6 +199,55 @@ def test_layers_in_float32_are_in_the_manifest_and_in_the_file(export, few):
     assert bundles.load(bundle.folder) == bundle
     for library in conformance.check(bundle):
         assert library.problems == {}
+
+
+@pytest.mark.slow  # 15 seconds
+def test_the_file_that_keeps_a_budget_is_written_as_it_was_judged(export, pictures, monkeypatch):
+    """A search that finds a file at once, so that this does not hang on the machine's latencies."""
+    from edgenet.budget import search as searching
+    from edgenet.budget.search import Found
+
+    layers, judged = ("until:stem_bn", "logits"), {}
+
+    def search(budget, images, classes, conversions, *_, **__):
+        judged["budget"], judged["classes"], graph = budget, classes, Graph(conversions.float32())
+        fitted = list(images())[:12]
+        judged["data"] = conversions.mixed(lambda: fitted, LayerNames(graph).select(layers))
+        return Found(replace(MANIFEST.budget, text="mixed: found"), layers, judged["data"], tuple(range(12)))
+
+    monkeypatch.setattr(searching, "search", search)
+    folders = pictures / "calibration", pictures / "evaluation"
+    bundle = export(*folders, variants=("int8",), max_drift=0.01, max_accuracy_drop=0.02)
+    int8, mixed = bundle.manifest.variants
+    assert (judged["budget"].max_drift, judged["budget"].max_accuracy_drop) == (0.01, 0.02)
+    assert sorted(judged["classes"]) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
+    assert (int8.name, mixed.name, mixed.float_layers) == ("int8", "mixed", ("stem_bn", "logits"))
+    path = bundle.file("mixed.tflite")
+    operators = [[Graph(data).kind(op) for op in Graph(data).operators] for data in (path.read_bytes(), judged["data"])]
+    assert operators[0] == operators[1]
+    images = listing.find_images(pictures / "calibration").paths
+    assert read_provenance(path)["calibration_sha256"] == _digest(images[:12], bundle)
+    assert read_provenance(bundle.file("int8.tflite"))["calibration_sha256"] == _digest(images, bundle)
+    assert bundles.load(bundle.folder).manifest.budget.text == "mixed: found"
+
+
+def _digest(paths, bundle) -> str:
+    """The digest of the digests of images."""
+    pixels = preprocess.load_all(paths, bundle.manifest.preprocessing)
+    return sha256("".join(preprocess.digest(one) for one in pixels).encode()).hexdigest()
+
+
+@pytest.mark.slow  # 15 seconds
+def test_no_mixed_file_is_written_where_int8_keeps_the_budget(export, pictures, tmp_path):
+    folders = pictures / "calibration", pictures / "evaluation"
+    bundle = export(*folders, variants=("float32", "int8"), max_drift=0.9)
+    assert [variant.name for variant in bundle.manifest.variants] == ["float32", "int8"]
+    budget = bundle.manifest.budget
+    assert (budget.max_drift, budget.images, budget.views) == (0.9, 10, 250)
+    assert "int8 keeps" in budget.text and f"budget: {budget.text}"[:60] in bundle_table(bundle.manifest)
+    assert not (bundle.folder / "mixed.tflite").exists()
+    with pytest.raises(EdgenetError, match=r"^variants: mixed is not written.*; add other variants$"):
+        export(*folders, variants=("mixed",), max_drift=0.9, out=tmp_path / "other")
 
 
 @pytest.mark.slow  # 10 seconds
