@@ -73,9 +73,9 @@ def bundle_notes(manifest: Manifest) -> list[str]:
     calibration = [finding for finding in manifest.calibration.findings if finding.level != Level.OK]
     paragraphs = (
         "\n".join(filter(None, (variant.precision for variant in manifest.variants))),
-        f"budget: {manifest.budget.text}" if manifest.budget else "",
         _reference_line(manifest),
         _resize_line(manifest.preprocessing.resize),
+        f"budget: {manifest.budget.text}" if manifest.budget else "",
         "\n".join(f"{finding.level}: {finding.text}" for finding in manifest.findings),
         "\n".join(f"calibration: {finding.level}: {finding.text}" for finding in calibration),
         "\n".join(map(apps_line, manifest.apps)),
