@@ -339,7 +339,7 @@ def _text(budget: Budget, search: BudgetSearch, best: int | None) -> str:
             )
         return (
             f"mixed is not written: no file faster than float32 keeps the budget. The nearest is {_name(nearest)}: "
-            f"{_statement(budget, search, nearest)}, where {CONFIDENCE:.0%} is needed"
+            f"{_statement(budget, search, nearest)}"
         )
     trial = search.trials[best]
     statement = _statement(budget, search, trial)
@@ -361,6 +361,7 @@ def _statement(budget: Budget, search: BudgetSearch, trial: BudgetTrial) -> str:
     if budget.max_accuracy_drop is not None:
         limits.append(f"an accuracy drop of at most {budget.max_accuracy_drop:.4g}")
     return (
-        f"{agreeing:,} of {trial.views:,} views of {search.images:,} images held back have float32's answer, which "
-        f"makes {' and '.join(limits)} {trial.confidence:.1%} sure"
+        f"{agreeing:,} of {trial.views:,} views of {search.images:,} images held back have float32's answer, a drift "
+        f"of {1 - trial.agreement.value:.2%} (95% CI {1 - trial.agreement.high:.2%} to {1 - trial.agreement.low:.2%}); "
+        f"{' and '.join(limits)} is {trial.confidence:.0%} sure"
     )

@@ -22,7 +22,7 @@ class BudgetTrial:
     agreement: Interval
     # On labelled views, minus the float32 file's; None without labels.
     accuracy_change: float | None
-    # How sure it is that the budget is kept, from 0 to 1, and whether that is enough.
+    # How sure it is that the budget is kept, from 0 to 1, and whether that is enough: the views do not refute it.
     confidence: float
     keeps: bool
     bytes: int
@@ -40,7 +40,7 @@ class BudgetSearch:
     # None for no limit.
     max_drift: float | None
     max_accuracy_drop: float | None
-    # How sure it has to be that a file keeps them.
+    # A file keeps them if that is at least this sure.
     confidence: float
     # Images that were held back, and views of them: other crops, brightness, and mirror images where that is sensible.
     images: int

@@ -32,9 +32,10 @@ def budget_table(search: BudgetSearch) -> Table:
     legend = (
         f"On {search.views:,} views ({views}) of {search.images:,} calibration images held back. {rest}.",
         "layers: those with weights that stay in float32. logit error: root mean square, of the five best logits. "
-        f"agreement: with float32; exact binomial interval. budget kept: how sure that is; {search.confidence:.0%} is "
-        "needed. Views of one image are not independent, so all this is less sure than for as many images. ms: median "
-        "on 1 thread; - where another file is faster by its operators, and has a smaller logit error.",
+        "agreement: with float32; exact binomial interval. budget kept: how sure that is; below "
+        f"{search.confidence:.0%}, it is refuted. Views of one image are not independent, so all this is less sure "
+        "than for as many images. ms: median on 1 thread; - where another file is faster by its operators, and has a "
+        "smaller logit error.",
     )
     return Table(tuple(columns), rows, legend, keys=2, title="Search for the fastest file that keeps the budget")
 

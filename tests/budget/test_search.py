@@ -154,7 +154,7 @@ def _held() -> list[int]:
 @pytest.mark.parametrize(
     ("count", "budget", "classes", "text"),
     [
-        (24, Budget(1e-3), (), "max_drift: 250 views of calibration images held back cannot judge a drift of 0.001"),
+        (24, Budget(1e-4), (), "max_drift: 250 views of calibration images held back cannot judge a drift of 0.0001"),
         (19, BUDGET, (), "max_drift: needs at least 20 calibration images, because some are held back"),
         (24, Budget(max_accuracy_drop=0.1), (), "max_accuracy_drop: the calibration images have no classes"),
         (24, Budget(max_accuracy_drop=0.1), (None,) * 24, "max_accuracy_drop: the calibration images have no classes"),
