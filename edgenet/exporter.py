@@ -305,6 +305,9 @@ def _search(
         multi_label=scores == ScoreKind.SIGMOID and all(label is None for label in inputs.split.truth),
     )
     progress.note(found.record.text)
+    chosen = None if found.record.chosen is None else found.record.trials[found.record.chosen].variant
+    if chosen is not None and chosen not in options.variants:
+        progress.note(f"the bundle has no {chosen} file: add {chosen} to variants=")
     return found
 
 
