@@ -66,7 +66,7 @@ def net(calibration_images):
         x = layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", name="deep")(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.Conv2D(8, 1, name="narrow")(x)
-        x = layers.Add()([short, layers.BatchNormalization()(x)])
+        x = layers.Add(name="add")([short, layers.BatchNormalization()(x)])
         x = layers.Conv2D(12, 3, dilation_rate=2, activation="relu", name="wide")(x)
         x = layers.MaxPooling2D(2)(x)
         x = layers.Conv2DTranspose(12, 2, strides=2, name="unknown")(x)

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ from edgenet.errors import EdgenetError, first_line
 from edgenet.images import preprocess
 from edgenet.model.classifier import KerasClassifier
 from edgenet.quantize import dynamic, float16, quantizer
+from edgenet.quantize.equalization import Scope
+from edgenet.quantize.equalization_choice import choose_scope
 from edgenet.quantize.quantizer import Steps
-from edgenet.quantize.ranges import TensorStatistics, measure_statistics
+from edgenet.quantize.ranges import Batches, TensorStatistics, measure_statistics
 from edgenet.records.enums import InterfaceType, Variant
 from edgenet.tflite import flatbuffer, mixed_precision
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph
+from edgenet.tflite.metadata_schema import EQUALIZATION_ENTRY
 from edgenet.tflite.pairing import pair_operators
 
 # Returns the calibration images, uint8 or float32 (height, width, channels), 0 to 255, from the start at each call.
@@ -58,7 +62,7 @@ class Converter:
             self._float32 = self._convert()
         self.unquantized_layers: tuple[str, ...] = ()
         # The calibration images that were measured last, and what was found.
-        self._measured: tuple[RepresentativeDataset, TensorStatistics] | None = None
+        self._measured: _Measured | None = None
 
     def float32(self) -> bytes:
         """Return the float32 variant: batch normalization is folded into the convolutions."""
@@ -86,7 +90,7 @@ class Converter:
                 self._float32,
                 self._batches(calibration),
                 dynamic.is_quantized,
-                statistics=self._statistics(calibration),
+                statistics=self._measure(calibration).statistics,
             )
             self.unquantized_layers = quantized.unquantized_layers
             return _name_inputs_and_outputs(dynamic.store_weights(quantized.model, quantized.weights))
@@ -113,11 +117,12 @@ class Converter:
                 self._batches(calibration),
                 self._recipe.range,
                 steps,
-                statistics=self._statistics(calibration),
+                statistics=self._measure(calibration).statistics,
+                scope=self._scope(calibration) if steps.equalization else Scope.NONE,
             )
         self.unquantized_layers = quantized.unquantized_layers
         with _converting(Variant.INT8):
-            data = _quantize_full_integer(quantized.model, interface)
+            data = _quantize_full_integer(quantized.model, interface, quantized.exponents)
             inspection.check_weights(data, quantized.weights)
             return data
 
@@ -149,13 +154,14 @@ class Converter:
                 self._float32,
                 self._batches(calibration),
                 self._recipe.range,
-                statistics=self._statistics(calibration),
+                statistics=self._measure(calibration).statistics,
+                scope=self._scope(calibration),
                 kept=kept,
                 float_input=interface == InterfaceType.FLOAT32,
             )
         self.unquantized_layers = quantized.unquantized_layers
         with _converting(Variant.MIXED):
-            data = _quantize_full_integer(quantized.model, interface)
+            data = _quantize_full_integer(quantized.model, interface, quantized.exponents)
             inspection.check_weights(data, quantized.weights)
             return _keep_operators(data, Graph(quantized.model), kept)
 
@@ -192,14 +198,21 @@ class Converter:
             graph.set_ranges({graph.input: low}, {graph.input: high})
             return _quantize_full_integer(graph.to_bytes(), interface)
 
-    def _statistics(self, calibration: RepresentativeDataset) -> TensorStatistics:
+    def _measure(self, calibration: RepresentativeDataset) -> "_Measured":
         """Pass the calibration images through the float32 file: once for all variants that need it."""
-        if self._measured is None or self._measured[0] is not calibration:
+        if self._measured is None or self._measured.calibration is not calibration:
             batches = self._batches(calibration)
-            self._measured = calibration, measure_statistics(Graph(self._float32), batches())
-        return self._measured[1]
+            self._measured = _Measured(calibration, measure_statistics(Graph(self._float32), batches()))
+        return self._measured
 
-    def _batches(self, images: RepresentativeDataset) -> quantizer.Batches:
+    def _scope(self, calibration: RepresentativeDataset) -> Scope:
+        """Choose the tensors to equalize: once for all files."""
+        measured = self._measure(calibration)
+        if measured.scope is None:
+            measured.scope = choose_scope(self._float32, self._batches(calibration), measured.statistics)
+        return measured.scope
+
+    def _batches(self, images: RepresentativeDataset) -> Batches:
         return lambda: (
             preprocess.normalize(_pad_batch(batch, self._batch), self._recipe)
             for batch in preprocess.batches(images(), self._batch)
@@ -269,10 +282,23 @@ def _cause(text: str) -> str:
     return errors[0].strip() if errors else ""
 
 
-def _quantize_full_integer(calibrated: bytes, interface: str) -> bytes:
-    """Return the full-integer form of a float32 model whose tensors have ranges."""
+@dataclass
+class _Measured:
+    """What was found for some calibration images."""
+
+    calibration: RepresentativeDataset
+    statistics: TensorStatistics
+    scope: Scope | None = None
+
+
+def _quantize_full_integer(calibrated: bytes, interface: str, exponents: bytes = b"") -> bytes:
+    """Return the full-integer form of a float32 model whose tensors have ranges, and whose channels were equalized."""
     dtype = tf.as_dtype(str(interface))
-    return _name_inputs_and_outputs(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
+    model = flatbuffer.read(modify_model_io_type(mlir_quantize(calibrated), dtype, dtype))
+    flatbuffer.name_inputs_and_outputs(model)
+    if exponents:
+        flatbuffer.set_metadata_entry(model, EQUALIZATION_ENTRY, exponents)
+    return flatbuffer.write(model)
 
 
 def _keep_operators(int8: bytes, float32: Graph, kept: Collection[int]) -> bytes:

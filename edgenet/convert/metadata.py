@@ -11,9 +11,6 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-
 from edgenet.convert import runtime_version
 from edgenet.convert.metadata_tables import (
     Table,
@@ -102,43 +99,18 @@ def write(
     model = flatbuffer.read(data)
     graph = model.subgraphs[0]
     image, output = (flatbuffer.DTYPES[graph.tensors[i].type].name for i in (graph.inputs[0], graph.outputs[0]))
-    versions = [value.rstrip(b"\0").decode() for value in _entries(model, RUNTIME_ENTRY)]
+    versions = [value.rstrip(b"\0").decode() for value in flatbuffer.metadata_entries(model, RUNTIME_ENTRY)]
     metadata = model_table(about.table(), image_table(recipe, image), scores_table(scores, output, LABELS))
     origin = json.dumps(provenance, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    _set_entry(model, METADATA_ENTRY, build(metadata))
-    _set_entry(model, PROVENANCE_ENTRY, origin)
-    _remove_entry(model, PRECISION_ENTRY)
+    flatbuffer.set_metadata_entry(model, METADATA_ENTRY, build(metadata))
+    flatbuffer.set_metadata_entry(model, PROVENANCE_ENTRY, origin)
+    flatbuffer.remove_metadata_entry(model, PRECISION_ENTRY)
     if half_arithmetic:
-        _set_entry(model, PRECISION_ENTRY, HALF_ARITHMETIC)
-    _set_entry(model, RUNTIME_ENTRY, runtime_version.minimum(model, versions).encode().ljust(RUNTIME_BYTES, b"\0"))
+        flatbuffer.set_metadata_entry(model, PRECISION_ENTRY, HALF_ARITHMETIC)
+    flatbuffer.set_metadata_entry(
+        model, RUNTIME_ENTRY, runtime_version.minimum(model, versions).encode().ljust(RUNTIME_BYTES, b"\0")
+    )
     return _append_file(flatbuffer.write(model), LABELS, "".join(f"{label}\n" for label in labels))
-
-
-def _entries(model: schema.ModelT, name: bytes) -> list[bytes]:
-    """Return the values of all metadata entries of a name."""
-    entries = [entry for entry in model.metadata or [] if entry.name == name]
-    values = [model.buffers[entry.buffer].data for entry in entries]
-    return [b"" if value is None else bytes(value) for value in values]
-
-
-def _set_entry(model: schema.ModelT, name: bytes, value: bytes) -> None:
-    """Store a value as the only entry of a name. Other buffers keep their indices, which tensors refer to."""
-    entries = model.metadata or []
-    buffers = [entry.buffer for entry in entries if entry.name == name]
-    for index in buffers[1:]:
-        model.buffers[index] = schema.BufferT()
-    entry = schema.MetadataT()
-    entry.name, entry.buffer = name, buffers[0] if buffers else len(model.buffers)
-    model.buffers[entry.buffer : entry.buffer + 1] = [flatbuffer.make_buffer(np.frombuffer(value, np.uint8))]
-    model.metadata = [other for other in entries if other.name != name] + [entry]
-
-
-def _remove_entry(model: schema.ModelT, name: bytes) -> None:
-    """Remove all entries of a name, and what they hold."""
-    for entry in model.metadata or []:
-        if entry.name == name:
-            model.buffers[entry.buffer] = schema.BufferT()
-    model.metadata = [entry for entry in model.metadata or [] if entry.name != name]
 
 
 def _append_file(data: bytes, name: str, text: str) -> bytes:

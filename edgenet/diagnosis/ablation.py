@@ -19,8 +19,9 @@ from edgenet.records.enums import Variant
 
 STOCK = "stock converter"
 STEPS = {
-    "bias correction": Steps(bias_correction=True, gptq=False, narrow_logits=False),
-    "+ GPTQ": Steps(bias_correction=True, gptq=True, narrow_logits=False),
+    "bias correction": Steps(gptq=False, equalization=False, narrow_logits=False),
+    "+ GPTQ": Steps(equalization=False, narrow_logits=False),
+    "+ equalization": Steps(narrow_logits=False),
     "+ finer logits (the default)": Steps(),
 }
 

@@ -4,9 +4,12 @@ import numpy as np
 from ai_edge_litert.schema_py_generated import OperatorT
 
 from edgenet.errors import EdgenetError
+from edgenet.quantize import equalization
 from edgenet.records import Preprocessing
+from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph, Layer
 from edgenet.tflite.logits import find_logits, through_reshapes
+from edgenet.tflite.metadata_schema import EQUALIZATION_ENTRY
 from edgenet.tflite.operator_runner import OperatorRunner
 from edgenet.tflite.pairing import Pair, pair_operators
 
@@ -21,9 +24,10 @@ class ModelPair:
         name: The name of the int8 file in messages.
 
     Attributes:
-        data: The two files.
+        data: The two files, the first one with the second one's channels.
         recipe: The preprocessing of images.
-        float32: The graph of the float32 file.
+        float32: The graph of the float32 file. Its channels are scaled as those of the int8 file, where the quantizer
+            has equalized them, so that the values of their tensors can be compared.
         int8: The graph of the int8 file.
         pairs: The operators that both files have.
         logits: The indices of the logits' tensors in both files; of the output without a softmax.
@@ -33,7 +37,7 @@ class ModelPair:
     """
 
     def __init__(self, float32: bytes, int8: bytes, recipe: Preprocessing, name: str = "int8") -> None:
-        self.data, self.recipe = (float32, int8), recipe
+        self.recipe = recipe
         self.float32, self.int8 = Graph(float32), Graph(int8)
         self.pairs = pair_operators(self.float32, self.int8)
         expected = sum(map(self.has_weights, self.float32.operators))
@@ -43,9 +47,22 @@ class ModelPair:
                 f"{name}: expected an int8 layer for each of the {expected} layers with weights of the float32 file, "
                 f"got {paired}; choose a full-integer file that was exported together with it"
             )
+        exponents = flatbuffer.metadata_entries(self.int8.model, EQUALIZATION_ENTRY)
+        if exponents:
+            self._scale_channels(exponents[0], name)
+        self.data = (self.float32.to_bytes() if exponents else float32, int8)
         self.logits = find_logits(self.float32), find_logits(self.int8)
         has_softmax = any(self.int8.kind(op) == "SOFTMAX" for op in self.int8.consumers(self.logits[1]))
         self._clipped = through_reshapes(self.int8, self.logits[1]) if has_softmax else []
+
+    def _scale_channels(self, exponents: bytes, name: str) -> None:
+        try:
+            equalization.apply(self.float32, exponents)
+        except ValueError as error:
+            raise EdgenetError(
+                f"{name}: its channels are equalized as those of another model; "
+                "choose the float32 file that was exported together with it"
+            ) from error
 
     def has_weights(self, op: OperatorT) -> bool:
         """Whether an operator of the float32 file is a layer with constant weights."""

@@ -95,26 +95,34 @@ class Activations:
         for values in zip(*(self._values[index] for index in indices), strict=True):
             yield [self._read(index, value) for index, value in zip(indices, values, strict=True)]
 
-    def mean_output(self, op: OperatorT) -> np.ndarray:
-        """Return the mean of a layer's output before its activation, with its current weights, float64 (channels,)."""
-        runner = OperatorRunner(self._graph, op, linear=True)
-        means = [channel_mean(*runner(*inputs)) for inputs in self.inputs(op)]
-        return np.asarray(np.mean(means, axis=0))
+    def outputs(self, op: OperatorT, layer: Layer | None) -> Iterator[list[np.ndarray]]:
+        """Yield the outputs of the next operator with its current weights, before its activation if it is a layer."""
+        runner = OperatorRunner(self._graph, op, linear=layer is not None)
+        for inputs in self.inputs(op):
+            yield runner(*inputs)
 
-    def advance(self, op: OperatorT, layer: Layer | None) -> None:
+    def values(self, index: int) -> list[np.ndarray]:
+        """Return a tensor that was stored last, for each batch, as the next operator gets it."""
+        return [self._read(index, value) for value in self._values[index]]
+
+    def mean_output(self, op: OperatorT, layer: Layer) -> np.ndarray:
+        """Return the mean of a layer's output before its activation, with its current weights, float64 (channels,)."""
+        return np.asarray(np.mean([channel_mean(values) for (values,) in self.outputs(op, layer)], axis=0))
+
+    def advance(self, op: OperatorT, layer: Layer | None, outputs: Iterable[list[np.ndarray]] | None = None) -> None:
         """Run the next operator with its current weights, store its outputs, and drop tensors without later use.
 
         Args:
             op: The operator.
             layer: The operator as a layer, or None for an operator that is not a layer.
+            outputs: Its outputs, as `outputs` yields them, if they are known.
         """
-        runner = OperatorRunner(self._graph, op, linear=layer is not None)
-        outputs: dict[int, list[np.ndarray]] = {int(index): [] for index in op.outputs}
-        for inputs in self.inputs(op):
-            for index, value in zip(outputs, runner(*inputs), strict=True):
-                outputs[index].append(self._compress(index, np.clip(value, *layer.bounds) if layer else value))
+        stored: dict[int, list[np.ndarray]] = {int(index): [] for index in op.outputs}
+        for values in self.outputs(op, layer) if outputs is None else outputs:
+            for index, value in zip(stored, values, strict=True):
+                stored[index].append(self._compress(index, np.clip(value, *layer.bounds) if layer else value))
         needed = {n: v for n, v in self._values.items() if self._last_use.get(n, -1) > self._position}
-        self._values = needed | outputs
+        self._values = needed | stored
         self._position += 1
 
     def _compress(self, index: int, value: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ and its bias is corrected for the remaining shift. Neither labels nor training a
 float32 model whose weights are exact multiples of the scales that the converter will choose.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -17,7 +17,9 @@ from ai_edge_litert.schema_py_generated import OperatorT
 from edgenet.errors import EdgenetError
 from edgenet.quantize import gptq
 from edgenet.quantize.activations import Activations
-from edgenet.quantize.ranges import TensorStatistics, measure_statistics
+from edgenet.quantize.equalization import Scope, equalize
+from edgenet.quantize.equalization_choice import choose_scope
+from edgenet.quantize.ranges import Batches, TensorStatistics, measure_statistics
 from edgenet.tflite.graph import CHANNEL_AXIS, WEIGHTED_KINDS, Graph, Layer
 
 # Images that weights and biases are chosen on; the ranges of activations are measured on all images.
@@ -29,9 +31,6 @@ LOGIT_MARGIN = 10.0
 # photos, the three most certain ones caused a third of the squared error of MobileNetV1's logits.
 LOGIT_HEADROOM = 0.1
 
-# Returns the normalized calibration images, float32 (batch, height, width, channels), from the start at each call.
-Batches = Callable[[], Iterable[np.ndarray]]
-
 
 @dataclass(frozen=True)
 class Steps:
@@ -40,11 +39,13 @@ class Steps:
     Attributes:
         bias_correction: Correct each layer's bias for the mean shift of its output.
         gptq: Round weights with GPTQ instead of to the nearest integer.
+        equalization: Scale channels towards the largest one of their tensor, where that helps this model.
         narrow_logits: Narrow the range of the logits from below, for a smaller scale, and give it headroom above.
     """
 
     bias_correction: bool = True
     gptq: bool = True
+    equalization: bool = True
     narrow_logits: bool = True
 
 
@@ -57,11 +58,13 @@ class QuantizedWeights:
         weights: The integers chosen for each layer, -127 to 127, by the full name of its operator and in execution
             order; None for a layer whose weights were not chosen.
         unquantized_layers: Layers of kinds that are not supported here, whose rounding is left to the converter.
+        exponents: What `equalization.apply` needs to scale the channels of the float32 file like this model's.
     """
 
     model: bytes
     weights: dict[str, np.ndarray | None]
     unquantized_layers: tuple[str, ...]
+    exponents: bytes = b""
 
 
 def quantize_full_integer(
@@ -71,6 +74,7 @@ def quantize_full_integer(
     steps: Steps = Steps(),
     *,
     statistics: TensorStatistics | None = None,
+    scope: Scope | None = None,
     kept: Collection[int] = (),
     float_input: bool = False,
 ) -> QuantizedWeights:
@@ -87,6 +91,7 @@ def quantize_full_integer(
             images contain: with the range of the images, a uint8 input would not be raw pixels.
         steps: The steps to take.
         statistics: What `measure_statistics` finds for these images, where it is known.
+        scope: The tensors to equalize; None to try which are best for these images.
         kept: The operators that compute in float32, by their index among the file's operators.
         float_input: Whether kept operators get the input as float32, and not rounded to 8 bits.
 
@@ -98,7 +103,13 @@ def quantize_full_integer(
     """
     graph = Graph(data)
     _check_finite(graph)
-    statistics = statistics.copy() if statistics else measure_statistics(graph, batches())
+    statistics = statistics or measure_statistics(graph, batches())
+    if not steps.equalization:
+        scope = Scope.NONE
+    elif scope is None:
+        scope = choose_scope(data, batches, statistics)
+    equalized = equalize(data, statistics, scope)
+    graph, statistics = equalized.graph, equalized.statistics.copy()
     statistics.low[graph.input], statistics.high[graph.input] = input_range
     activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES), kept, float_input)
     in_float32 = {int(index) for position in kept for index in graph.operators[position].outputs}
@@ -106,7 +117,7 @@ def quantize_full_integer(
     if steps.narrow_logits:
         _narrow_logits(graph, statistics)
     graph.set_ranges(statistics.low, statistics.high)
-    return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers))
+    return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers), equalized.exponents)
 
 
 def quantize_weights(
@@ -186,7 +197,7 @@ def _correct_bias(graph: Graph, op: OperatorT, layer: Layer, activations: Activa
     """
     weights = graph.constant(op.inputs[1])
     assert weights is not None  # `layer` has weights
-    graph.set_weights(op, weights, layer.bias + (float_mean - activations.mean_output(op)))
+    graph.set_weights(op, weights, layer.bias + (float_mean - activations.mean_output(op, layer)))
 
 
 def _narrow_logits(graph: Graph, statistics: TensorStatistics) -> None:

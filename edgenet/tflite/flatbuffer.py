@@ -71,6 +71,33 @@ def name_inputs_and_outputs(model: schema.ModelT) -> None:
     model.signatureDefs = [signature]
 
 
+def metadata_entries(model: schema.ModelT, name: bytes) -> list[bytes]:
+    """Return the values of all metadata entries of a name."""
+    entries = [entry for entry in model.metadata or [] if entry.name == name]
+    values = [model.buffers[entry.buffer].data for entry in entries]
+    return [b"" if value is None else bytes(value) for value in values]
+
+
+def set_metadata_entry(model: schema.ModelT, name: bytes, value: bytes) -> None:
+    """Store a value as the only entry of a name. Other buffers keep their indices, which tensors refer to."""
+    entries = model.metadata or []
+    buffers = [entry.buffer for entry in entries if entry.name == name]
+    for index in buffers[1:]:
+        model.buffers[index] = schema.BufferT()
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, buffers[0] if buffers else len(model.buffers)
+    model.buffers[entry.buffer : entry.buffer + 1] = [make_buffer(np.frombuffer(value, np.uint8))]
+    model.metadata = [other for other in entries if other.name != name] + [entry]
+
+
+def remove_metadata_entry(model: schema.ModelT, name: bytes) -> None:
+    """Remove all entries of a name, and what they hold."""
+    for entry in model.metadata or []:
+        if entry.name == name:
+            model.buffers[entry.buffer] = schema.BufferT()
+    model.metadata = [entry for entry in model.metadata or [] if entry.name != name]
+
+
 def _signature_tensor(name: bytes, index: int) -> schema.TensorMapT:
     tensor = schema.TensorMapT()
     tensor.name, tensor.tensorIndex = name, int(index)

@@ -9,6 +9,9 @@ METADATA_ENTRY = b"TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"
 # edgenet's own entry: where the model comes from, as JSON.
 PROVENANCE_ENTRY = b"EDGENET_PROVENANCE"
+# edgenet's own entry of a file with equalized channels: how to scale those of the float32 file likewise
+# (`edgenet.quantize.equalization.apply`).
+EQUALIZATION_ENTRY = b"EDGENET_EQUALIZATION"
 # The converter's entry: the first TensorFlow Lite version that can run the model.
 RUNTIME_ENTRY = b"min_runtime_version"
 # TensorFlow Lite's entry for computing with lower precision than float32, and its value for half precision, sums

@@ -582,6 +582,7 @@ def test_ablate_shows_each_step(bundle, pictures, run_here):
         "stock converter",
         "bias correction",
         "+ GPTQ",
+        "+ equalization",
         "+ finer logits (the default)",
     ]
     for agreement, accuracy, ties, seconds in table.values():

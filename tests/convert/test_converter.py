@@ -10,6 +10,7 @@ from recipes import RECIPE, square
 
 from edgenet.images import listing, preprocess
 from edgenet.litert.runner import Runner
+from edgenet.quantize.quantizer import Steps
 from edgenet.quiet import quiet
 from edgenet.records.enums import InterfaceType
 
@@ -106,8 +107,13 @@ def test_stock_int8_scores_are_those_of_the_stock_converter(stock_files, stock, 
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1.001 / 256)
 
 
-def test_int8_has_different_weights_with_the_scales_of_the_stock_converter(int8_files, stock):
-    ours, theirs = _convolutions(int8_files["uint8"]), _convolutions(stock)
+def test_without_equalization_int8_has_other_weights_with_the_scales_of_the_stock_converter(
+    tiny_model, converter, calibration_images, stock
+):
+    tiny = converter(tiny_model)
+    with quiet():
+        data = tiny.int8(lambda: calibration_images, steps=Steps(equalization=False))
+    ours, theirs = _convolutions(data), _convolutions(stock)
     for (_, scales), (_, stock_scales) in zip(ours, theirs, strict=True):
         # The largest weight of a channel is kept, so its scale is, too: float32 rounding of a few operations.
         np.testing.assert_allclose(scales, stock_scales, rtol=1e-6)

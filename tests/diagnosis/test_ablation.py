@@ -25,6 +25,7 @@ def test_the_steps_are_added_one_by_one(rows):
         "stock converter",
         "bias correction",
         "+ GPTQ",
+        "+ equalization",
         "+ finer logits (the default)",
     ]
     assert all(row.seconds > 0 for row in rows.values())

@@ -26,7 +26,10 @@ def net_files(net, converter, calibration_images) -> dict[str, bytes]:
         net_converter = converter(net)
         float32, int8 = net_converter.float32(), net_converter.stock_int8(lambda: calibration_images)
         ranged = quantizer.quantize_full_integer(
-            float32, net_converter._batches(lambda: calibration_images), (-1.0, 1.0), quantizer.Steps(False, False)
+            float32,
+            net_converter._batches(lambda: calibration_images),
+            (-1.0, 1.0),
+            quantizer.Steps(False, False, False),
         )
         graph = Graph(ranged.model)
         op = next(op for op in graph.operators if "wide" in graph.full_name(op))

@@ -5,7 +5,7 @@ import pytest
 from recipes import RECIPE
 
 from edgenet.litert.model_runner import ModelRunner
-from edgenet.quantize import quantizer
+from edgenet.quantize import equalization, quantizer
 from edgenet.quantize.activations import Activations
 from edgenet.quantize.ranges import measure_statistics
 from edgenet.quiet import quiet
@@ -43,6 +43,8 @@ def test_without_kept_operators_the_model_is_that_of_full_integers(float32, batc
 def test_kept_layers_have_their_float_weights_and_the_others_integers(float32, batches, name):
     kept, before = positions(float32, name), Graph(float32)
     choice = quantized(float32, batches, kept)
+    if choice.exponents:
+        equalization.apply(before, choice.exponents)
     after = Graph(choice.model)
     layers = [n for n, op in enumerate(before.operators) if before.kind(op) in CHANNEL_AXIS]
     assert 0 < len(set(layers) & set(kept)) < len(layers)

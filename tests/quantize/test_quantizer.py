@@ -18,8 +18,9 @@ from edgenet.quantize.quantizer import Steps
 from edgenet.quiet import quiet
 
 PIXELS = (-1.0, 1.0)
-NO_STEPS = Steps(bias_correction=False, gptq=False, narrow_logits=False)
-ONE_STEP = {name: replace(NO_STEPS, **{name: True}) for name in ("bias_correction", "gptq", "narrow_logits")}
+NO_STEPS = Steps(bias_correction=False, gptq=False, equalization=False, narrow_logits=False)
+STEPS = ("bias_correction", "gptq", "equalization", "narrow_logits")
+ONE_STEP = {name: replace(NO_STEPS, **{name: True}) for name in STEPS}
 
 
 def every_layer(layer) -> bool:
@@ -94,7 +95,7 @@ def test_each_step_works_by_itself(net, net_converter, calibration_images, evalu
 def test_steps_of_an_ablation_differ(tiny, batches):
     step_sets = {"none": NO_STEPS, **ONE_STEP}
     results = {name: quantizer.quantize_full_integer(tiny, batches, PIXELS, steps) for name, steps in step_sets.items()}
-    assert len({quantized.model for quantized in results.values()}) == 4
+    assert len({quantized.model for quantized in results.values()}) == 5
     weights = {
         name: np.concatenate([w.ravel() for w in quantized.weights.values()]) for name, quantized in results.items()
     }
