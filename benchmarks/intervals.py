@@ -47,17 +47,22 @@ def _place(count: int) -> int:
 
 
 def of_ratio(ratios: Sequence[float]) -> Interval:
-    """The geometric mean of 2 to 10 ratios, each of two times of one round: Student's t of their logarithms.
+    """The geometric mean of 2 to 10 independent ratios, such as of two times of one round: by `of_mean`.
 
     For what takes too long to be repeated as often as `of_median` needs. Raises ValueError for other numbers of ratios.
     """
-    freedom = len(ratios) - 1
+    found = of_mean([math.log(ratio) for ratio in ratios], "ratios")
+    return Interval(*map(math.exp, (found.value, found.low, found.high)))
+
+
+def of_mean(values: Sequence[float], what: str = "values") -> Interval:
+    """The mean of 2 to 10 independent values: Student's t. Raises ValueError for other numbers of values."""
+    freedom = len(values) - 1
     if not 1 <= freedom <= len(T_QUANTILES):
-        raise ValueError(f"expected 2 to {len(T_QUANTILES) + 1} ratios, got {len(ratios)}")
-    logarithms = [math.log(ratio) for ratio in ratios]
-    mean = statistics.mean(logarithms)
-    reach = T_QUANTILES[freedom - 1] * statistics.stdev(logarithms) / math.sqrt(len(ratios))
-    return Interval(*map(math.exp, (mean, mean - reach, mean + reach)))
+        raise ValueError(f"expected 2 to {len(T_QUANTILES) + 1} {what}, got {len(values)}")
+    mean = statistics.mean(values)
+    reach = T_QUANTILES[freedom - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(mean, mean - reach, mean + reach)
 
 
 def check(what: str, found: Interval, *, least: float = -math.inf, most: float = math.inf) -> None:
