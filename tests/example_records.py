@@ -122,18 +122,16 @@ MANIFEST = Manifest(
     budget=BudgetSearch(
         max_drift=0.01,
         max_accuracy_drop=1 / 300,
-        confidence=0.9,
         images=40,
         views=1_480,
         mirrored=True,
         trials=(
-            BudgetTrial("int8", (), 0, 1 / 7, 200, Interval(0.98, 0.9, 1.0), None, 1e-9, False, 900_000),
+            BudgetTrial("int8", (), 0, 1 / 7, Interval(0.98, 0.9, 1.0), None, False, 1e-9, 900_000),
             BudgetTrial(
                 variant="mixed",
                 layers=("until:ä", "b"),
                 float_layers=2,
                 logit_error=0.1,
-                views=1_480,
                 agreement=Interval(2 / 3, 0.2, 1.0),
                 accuracy_change=-1 / 3,
                 confidence=0.97,

@@ -19,12 +19,6 @@ from edgenet.tflite.logits import find_logits
 
 # The logits that the error is taken of: those of the float32 file's best classes.
 TOP = 5
-# A file is taken to keep the budget unless its views refute that: as many changes would be less likely than this if the
-# drift were the largest allowed one. Files with the same logit error differ by more than a drift of 1% or 1.3% of 1,000
-# views of 40 images; with a stricter limit, chance would choose files that are hardly faster than float32.
-CONFIDENCE = 0.1
-# Views between two decisions whether a file need be run further.
-CHUNK = 200
 
 
 @dataclass(frozen=True)
@@ -69,27 +63,26 @@ class Judged:
         """The fraction of the views with the float32 file's answer, with the interval of Clopper and Pearson."""
         return clopper_pearson(self.agreeing, self.views)
 
+    def keeps(self, budget: Budget) -> bool:
+        """Whether what was measured on the views is within the budget."""
+        within = budget.max_drift is None or (self.views - self.agreeing) / self.views <= budget.max_drift
+        if budget.max_accuracy_drop is None:
+            return within
+        return within and (self.negative - self.positive) / self.labelled <= budget.max_accuracy_drop
+
     def confidence(self, budget: Budget) -> float:
-        """How sure it is that the budget is kept: that of the less sure of its two parts.
+        """How sure the views make it that the budget is kept on all images: that of the less sure of its two parts.
 
         For the drift it is exact: 1 minus the probability of as few changes or fewer if the drift were the largest
-        allowed one (Clopper and Pearson, Biometrika 26, 1934). For the accuracy it is Tango's score test. A budget of 0
-        is one for these views, so that it is certain whether it is kept.
+        allowed one (Clopper and Pearson, Biometrika 26, 1934). For the accuracy it is Tango's score test.
         """
         parts = []
-        changed = self.views - self.agreeing
         if budget.max_drift is not None:
-            allowed = budget.max_drift
-            parts.append(1 - at_most(changed, self.views, allowed) if allowed else float(changed == 0))
+            parts.append(1 - at_most(self.views - self.agreeing, self.views, budget.max_drift))
         if budget.max_accuracy_drop is not None:
-            allowed = budget.max_accuracy_drop
-            score = tango(self.positive, self.negative, self.labelled, -allowed) if allowed else 0.0
-            parts.append(NormalDist().cdf(score) if allowed else float(self.negative == 0))
+            score = tango(self.positive, self.negative, self.labelled, -budget.max_accuracy_drop)
+            parts.append(NormalDist().cdf(score))
         return min(parts, default=1.0)
-
-    def keeps(self, budget: Budget) -> bool:
-        """Whether the views do not refute that the budget is kept."""
-        return self.confidence(budget) >= CONFIDENCE
 
 
 class Judge:
@@ -113,7 +106,8 @@ class Judge:
         multi_label: bool = False,
     ) -> None:
         self._views, self._recipe, self._multi_label = views, recipe, multi_label
-        self._labels = np.array([-1 if label is None else label for label in labels])
+        self._known = [] if multi_label else [n for n, label in enumerate(labels) if label is not None]
+        self._labels = np.array([labels[n] for n in self._known])
         graph = Graph(float32)
         self._has_softmax = any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
         logits, scores = Scorer(float32, recipe)(views)
@@ -130,49 +124,23 @@ class Judge:
         """The float32 file's answer to each view, as `answers`."""
         return self._answers
 
-    def measure(self, data: bytes, budget: Budget | None = None) -> Judged:
-        """Compare a file.
-
-        Args:
-            data: The file.
-            budget: A budget of drift, for which the file is run only until it is certain that it is not kept.
-        """
-        most = len(self._views) if budget is None else max_changed(len(self._views), budget)
-        scorer, lowest = Scorer(data, self._recipe), _lowest_logit(data) if self._has_softmax else -math.inf
-        squares, tops, done, agreeing, right, was_right = 0.0, 0, 0, 0, [], []
-        while done < len(self._views) and done - agreeing <= most:
-            part = slice(done, done + CHUNK)
-            logits, scores = scorer(self._views[part])
-            errors = np.take_along_axis(logits, self._top[part], axis=1) - np.maximum(self._expected[part], lowest)
-            if self._has_softmax:
-                errors -= errors.mean(axis=1, keepdims=True)
-            squares, tops = squares + float(np.square(errors).sum()), tops + errors.size
-            answers, expected, labels = self.answers(scores), self._answers[part], self._labels[part]
-            agreeing += int((answers == expected).reshape(len(answers), -1).all(axis=1).sum())
-            done += len(answers)
-            if not self._multi_label:
-                known = labels >= 0
-                right.append((answers == labels)[known])
-                was_right.append((expected == labels)[known])
-        after, before = (np.concatenate(parts) if parts else np.empty(0, bool) for parts in (right, was_right))
+    def measure(self, data: bytes) -> Judged:
+        """Compare a file."""
+        logits, scores = Scorer(data, self._recipe)(self._views)
+        lowest = _lowest_logit(data) if self._has_softmax else -math.inf
+        errors = np.take_along_axis(logits, self._top, axis=1) - np.maximum(self._expected, lowest)
+        if self._has_softmax:
+            errors -= errors.mean(axis=1, keepdims=True)
+        answers = self.answers(scores)
+        after, before = (part[self._known].ravel() == self._labels for part in (answers, self._answers))
         return Judged(
-            logit_error=math.sqrt(squares / tops),
-            views=done,
-            agreeing=agreeing,
-            labelled=len(after),
+            logit_error=math.sqrt(np.square(errors).mean()),
+            views=len(answers),
+            agreeing=int((answers == self._answers).reshape(len(answers), -1).all(axis=1).sum()),
+            labelled=len(self._known),
             positive=int((after & ~before).sum()),
             negative=int((before & ~after).sum()),
         )
-
-
-def max_changed(views: int, budget: Budget) -> int:
-    """The largest number of changed answers of so many views with which a budget of drift is kept; all for none."""
-    if budget.max_drift is None:
-        return views
-    changed = 0
-    while changed <= views and Judged(0.0, views, views - changed).keeps(Budget(budget.max_drift)):
-        changed += 1
-    return changed - 1
 
 
 class Scorer:

@@ -17,7 +17,7 @@ from edgenet.benchmarking.subject import TimedModels
 from edgenet.benchmarking.timing import Timing
 from edgenet.budget import views
 from edgenet.budget.candidates import Candidate, Candidates
-from edgenet.budget.judge import CONFIDENCE, Budget, Judge, Judged, Scorer, on_disk
+from edgenet.budget.judge import Budget, Judge, Judged, Scorer, on_disk
 from edgenet.errors import EdgenetError
 from edgenet.machine.sensors import Sensors
 from edgenet.progress import Progress
@@ -103,14 +103,13 @@ class _Search:
         """Measure a file."""
         path = self.scratch / f"{len(self.trials)}.tflite"
         path.write_bytes(data)
-        judged = self.judge.measure(data, self.budget)
+        judged = self.judge.measure(data)
         change = (judged.positive - judged.negative) / judged.labelled if judged.labelled else None
         record = BudgetTrial(
             variant=variant.value,
             layers=candidate.layers if candidate else (),
             float_layers=candidate.float_layers if candidate else 0,
             logit_error=judged.logit_error,
-            views=judged.views,
             agreement=judged.agreement,
             accuracy_change=change,
             confidence=judged.confidence(self.budget),
@@ -221,7 +220,6 @@ def search(
     record = BudgetSearch(
         max_drift=budget.max_drift,
         max_accuracy_drop=budget.max_accuracy_drop,
-        confidence=CONFIDENCE,
         images=len(held),
         views=len(pixels),
         mirrored=mirrored,
@@ -309,10 +307,10 @@ def _check(budget: Budget, count: int, classes: Sequence[int | None], multi_labe
 
 
 def _check_views(budget: Budget, count: int) -> None:
-    """Raise EdgenetError if not even a file without any drift would keep the budget."""
-    if budget.max_drift and not Judged(0.0, count, count).keeps(Budget(budget.max_drift)):
+    """Raise EdgenetError if the smallest drift that the views can show is larger than the budget, and that is not 0."""
+    if budget.max_drift and budget.max_drift * count < 1:
         raise EdgenetError(
-            f"{count:,} views of calibration images held back cannot judge a drift of {budget.max_drift:g}; give more "
+            f"{count:,} views of calibration images held back cannot show a drift of {budget.max_drift:g}; give more "
             "calibration images, or a larger limit",
             parameter="max_drift",
         )
@@ -354,14 +352,14 @@ def _name(trial: BudgetTrial) -> str:
 
 def _statement(budget: Budget, search: BudgetSearch, trial: BudgetTrial) -> str:
     """How many views have the float32 file's answer, and how sure that makes the budget."""
-    agreeing = round(trial.agreement.value * trial.views)
+    agreeing = round(trial.agreement.value * search.views)
     limits = []
     if budget.max_drift is not None:
         limits.append(f"a drift of at most {budget.max_drift:.4g}")
     if budget.max_accuracy_drop is not None:
         limits.append(f"an accuracy drop of at most {budget.max_accuracy_drop:.4g}")
     return (
-        f"{agreeing:,} of {trial.views:,} views of {search.images:,} images held back have float32's answer, a drift "
+        f"{agreeing:,} of {search.views:,} views of {search.images:,} images held back have float32's answer, a drift "
         f"of {1 - trial.agreement.value:.2%} (95% CI {1 - trial.agreement.high:.2%} to {1 - trial.agreement.low:.2%}); "
         f"{' and '.join(limits)} is {trial.confidence:.0%} sure"
     )

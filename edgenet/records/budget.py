@@ -16,15 +16,14 @@ class BudgetTrial:
     float_layers: int
     # Root of the mean squared error of the five best logits, without what all of them have in common.
     logit_error: float
-    # Views that it was run on: fewer than all where it was soon certain that it does not keep the budget.
-    views: int
     # Fraction of the views with the float32 file's answer; exact binomial interval (Clopper and Pearson).
     agreement: Interval
     # On labelled views, minus the float32 file's; None without labels.
     accuracy_change: float | None
-    # How sure it is that the budget is kept, from 0 to 1, and whether that is enough: the views do not refute it.
-    confidence: float
+    # Whether the drift and the loss of accuracy of the views are within the budget, and how sure that makes it for all
+    # images, from 0 to 1.
     keeps: bool
+    confidence: float
     bytes: int
     # On one thread, in seconds; None for a file that was not timed, because another one is both faster by the times of
     # the operators and has a smaller logit error.
@@ -40,8 +39,6 @@ class BudgetSearch:
     # None for no limit.
     max_drift: float | None
     max_accuracy_drop: float | None
-    # A file keeps them if that is at least this sure.
-    confidence: float
     # Images that were held back, and views of them: other crops, brightness, and mirror images where that is sensible.
     images: int
     views: int

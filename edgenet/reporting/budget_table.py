@@ -20,6 +20,7 @@ def budget_table(search: BudgetSearch) -> Table:
         Column("95% CI", "agreement"),
         *([Column("change", "accuracy")] if labelled else []),
         Column("kept", "budget"),
+        Column("sure", "budget"),
         Column("ms"),
         Column("MB"),
     ]
@@ -32,10 +33,9 @@ def budget_table(search: BudgetSearch) -> Table:
     legend = (
         f"On {search.views:,} views ({views}) of {search.images:,} calibration images held back. {rest}.",
         "layers: those with weights that stay in float32. logit error: root mean square, of the five best logits. "
-        "agreement: with float32; exact binomial interval. budget kept: how sure that is; below "
-        f"{search.confidence:.0%}, it is refuted. Views of one image are not independent, so all this is less sure "
-        "than for as many images. ms: median on 1 thread; - where another file is faster by its operators, and has a "
-        "smaller logit error.",
+        "agreement: with float32; exact binomial interval. budget: whether the views keep it, and how sure that makes "
+        "it for all images; views of one image are not independent, so it is less sure than for as many images. ms: "
+        "median on 1 thread; - where another file is faster by its operators, and has a smaller logit error.",
     )
     return Table(tuple(columns), rows, legend, keys=2, title="Search for the fastest file that keeps the budget")
 
@@ -49,7 +49,8 @@ def _row(trial: BudgetTrial, is_chosen: bool, labelled: bool) -> tuple[str, ...]
         fraction(trial.agreement.value),
         ends(trial.agreement, ".3f"),
         *([signed(trial.accuracy_change)] if labelled else []),
-        f"{trial.confidence:.1%}",
+        "yes" if trial.keeps else "no",
+        f"{trial.confidence:.0%}",
         milliseconds(trial.latency.value if trial.latency else None),
         megabytes(trial.bytes),
     )

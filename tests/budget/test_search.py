@@ -26,7 +26,7 @@ def trial(ms: float | None, error: float, keeps: bool = True, speedup: float = 2
     latency = None if ms is None else Interval(ms / 1e3, ms / 1e3, ms / 1e3)
     faster = Interval(speedup, speedup - 0.1, speedup + 0.1)
     agreement = Interval(0.99, 0.98, 1.0)
-    return BudgetTrial("mixed", ("a",), 1, error, 1_000, agreement, None, 0.95, keeps, 1_000, latency, faster)
+    return BudgetTrial("mixed", ("a",), 1, error, agreement, None, keeps, 0.95, 1_000, latency, faster)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ class Drifting:
     def __init__(self, enough: int) -> None:
         self.enough = enough
 
-    def measure(self, data: bytes, budget: Budget) -> Judged:
+    def measure(self, data: bytes) -> Judged:
         layers = int(data)
         return Judged(1 / (1 + layers), 1_000, 1_000 if layers >= self.enough else 900)
 
@@ -154,7 +154,7 @@ def _held() -> list[int]:
 @pytest.mark.parametrize(
     ("count", "budget", "classes", "text"),
     [
-        (24, Budget(1e-4), (), "max_drift: 250 views of calibration images held back cannot judge a drift of 0.0001"),
+        (24, Budget(1e-4), (), "max_drift: 250 views of calibration images held back cannot show a drift of 0.0001"),
         (19, BUDGET, (), "max_drift: needs at least 20 calibration images, because some are held back"),
         (24, Budget(max_accuracy_drop=0.1), (), "max_accuracy_drop: the calibration images have no classes"),
         (24, Budget(max_accuracy_drop=0.1), (None,) * 24, "max_accuracy_drop: the calibration images have no classes"),

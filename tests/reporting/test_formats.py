@@ -64,7 +64,7 @@ def test_markdown():
     ]
     verdicts = {row[0]: row[1] for row in table_of(text, "variant | verdict")[2:]}
     assert verdicts == {"float32": "pass", "float16": "pass", "dynamic": "pass", "int8": "fail"}
-    assert ["conv1", "conv\\_2d", "43.5%", "20.5", "18.2"] in table_of(text, "layer | kind")
+    assert ["conv1", "conv\\_2d", "43.5%", "-", "-", "20.5", "18.2"] in table_of(text, "layer | kind")
     assert ["conv1", "float32", "\\+1.50", "\\+2", "\\+1,000", "1.25x"] in table_of(text, "layer | kept as")
 
 
