@@ -292,6 +292,7 @@ def _search(
         (lambda images: converter.stock_dynamic()) if stock else converter.dynamic,
         partial(converter.stock_int8 if stock else converter.int8, interface=options.interface),
         partial(converter.stock_mixed if stock else converter.mixed, interface=options.interface),
+        None if stock else converter.dynamic,
     )
     found = search.search(
         budget,
@@ -327,6 +328,7 @@ def _convert(
     conversions = _conversions(converter, calibration, options, kept.positions, found)
     if found and not conversions:
         raise EdgenetError(f"{found.record.text}; add other variants", parameter="variants")
+    others = found.others if found else Variant.INT8
     for variant, convert in conversions.items():
         progress.step(f"converting to {variant}")
         data = convert()
@@ -340,8 +342,10 @@ def _convert(
             input_range=recipe.range,
             interface=options.interface,
             float_layers=kept.weighted,
+            others=others,
         )
-        delegate.check_delegation(variant, data, partial(_stock, converter, calibration, variant, options))
+        compared = others if variant == Variant.MIXED else variant
+        delegate.check_delegation(variant, data, partial(_stock, converter, calibration, compared, options))
         half = variant == Variant.FLOAT16 and options.half_arithmetic
         if metadata.has_metadata(data):
             progress.note(f"{variant}: its own metadata is replaced")
@@ -360,7 +364,7 @@ def _convert(
         runner = Runner(path, recipe)
         dtypes = runner.input_dtype.name, runner.output_dtype.name
         float_layers = kept.names if variant == Variant.MIXED else ()
-        written.append(VariantFile(variant.value, path.name, *dtypes, None, float_layers))
+        written.append(VariantFile(variant.value, path.name, *dtypes, None, float_layers, others.value))
     return written
 
 

@@ -27,7 +27,7 @@ from edgenet.errors import EdgenetError
 from edgenet.images import labels as class_names
 from edgenet.images import listing, preprocess
 from edgenet.quiet import quiet
-from edgenet.records import LibraryOutcome
+from edgenet.records import LibraryOutcome, Variant
 from edgenet.reporting.bundle_table import bundle_table
 from edgenet.tflite.graph import Graph
 from edgenet.tflite.layer_names import LayerNames
@@ -201,19 +201,20 @@ def test_layers_in_float32_are_in_the_manifest_and_in_the_file(export, few):
         assert library.problems == {}
 
 
-@pytest.mark.slow  # 15 seconds
+@pytest.mark.slow  # 20 seconds
 def test_the_file_that_keeps_a_budget_is_written_as_it_was_judged(export, pictures, monkeypatch):
     """A search that finds a file at once, so that this does not hang on the machine's latencies."""
     from edgenet.budget import search as searching
     from edgenet.budget.search import Found
 
-    layers, judged = ("until:stem_bn", "logits"), {}
+    layers, judged = ("until:block01_pointwise", "logits"), {}
 
     def search(budget, images, classes, conversions, *_, **__):
         judged["budget"], judged["classes"], graph = budget, classes, Graph(conversions.float32())
         fitted = list(images())[:12]
-        judged["data"] = conversions.mixed(lambda: fitted, LayerNames(graph).select(layers))
-        return Found(replace(MANIFEST.budget, text="mixed: found"), layers, judged["data"], tuple(range(12)))
+        judged["data"] = conversions.mixed_dynamic(lambda: fitted, LayerNames(graph).select(layers))
+        record = replace(MANIFEST.budget, text="mixed: found")
+        return Found(record, layers, judged["data"], tuple(range(12)), Variant.DYNAMIC)
 
     monkeypatch.setattr(searching, "search", search)
     folders = pictures / "calibration", pictures / "evaluation"
@@ -221,7 +222,9 @@ def test_the_file_that_keeps_a_budget_is_written_as_it_was_judged(export, pictur
     int8, mixed = bundle.manifest.variants
     assert (judged["budget"].max_drift, judged["budget"].max_accuracy_drop) == (0.01, 0.02)
     assert sorted(judged["classes"]) == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
-    assert (int8.name, mixed.name, mixed.float_layers) == ("int8", "mixed", ("stem_bn", "logits"))
+    kept = ("stem_bn", "block01_depthwise_bn", "block01_pointwise_bn", "logits")
+    assert (int8.name, mixed.name, mixed.float_layers, mixed.input_dtype) == ("int8", "mixed", kept, "float32")
+    assert "mixed: dynamic, but float32 in stem_bn, " in bundle_table(bundle.manifest)
     path = bundle.file("mixed.tflite")
     operators = [[Graph(data).kind(op) for op in Graph(data).operators] for data in (path.read_bytes(), judged["data"])]
     assert operators[0] == operators[1]
@@ -229,6 +232,8 @@ def test_the_file_that_keeps_a_budget_is_written_as_it_was_judged(export, pictur
     assert read_provenance(path)["calibration_sha256"] == _digest(images[:12], bundle)
     assert read_provenance(bundle.file("int8.tflite"))["calibration_sha256"] == _digest(images, bundle)
     assert bundles.load(bundle.folder).manifest.budget.text == "mixed: found"
+    for library in conformance.check(bundle, [mixed], images=4):
+        assert library.problems == {}
 
 
 def _digest(paths, bundle) -> str:

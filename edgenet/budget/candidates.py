@@ -1,14 +1,20 @@
-"""Which layers may stay in float32: several ways from all layers in 8 bits to none, and what each step costs."""
+"""Which layers may stay in float32: several ways from all layers in 8 bits to none, and what each step costs.
 
-from collections.abc import Sequence
+The other layers are as in the full-integer file, or as in the dynamic-range file. The latter have less noise, and no
+values are converted between them and the layers in float32.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert.schema_py_generated import TensorType
 
 from edgenet.benchmarking import layers as operators
 from edgenet.budget.judge import Scorer
-from edgenet.records import Preprocessing
+from edgenet.quantize import dynamic as dynamic_range
+from edgenet.records import Preprocessing, Variant
 from edgenet.records.diagnosis import FROM, UNTIL
 from edgenet.tflite import mixed_precision
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph
@@ -32,12 +38,14 @@ class Candidate:
         kept: Their operators, by index.
         float_layers: How many of them have weights.
         seconds: The times of all operators, each measured alone, in the arithmetic that they have.
+        others: What the other layers are: Variant.INT8 or Variant.DYNAMIC.
     """
 
     layers: tuple[str, ...]
     kept: tuple[int, ...]
     float_layers: int
     seconds: float
+    others: Variant = Variant.INT8
 
 
 class Candidates:
@@ -46,13 +54,13 @@ class Candidates:
     Args:
         float32: The path of the float32 file.
         int8: The path of the full-integer file.
+        dynamic: The path of the dynamic-range file; None if its layers cannot be kept in float32.
 
     Attributes:
-        int8_seconds: The times of all operators of the full-integer file.
-        float32_seconds: The same of the float32 file.
+        seconds: The times of all operators of each file, by its variant.
     """
 
-    def __init__(self, float32: Path, int8: Path) -> None:
+    def __init__(self, float32: Path, int8: Path, dynamic: Path | None = None) -> None:
         self._data = float32.read_bytes()
         self._int8_data = int8.read_bytes()
         self._graph, self._int8 = Graph(self._data), Graph(self._int8_data)
@@ -62,14 +70,17 @@ class Candidates:
             positions[id(pair.float_op)]: pair for pair in pair_operators(self._graph, self._int8)
         }
         self._weighted = [n for n, op in enumerate(self._graph.operators) if self._graph.kind(op) in CHANNEL_AXIS]
-        float_times, int8_times = (
-            [layer.seconds for layer in operators.time_layers(path, threads=1)] for path in (float32, int8)
-        )
-        self.float32_seconds, self.int8_seconds = sum(float_times), sum(int8_times)
-        least = MIN_COST * self.int8_seconds / len(int8_times)
+        float_times, int8_times = _times(float32), _times(int8)
+        self.seconds = {Variant.FLOAT32: sum(float_times), Variant.INT8: sum(int8_times)}
+        least = MIN_COST * sum(int8_times) / len(int8_times)
+        eight_bit = {Variant.INT8: {n: int8_times[pair.position] for n, pair in self._pairs.items()}}
+        self._dynamic: dict[int, np.ndarray] = {}
+        if dynamic:
+            eight_bit[Variant.DYNAMIC] = self._dynamic_layers(dynamic)
+        # What it costs to compute each operator in float32.
         self._added = {
-            position: max(float_times[position] - int8_times[pair.position], least)
-            for position, pair in self._pairs.items()
+            variant: {position: max(float_times[position] - time, least) for position, time in times.items()}
+            for variant, times in eight_bit.items()
         }
 
     def until(self) -> list[Candidate]:
@@ -96,43 +107,87 @@ class Candidates:
             images: Images, (n, height, width, channels), of which MAX_NOISE_IMAGES are used.
             recipe: The preprocessing.
         """
-        gains = self._rounding_noise(images[:MAX_NOISE_IMAGES], recipe)
-        needed = {position: self._around(position) for position in gains}
-        kept: set[int] = set()
-        choices = []
-        while gains:
-            costs = {n: max(sum(self._added.get(op, 0.0) for op in needed[n] - kept), MIN_SECONDS) for n in gains}
-            _, best = max((gains[n] / cost, n) for n, cost in costs.items())
-            kept |= needed[best]
-            del gains[best]
-            choices.append(tuple(self._names.shown(position) for position in sorted(kept)))
-        return self._distinct(choices)
+        noise = self._noise(images, recipe, {n: self._rounded(pair) for n, pair in self._pairs.items()})
+        return self._greedy(noise, {position: self._around(position) for position in noise}, Variant.INT8)
 
-    def _rounding_noise(self, images: np.ndarray, recipe: Preprocessing) -> dict[int, float]:
-        """The mean squared error of the logits if the output of one operator alone is rounded, where there is any."""
+    def noisiest_dynamic(self, images: np.ndarray, recipe: Preprocessing) -> list[Candidate]:
+        """The layers of a dynamic-range file that pay most: those whose weights make the most noise for their time.
+
+        Args:
+            images: As for `noisiest`.
+            recipe: The preprocessing.
+        """
+        names = {n: self._graph.full_name(self._graph.operators[n]) for n in self._dynamic}
+        files = {n: dynamic_range.store_weights(self._data, {names[n]: self._dynamic[n]}) for n in names}
+        return self._greedy(self._noise(images, recipe, files), {n: {n} for n in names}, Variant.DYNAMIC)
+
+    def _greedy(self, noise: dict[int, float], needed: dict[int, set[int]], others: Variant) -> list[Candidate]:
+        """Keep in float32, one after the other, what makes the most noise for the time of the operators it needs."""
+        added, kept, choices, left = self._added.get(others, {}), set[int](), [], dict(noise)
+        while left:
+            costs = {n: max(sum(added.get(op, 0.0) for op in needed[n] - kept), MIN_SECONDS) for n in left}
+            _, best = max((left[n] / cost, n) for n, cost in costs.items())
+            kept |= needed[best]
+            del left[best]
+            choices.append(tuple(self._names.shown(position) for position in sorted(kept)))
+        return self._distinct(choices, others)
+
+    def _noise(self, images: np.ndarray, recipe: Preprocessing, files: Mapping[int, bytes]) -> dict[int, float]:
+        """The mean squared error of the logits of files, where there is any."""
+        images = images[:MAX_NOISE_IMAGES]
         expected, _ = Scorer(self._data, recipe)(images)
         noise = {}
-        for position, pair in self._pairs.items():
-            rounded = mixed_precision.in_int8(self._data, [pair], self._int8, weights=False)
-            logits, _ = Scorer(rounded, recipe)(images)
+        for position, data in files.items():
+            logits, _ = Scorer(data, recipe)(images)
             errors = logits - expected
             errors -= errors.mean(axis=1, keepdims=True)
             if errors.any():
                 noise[position] = float(np.square(errors).mean())
         return noise
 
+    def _rounded(self, pair: Pair) -> bytes:
+        """The float32 file with the output of one operator rounded."""
+        return mixed_precision.in_int8(self._data, [pair], self._int8, weights=False)
+
+    def _dynamic_layers(self, path: Path) -> dict[int, float]:
+        """The times of the layers with 8-bit weights, by their position in the float32 file; remember their integers.
+
+        One may be several operators, of which the last has the output of the float32 file's.
+        """
+        graph, times = Graph(path.read_bytes()), _times(path)
+        self.seconds[Variant.DYNAMIC] = sum(times)
+        ends = {int(op.outputs[0]): position for position, op in enumerate(self._graph.operators)}
+        found, seconds, integers = {}, 0.0, None
+        for op, time in zip(graph.operators, times, strict=True):
+            seconds += time
+            if graph.kind(op) in CHANNEL_AXIS and graph.tensor(int(op.inputs[1])).type == TensorType.INT8:
+                integers = graph.constant(int(op.inputs[1]))
+            position = ends.get(int(op.outputs[0]))
+            if position is not None:
+                if integers is not None:
+                    found[position], self._dynamic[position] = seconds, integers
+                seconds, integers = 0.0, None
+        return found
+
     def _around(self, position: int) -> set[int]:
         """An operator and those that use its output."""
         output = int(self._graph.operators[position].outputs[0])
         return {position} | {n for n, op in enumerate(self._graph.operators) if output in op.inputs}
 
-    def _distinct(self, choices: Sequence[tuple[str, ...]]) -> list[Candidate]:
+    def _distinct(self, choices: Sequence[tuple[str, ...]], others: Variant = Variant.INT8) -> list[Candidate]:
         """Candidates in the order of their cost that keep some layer with weights in 8 bits, and one in float32."""
+        added = self._added.get(others, {})
+        eight_bit = set(self._dynamic if others == Variant.DYNAMIC else self._weighted)
         found: dict[tuple[int, ...], Candidate] = {}
         for layers in choices:
             kept = tuple(self._names.select(layers))
             float_layers = len(set(kept) & set(self._weighted))
-            if float_layers < len(self._weighted):
-                seconds = self.int8_seconds + sum(self._added.get(position, 0.0) for position in kept)
-                found.setdefault(kept, Candidate(layers, kept, float_layers, seconds))
+            if eight_bit - set(kept):
+                seconds = self.seconds[others] + sum(added.get(position, 0.0) for position in kept)
+                found.setdefault(kept, Candidate(layers, kept, float_layers, seconds, others))
         return sorted(found.values(), key=lambda candidate: candidate.seconds)
+
+
+def _times(path: Path) -> list[float]:
+    """The seconds of each operator of a file, alone, on one thread."""
+    return [layer.seconds for layer in operators.time_layers(path, threads=1)]

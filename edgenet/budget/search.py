@@ -16,7 +16,7 @@ from edgenet.benchmarking.options import BenchmarkOptions
 from edgenet.benchmarking.subject import TimedModels
 from edgenet.benchmarking.timing import Timing
 from edgenet.budget import views
-from edgenet.budget.candidates import Candidate, Candidates
+from edgenet.budget.candidates import MAX_NOISE_IMAGES, Candidate, Candidates
 from edgenet.budget.judge import Budget, Judge, Judged, Scorer, on_disk
 from edgenet.errors import EdgenetError
 from edgenet.machine.sensors import Sensors
@@ -42,13 +42,15 @@ class Conversions:
     """Makes the files of a model; all but the first one of some calibration images.
 
     Attributes:
-        mixed: Gets, too, the operators that stay in float32, by their index.
+        mixed: Gets, too, the operators that stay in float32, by their index. The others are those of `int8`.
+        mixed_dynamic: The same, but the others are those of `dynamic`; None if that is not possible.
     """
 
     float32: Callable[[], bytes]
     dynamic: Callable[[Images], bytes]
     int8: Callable[[Images], bytes]
     mixed: Callable[[Images, Sequence[int]], bytes]
+    mixed_dynamic: Callable[[Images, Sequence[int]], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ class Found:
             no such file.
         data: The mixed file, without metadata; None if there is none.
         fitted: The indices of the calibration images that it was made of.
+        others: What its other layers are: Variant.INT8 or Variant.DYNAMIC.
     """
 
     record: BudgetSearch
     layers: tuple[str, ...] = ()
     data: bytes | None = None
     fitted: tuple[int, ...] = ()
+    others: Variant = Variant.INT8
 
 
 @dataclass
@@ -115,16 +119,21 @@ class _Search:
             confidence=judged.confidence(self.budget),
             keeps=judged.keeps(self.budget),
             bytes=len(data),
+            others=candidate.others.value if candidate else "",
         )
         self.trials.append(_Trial(record, judged, path, seconds, candidate))
         return self.trials[-1]
 
     def try_candidate(self, candidate: Candidate) -> bool:
         """Whether the file of a candidate keeps the budget."""
-        known = next((t for t in self.trials if t.candidate and t.candidate.kept == candidate.kept), None)
+        key = candidate.kept, candidate.others
+        known = next((t for t in self.trials if t.candidate and (t.candidate.kept, t.candidate.others) == key), None)
         if known is None:
-            self.progress.step(f"trying float32 in {shown(candidate.layers)}")
-            data = self.conversions.mixed(self.fitted, candidate.kept)
+            self.progress.step(f"trying {candidate.others} with float32 in {shown(candidate.layers)}")
+            dynamic = candidate.others == Variant.DYNAMIC
+            convert = self.conversions.mixed_dynamic if dynamic else self.conversions.mixed
+            assert convert is not None  # else there are no such candidates
+            data = convert(self.fitted, candidate.kept)
             known = self.add(Variant.MIXED, data, candidate.seconds, candidate)
         return known.record.keeps
 
@@ -232,7 +241,8 @@ def search(
     if best is None or record.trials[best].variant != Variant.MIXED:
         return Found(record)
     trial = state.trials[best]
-    return Found(record, trial.record.layers, trial.path.read_bytes(), tuple(fitted))
+    assert trial.candidate is not None
+    return Found(record, trial.record.layers, trial.path.read_bytes(), tuple(fitted), trial.candidate.others)
 
 
 def _run(state: _Search, originals: Sequence[np.ndarray], recipe: Preprocessing, batch: int) -> None:
@@ -243,14 +253,16 @@ def _run(state: _Search, originals: Sequence[np.ndarray], recipe: Preprocessing,
     int8 = state.add(Variant.INT8, state.conversions.int8(state.fitted))
     if not int8.record.keeps:
         progress.step("trying dynamic")
-        state.add(Variant.DYNAMIC, state.conversions.dynamic(state.fitted))
+        dynamic = state.add(Variant.DYNAMIC, state.conversions.dynamic(state.fitted))
         progress.step("timing each operator")
-        candidates = Candidates(float32.path, int8.path)
-        float32.seconds, int8.seconds = candidates.float32_seconds, candidates.int8_seconds
+        candidates = Candidates(float32.path, int8.path, dynamic.path if state.conversions.mixed_dynamic else None)
+        limit = MAX_SECONDS * candidates.seconds[Variant.FLOAT32]
+        if dynamic.record.keeps:
+            limit = min(limit, candidates.seconds.get(Variant.DYNAMIC, limit))
         progress.step("measuring the noise of each layer")
-        noisiest = candidates.noisiest(np.stack(originals), recipe)
-        limit = state.bisect(noisiest, MAX_SECONDS * candidates.float32_seconds)
-        for order in (candidates.both_ends(), candidates.until(), candidates.from_on()):
+        pixels = np.stack(originals[:MAX_NOISE_IMAGES])
+        noisiest = candidates.noisiest_dynamic(pixels, recipe), candidates.noisiest(pixels, recipe)
+        for order in (*noisiest, candidates.both_ends(), candidates.until(), candidates.from_on()):
             limit = state.bisect(order, limit)
     state.time(recipe, batch)
 
@@ -347,7 +359,7 @@ def _text(budget: Budget, search: BudgetSearch, best: int | None) -> str:
 
 
 def _name(trial: BudgetTrial) -> str:
-    return f"with float32 in {shown(trial.layers)}" if trial.layers else trial.variant
+    return f"{trial.others} with float32 in {shown(trial.layers)}" if trial.layers else trial.variant
 
 
 def _statement(budget: Budget, search: BudgetSearch, trial: BudgetTrial) -> str:

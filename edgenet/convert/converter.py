@@ -77,19 +77,22 @@ class Converter:
             return self.stock_float16()
         return _name_inputs_and_outputs(float16.store_halves(self._float32))
 
-    def dynamic(self, calibration: RepresentativeDataset) -> bytes:
+    def dynamic(self, calibration: RepresentativeDataset, kept: Collection[int] = ()) -> bytes:
         """Return the dynamic-range variant: int8 weights of the large layers, chosen by the quantizer.
 
         LiteRT quantizes the activations of these layers at run time.
 
         Args:
             calibration: The calibration images, on which the weights are chosen.
+            kept: Operators whose weights stay in float32, by their index among those of the float32 variant.
         """
+        operators = Graph(self._float32).operators
+        in_float32 = {int(index) for position in kept for index in operators[position].outputs}
         with _quantizing(Variant.DYNAMIC):
             quantized = quantizer.quantize_weights(
                 self._float32,
                 self._batches(calibration),
-                dynamic.is_quantized,
+                lambda layer: dynamic.is_quantized(layer) and layer.output not in in_float32,
                 statistics=self._measure(calibration).statistics,
             )
             self.unquantized_layers = quantized.unquantized_layers

@@ -22,6 +22,7 @@ CONSTANT_DTYPES = {
     Variant.FLOAT32: ("float32", "int32"),
     Variant.FLOAT16: ("float16", "int32"),
     Variant.DYNAMIC: ("float32", "int8", "int32"),
+    Variant.MIXED: ("float32", "int8", "int32"),
 }
 
 # The converter keeps each quantized bias within 2^30, and widens the scale of a channel's weights for that.
@@ -39,6 +40,7 @@ def check_variant(
     input_range: tuple[float, float],
     interface: str = InterfaceType.FLOAT32,
     float_layers: int = 0,
+    others: str = Variant.INT8,
 ) -> None:
     """Check that a .tflite file is the variant that it should be.
 
@@ -49,13 +51,15 @@ def check_variant(
         parameters: The least number of weights that the file must contain.
         input_range: The values of black and white pixels, from which an int8 file's input parameters are computed.
         interface: The expected dtype of an int8 or mixed file's input and output.
-        float_layers: The expected number of layers with float32 weights in a mixed file.
+        float_layers: The expected number of layers with float32 weights in a mixed file. If its other layers are
+            dynamic, it may have more: those that are too small, and depthwise ones.
+        others: What the other layers of a mixed file are, Variant.INT8 or Variant.DYNAMIC.
 
     Raises:
         EdgenetError: The file differs in any of these, or in the dtype of an operator, constant or scale.
     """
     file = _File(Variant(variant), data)
-    has_integers = file.variant in (Variant.INT8, Variant.MIXED)
+    has_integers = file.variant == Variant.INT8 or (file.variant == Variant.MIXED and others == Variant.INT8)
     _check_inputs_and_outputs(file, batch, interface if has_integers else "float32")
     for kind, _ in file.operators:
         file.require(kind != "CUSTOM", "built-in operators", "a custom one")
@@ -65,7 +69,7 @@ def check_variant(
         file.require(bool(usable.all()), "positive, normal scales", f"{scales[~usable][:1]} at {_name(tensor)}")
     weights = _check_weights_present(file, parameters)
     if file.variant == Variant.MIXED:
-        weights = _check_float_operators(file, weights, float_layers)
+        weights = _check_float_operators(file, weights, float_layers, exactly=has_integers)
     if has_integers:
         # The first layers of a mixed file may take floats as they are.
         if file.variant == Variant.INT8 or interface != InterfaceType.FLOAT32:
@@ -192,11 +196,12 @@ def _check_float_dtypes(file: _File, weights: list[_Weights]) -> None:
             file.require(float32 or dtype == "int8", "int8 weights", f"{dtype} at {_name(layer.tensor)}")
 
 
-def _check_float_operators(file: _File, weights: list[_Weights], expected: int) -> list[_Weights]:
+def _check_float_operators(file: _File, weights: list[_Weights], expected: int, *, exactly: bool) -> list[_Weights]:
     """Check how many layers of a mixed file compute in float32, and that others are there. Returns the others."""
     integers = [layer for layer in weights if _dtype(layer.tensor) != "float32"]
     count = len(weights) - len(integers)
-    file.require(count == expected, f"{expected} layers with float32 weights", f"{count}")
+    right = count == expected if exactly else count >= expected
+    file.require(right, f"{expected} layers with float32 weights", f"{count}")
     file.require(bool(integers), "a layer with int8 weights", "none")
     return integers
 

@@ -9,7 +9,7 @@ from edgenet.records.drift import Interval
 class BudgetTrial:
     """A file that was tried, made of the calibration images that were not held back."""
 
-    # float32, dynamic, int8, or mixed: int8 with layers in float32.
+    # float32, dynamic, int8, or mixed: with layers in float32.
     variant: str
     # Of a mixed file: the layers in float32, as an export keeps them on request, and how many with weights they are.
     layers: tuple[str, ...]
@@ -30,6 +30,8 @@ class BudgetTrial:
     latency: Interval | None = None
     # Relative to the float32 file, in the same rounds; None for that itself, too.
     speedup: Interval | None = None
+    # What the other layers of a mixed file are: int8 or dynamic.
+    others: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from edgenet.records.apps import Conformance
 from edgenet.records.budget import BudgetSearch
 from edgenet.records.drift import Drift, Interval
-from edgenet.records.enums import Level, ScoreKind
+from edgenet.records.enums import Level, ScoreKind, Variant
 from edgenet.records.model import Preprocessing
 from edgenet.records.shown import Shown
 
@@ -34,6 +34,8 @@ class VariantFile:
     drift: Drift | None
     # The operators of a mixed file that compute in float32, by the names of their layers, in their order.
     float_layers: tuple[str, ...] = ()
+    # What its other layers are: int8 or dynamic.
+    others: str = Variant.INT8.value
 
     @property
     def precision(self) -> str:
@@ -41,7 +43,7 @@ class VariantFile:
         layers = self.float_layers
         if len(layers) > MAX_NAMES:
             layers = (*layers[: MAX_NAMES - 1], "...", layers[-1])
-        return f"{self.name}: int8, but float32 in {', '.join(layers)}" if layers else ""
+        return f"{self.name}: {self.others}, but float32 in {', '.join(layers)}" if layers else ""
 
 
 @dataclass(frozen=True)

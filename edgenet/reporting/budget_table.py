@@ -15,6 +15,7 @@ def budget_table(search: BudgetSearch) -> Table:
         Column("", is_text=True),
         Column("float32 in", is_text=True),
         Column("layers"),
+        Column("others", is_text=True),
         Column("error", "logit"),
         Column("value", "agreement"),
         Column("95% CI", "agreement"),
@@ -32,7 +33,8 @@ def budget_table(search: BudgetSearch) -> Table:
     )
     legend = (
         f"On {search.views:,} views ({views}) of {search.images:,} calibration images held back. {rest}.",
-        "layers: those with weights that stay in float32. logit error: root mean square, of the five best logits. "
+        "layers: those with weights that stay in float32. others: as in which file the rest is. logit error: root "
+        "mean square, of the five best logits. "
         "agreement: with float32; exact binomial interval. budget: whether the views keep it, and how sure that makes "
         "it for all images; views of one image are not independent, so it is less sure than for as many images. ms: "
         "median on 1 thread; - where another file is faster by its operators, and has a smaller logit error.",
@@ -45,6 +47,7 @@ def _row(trial: BudgetTrial, is_chosen: bool, labelled: bool) -> tuple[str, ...]
         "*" if is_chosen else "",
         _layers(trial),
         str(trial.float_layers) if trial.layers else NONE,
+        trial.others or NONE,
         fraction(trial.logit_error),
         fraction(trial.agreement.value),
         ends(trial.agreement, ".3f"),

@@ -92,13 +92,24 @@ def net_converter(net, converter):
     return converter(net)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_layers_may_be_dynamic():
+    """The layers of `net` have few weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgenet.quantize.dynamic.MIN_WEIGHTS", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def candidates(net_converter, calibration_images, tmp_path_factory) -> Candidates:
     folder = tmp_path_factory.mktemp("candidates")
-    paths = folder / "float32.tflite", folder / "int8.tflite"
-    for path, data in zip(
-        paths, (net_converter.float32(), net_converter.int8(lambda: calibration_images)), strict=True
-    ):
+    files = {
+        "float32": net_converter.float32(),
+        "int8": net_converter.int8(lambda: calibration_images),
+        "dynamic": net_converter.dynamic(lambda: calibration_images),
+    }
+    paths = [folder / f"{name}.tflite" for name in files]
+    for path, data in zip(paths, files.values(), strict=True):
         path.write_bytes(data)
     return Candidates(*paths)
 
@@ -113,14 +124,34 @@ def test_each_order_goes_from_one_layer_to_all_but_one(candidates, net_converter
         # The names make the same file on request.
         assert list(one.kept) == names.select(one.layers)
         assert one.float_layers == len(set(one.kept) & set(weighted)) < len(weighted)
-        assert one.seconds > candidates.int8_seconds
+        assert one.seconds > candidates.seconds[Variant.INT8] and one.others == Variant.INT8
     for smaller, larger in pairwise(found):
         assert set(smaller.kept) < set(larger.kept)
 
 
+def test_the_weights_alone_of_other_layers_may_have_8_bits(candidates, net_converter, calibration_images):
+    """Each step keeps the weights of one more layer; depthwise layers are in float32 in any case."""
+    float32 = Graph(net_converter.float32())
+    found = candidates.noisiest_dynamic(calibration_images, RECIPE)
+    counts = [_int8_weights(net_converter.dynamic(lambda: calibration_images))]
+    for one in found:
+        assert one.others == Variant.DYNAMIC and list(one.kept) == LayerNames(float32).select(one.layers)
+        assert one.seconds > candidates.seconds[Variant.DYNAMIC]
+        counts.append(counts[0] - len(one.kept))
+    assert len(counts) > 2 and counts == sorted(counts, reverse=True) and counts[-1] == 1
+    assert _int8_weights(net_converter.dynamic(lambda: calibration_images, found[-1].kept)) == 1
+
+
+def _int8_weights(data: bytes) -> int:
+    graph = Graph(data)
+    layers = [op for op in graph.operators if graph.kind(op) in CHANNEL_AXIS]
+    return sum(graph.constant(int(op.inputs[1])).dtype == np.int8 for op in layers)
+
+
 @pytest.fixture
 def conversions(net_converter) -> Conversions:
-    return Conversions(net_converter.float32, net_converter.dynamic, net_converter.int8, net_converter.mixed)
+    one = net_converter
+    return Conversions(one.float32, one.dynamic, one.int8, one.mixed, one.dynamic)
 
 
 def found_with(budget, conversions, images, tmp_path, classes=()):
@@ -143,6 +174,26 @@ def test_the_quantizer_never_gets_what_is_held_back(conversions, calibration_ima
     assert [one.variant for one in found.record.trials] == [Variant.FLOAT32, Variant.INT8]
     # Or no file is faster than float32: that depends on the machine.
     assert re.match("mixed is not written.* int8 keeps (the budget|it)", found.record.text)
+
+
+@pytest.mark.parametrize("speedup", [0.9, 1.05])
+def test_no_file_is_written_that_is_not_surely_faster_than_float32(
+    conversions, calibration_images, tmp_path, monkeypatch, speedup
+):
+    """Whatever the budget: here every file keeps it, and each latency has an interval of 0.1 on either side."""
+
+    def time(state: searching._Search, recipe, batch: int) -> None:
+        for one in state.trials:
+            ms = Interval(1e-3, 1e-3, 1e-3)
+            ratio = None if one.record.variant == Variant.FLOAT32 else Interval(speedup, speedup - 0.1, speedup + 0.1)
+            one.record = replace(one.record, latency=ms, speedup=ratio)
+
+    monkeypatch.setattr(searching._Search, "time", time)
+    found = found_with(Budget(max_drift=1.0), conversions, calibration_images, tmp_path)
+    assert found.data is None and found.record.chosen is None
+    assert found.record.text == (
+        "mixed is not written: no file that keeps the budget is faster than float32 on this machine; int8 keeps it"
+    )
 
 
 def _held() -> list[int]:

@@ -12,9 +12,12 @@ from edgenet.litert import delegate
 from edgenet.quiet import quiet
 from edgenet.tflite import flatbuffer
 
+INT8 = schema.TensorType.INT8
 VARIANTS = ("float32", "float16", "dynamic", "int8")
 # Operators in float32 in mixed files: the three layers of the stem and the first block.
 FIRST_LAYERS = (0, 1, 2)
+# Pointwise layers that have int8 weights in the dynamic-range file.
+LARGE_LAYERS = (6, 8)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,7 @@ def data(tiny_model, tiny_bundle, converter, calibration_images) -> dict[str, by
         files["mixed"] = tiny.mixed(lambda: calibration_images, FIRST_LAYERS)
         files["mixed, float32"] = tiny.mixed(lambda: calibration_images, FIRST_LAYERS, "float32")
         files["mixed, stock"] = tiny.stock_mixed(lambda: calibration_images, FIRST_LAYERS)
+        files["mixed, dynamic"] = tiny.dynamic(lambda: calibration_images, LARGE_LAYERS)
     return files
 
 
@@ -50,6 +54,7 @@ def check(parameters):
         input_range=(-1.0, 1.0),
         interface="uint8",
         float_layers=3,
+        others="int8",
     ):
         inspection.check_variant(
             variant,
@@ -59,6 +64,7 @@ def check(parameters):
             input_range=input_range,
             interface=interface,
             float_layers=float_layers,
+            others=others,
         )
 
     return check
@@ -76,6 +82,29 @@ def test_a_float_interface_passes(check, data):
 @pytest.mark.parametrize("name", ["mixed", "mixed, float32", "mixed, stock"])
 def test_a_mixed_file_passes(check, data, name):
     check("mixed", data[name], interface="float32" if name.endswith("float32") else "uint8")
+
+
+def test_a_mixed_file_whose_other_layers_are_dynamic_passes(check, data):
+    before, after = (np.sum([t.type == INT8 for t in tensors(data[name])]) for name in ("dynamic", "mixed, dynamic"))
+    assert before - after == len(LARGE_LAYERS)
+    check("mixed", data["mixed, dynamic"], others="dynamic")
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "text"),
+    [
+        ("mixed", "dynamic", "expected float32 input and output, got uint8"),
+        ("mixed, dynamic", "int8", "expected uint8 input and output, got float32"),
+        ("float32", "dynamic", "expected a layer with int8 weights, got none"),
+    ],
+)
+def test_the_other_layers_of_mixed_files_are_told_apart(check, data, name, others, text):
+    with pytest.raises(EdgenetError, match=f"^mixed: {re.escape(text)}"):
+        check("mixed", data[name], others=others)
+
+
+def tensors(data: bytes) -> list:
+    return flatbuffer.read(data).subgraphs[0].tensors
 
 
 @pytest.mark.parametrize("float_layers", [0, 2, 4])

@@ -15,7 +15,20 @@ from edgenet.reporting.table import as_text
 def trial(variant: str, ms: float | None, error: float, keeps: bool, *layers: str) -> BudgetTrial:
     latency = None if ms is None else Interval(ms / 1e3, ms / 1e3, ms / 1e3)
     agreement = Interval(0.99, 0.98, 0.995)
-    return BudgetTrial(variant, layers, len(layers), error, agreement, None, keeps, 0.95, 2_000_000, latency, None)
+    return BudgetTrial(
+        variant,
+        layers,
+        len(layers),
+        error,
+        agreement,
+        None,
+        keeps,
+        0.95,
+        2_000_000,
+        latency,
+        None,
+        "int8" if layers else "",
+    )
 
 
 SEARCH = BudgetSearch(
@@ -40,7 +53,7 @@ def test_each_file_is_a_row_and_the_chosen_one_is_marked():
     rows = {row[1]: row for row in budget_table(SEARCH).rows}
     assert list(rows) == ["(float32)", "(int8)", "until:a", "b, c, 1 more", "from:e"]
     assert [name for name, row in rows.items() if row[0]] == ["b, c, 1 more"]
-    assert rows["until:a"][2:] == ("1", "0.050", "0.990", "0.980 to 0.995", "yes", "95%", "4.00", "2.00")
+    assert rows["until:a"][2:] == ("1", "int8", "0.050", "0.990", "0.980 to 0.995", "yes", "95%", "4.00", "2.00")
     assert rows["from:e"][-2] == "-"
     assert max(map(len, as_text(budget_table(SEARCH)).splitlines())) <= 100
 
