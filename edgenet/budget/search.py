@@ -310,7 +310,8 @@ def _check(budget: Budget, count: int, classes: Sequence[int | None], multi_labe
             "this is a multi-label model, whose accuracy is not measured; give max_drift= instead",
             parameter="max_accuracy_drop",
         )
-    if budget.max_accuracy_drop is not None and all(label is None for label in classes):
+    known = any(classes[n] is not None for n in views.hold_back(count)) if classes else False
+    if budget.max_accuracy_drop is not None and not known:
         raise EdgenetError(
             "the calibration images have no classes; put them into folders named after the classes, or give "
             "max_drift= instead",

@@ -209,6 +209,8 @@ def _held() -> list[int]:
         (19, BUDGET, (), "max_drift: needs at least 20 calibration images, because some are held back"),
         (24, Budget(max_accuracy_drop=0.1), (), "max_accuracy_drop: the calibration images have no classes"),
         (24, Budget(max_accuracy_drop=0.1), (None,) * 24, "max_accuracy_drop: the calibration images have no classes"),
+        # Only images that are not held back have one: the first one that is has the index 1.
+        (24, Budget(max_accuracy_drop=0.1), (0, *[None] * 23), "max_accuracy_drop: the calibration images have no cl"),
     ],
 )
 def test_what_cannot_be_judged_is_an_error(conversions, calibration_images, tmp_path, count, budget, classes, text):
