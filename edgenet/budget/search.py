@@ -5,6 +5,7 @@ each of them the logit error falls as the time rises, so that bisection finds th
 Each is quantized anew, so that its biases and roundings are chosen for exactly that file.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -29,8 +30,6 @@ Images = Callable[[], Iterable[np.ndarray]]
 # Mirror images are views where the float32 file gives so many of them the answer of the image itself. Photos have more;
 # text, digits and arrows have less.
 MIN_MIRRORED = 0.7
-# Candidates are tried whose operators take at most this fraction of the time of those of float32.
-MAX_SECONDS = 0.97
 # Latencies this near to each other cannot be told apart in every run: then the file with less noise is chosen.
 LATENCY_TOLERANCE = 0.02
 # Of the latency measurement of each file.
@@ -256,9 +255,8 @@ def _run(state: _Search, originals: Sequence[np.ndarray], recipe: Preprocessing,
         dynamic = state.add(Variant.DYNAMIC, state.conversions.dynamic(state.fitted))
         progress.step("timing each operator")
         candidates = Candidates(float32.path, int8.path, dynamic.path if state.conversions.mixed_dynamic else None)
-        limit = MAX_SECONDS * candidates.seconds[Variant.FLOAT32]
-        if dynamic.record.keeps:
-            limit = min(limit, candidates.seconds.get(Variant.DYNAMIC, limit))
+        # Not the seconds of float32: on a busy machine, they may be less than those of any other file.
+        limit = candidates.seconds.get(Variant.DYNAMIC, math.inf) if dynamic.record.keeps else math.inf
         progress.step("measuring the noise of each layer")
         pixels = np.stack(originals[:MAX_NOISE_IMAGES])
         noisiest = candidates.noisiest_dynamic(pixels, recipe), candidates.noisiest(pixels, recipe)
