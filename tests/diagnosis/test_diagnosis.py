@@ -23,7 +23,9 @@ from edgenet.litert.model_runner import ModelRunner
 from edgenet.litert.runner import Runner
 from edgenet.quiet import quiet
 from edgenet.records import Diagnosis
+from edgenet.tflite import flatbuffer
 from edgenet.tflite.graph import CHANNEL_AXIS, Graph
+from edgenet.tflite.metadata_schema import EQUALIZATION_ENTRY
 
 # A number of images that is not a multiple of 4.
 FEW = 11
@@ -358,6 +360,14 @@ def test_files_of_two_models_are_an_error(tiny_bundle, net_files):
         EdgenetError, match=r"^int8: expected an int8 layer for each of the 28 layers .* got \d; choose"
     ):
         ModelPair(read(tiny_bundle)[0], net_files["ours"], exporting.RECIPE)
+
+
+def test_the_equalization_of_another_model_is_an_error(tiny_bundle):
+    float32, int8 = read(tiny_bundle)
+    model = flatbuffer.read(int8)
+    flatbuffer.set_metadata_entry(model, EQUALIZATION_ENTRY, b"\1\2")
+    with pytest.raises(EdgenetError, match=r"^int8: its channels are equalized as those of another model; choose"):
+        ModelPair(float32, flatbuffer.write(model), exporting.RECIPE)
 
 
 def test_a_diagnosis_needs_an_image(tiny_bundle, progress):
