@@ -576,8 +576,8 @@ def test_a_file_that_the_task_library_reads_otherwise_is_a_finding(tiny_model, g
         pytest.skip(TASK_LIBRARY.missing())
     write, progress = metadata.write, Listening()
 
-    def shifted(data, about, recipe, names, *rest):
-        return write(data, about, recipe, [*names[1:], names[0]], *rest)
+    def shifted(data, about, recipe, names, *rest, **options):
+        return write(data, about, recipe, [*names[1:], names[0]], *rest, **options)
 
     monkeypatch.setattr(metadata, "write", shifted)
     bundle = edgenet.export(tiny_model, progress=progress, **given)

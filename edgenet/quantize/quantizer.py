@@ -3,8 +3,9 @@
 Rounding weights to 8 bits shifts the mean of each channel, layer after layer. On MobileNet, this bias, and not the
 rounding noise, causes most of the accuracy loss of TensorFlow's converter. Here, the layers are quantized in execution
 order. Each is rounded with GPTQ on the actual outputs of the quantized layers before it, for the calibration images,
-and its bias is corrected for the remaining shift. Neither labels nor training are needed. The result is an ordinary
-float32 model whose weights are exact multiples of the scales that the converter will choose.
+and its bias is corrected for the remaining shift. Before that, channels are equalized where that helps. Neither labels
+nor training are needed. The result is an ordinary float32 model whose weights are exact multiples of the scales that
+the converter will choose.
 """
 
 from collections.abc import Callable, Collection
