@@ -55,7 +55,7 @@ def test_edgenet(benchmark, ours):
 
 @group
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
-def test_stock_converter_takes_at_least_four_times_as_long(benchmark, ours, stock):
+def test_stock_converter_takes_at_least_two_and_a_half_times_as_long(benchmark, ours, stock):
     seconds = {"ours": [], "stock": []}
 
     def timed(name, run):
@@ -67,4 +67,4 @@ def test_stock_converter_takes_at_least_four_times_as_long(benchmark, ours, stoc
     benchmark.pedantic(lambda: timed("stock", stock), setup=lambda: timed("ours", ours), rounds=ROUNDS)
     ratio = of_ratio([ours / stock for ours, stock in zip(seconds["ours"], seconds["stock"], strict=True)])
     benchmark.extra_info["edgenet, as a fraction of it"] = str(ratio)
-    check("export: edgenet's time as a fraction of four stock conversions'", ratio, most=0.25)
+    check("export: edgenet's time as a fraction of four stock conversions'", ratio, most=0.4)
