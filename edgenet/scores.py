@@ -9,6 +9,8 @@ from edgenet.records import ScoreKind
 
 # A label of a multi-label model is present where its score is this or more.
 THRESHOLD = 0.5
+# The error of logits is taken of this many: those of the float32 model's best classes.
+LOGITS = 5
 
 
 def check_finite(scores: np.ndarray, model: str, images: Sequence[str], labels: Sequence[str] = ()) -> None:
@@ -46,6 +48,18 @@ def top_classes(scores: np.ndarray, count: int = 5) -> np.ndarray:
         Class indices, int64 (n, up to `count`), the best first; among equal scores the lowest index first.
     """
     return np.argsort(-scores, axis=1, kind="stable")[:, :count]
+
+
+def logit_errors(logits: np.ndarray, expected: np.ndarray, *, before_softmax: bool) -> np.ndarray:
+    """The errors of logits; before a softmax, without what those of an image share, which it does not see.
+
+    Args:
+        logits: float (n, classes), such as those of each image's best classes.
+        expected: The right ones.
+        before_softmax: Whether the model ends in a softmax.
+    """
+    errors = logits - expected
+    return errors - errors.mean(axis=1, keepdims=True) if before_softmax else errors
 
 
 def probabilities(scores: np.ndarray, kind: ScoreKind) -> np.ndarray:

@@ -1,7 +1,6 @@
 """How far files are from the float32 file on views of images: at the logits, and in their answers."""
 
 import math
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,13 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 from edgenet import cores
 from edgenet.litert.model_runner import ModelRunner, padded_batches
 from edgenet.records import Interval, Preprocessing
-from edgenet.scores import THRESHOLD, top_classes
+from edgenet.scores import LOGITS, THRESHOLD, logit_errors, top_classes
 from edgenet.statistics import at_most, clopper_pearson, tango
 from edgenet.tflite.graph import Graph
 from edgenet.tflite.logits import find_logits
-
-# The logits that the error is taken of: those of the float32 file's best classes.
-TOP = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Judged:
     """What was measured of a file.
 
     Attributes:
-        logit_error: The root of the mean squared error of the TOP logits, without what all of them have in common,
+        logit_error: The root of the mean squared error of the LOGITS best logits, without what these have in common,
             which a softmax does not see.
         views: The number of views.
         agreeing: Those with the float32 file's answer.
@@ -112,7 +108,7 @@ class Judge:
         self._has_softmax = any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
         logits, scores = Scorer(float32, recipe)(views)
         self._answers = self.answers(scores)
-        top = top_classes(logits, TOP)
+        top = top_classes(logits, LOGITS)
         self._top, self._expected = top, np.take_along_axis(logits, top, axis=1)
 
     def answers(self, scores: np.ndarray) -> np.ndarray:
@@ -128,9 +124,11 @@ class Judge:
         """Compare a file."""
         logits, scores = Scorer(data, self._recipe)(self._views)
         lowest = _lowest_logit(data) if self._has_softmax else -math.inf
-        errors = np.take_along_axis(logits, self._top, axis=1) - np.maximum(self._expected, lowest)
-        if self._has_softmax:
-            errors -= errors.mean(axis=1, keepdims=True)
+        errors = logit_errors(
+            np.take_along_axis(logits, self._top, axis=1),
+            np.maximum(self._expected, lowest),
+            before_softmax=self._has_softmax,
+        )
         answers = self.answers(scores)
         after, before = (part[self._known].ravel() == self._labels for part in (answers, self._answers))
         return Judged(
@@ -162,18 +160,14 @@ class Scorer:
         Returns:
             The logits, float64 (n, classes), and the scores, float32 (n, classes).
         """
-        runner, parts = self._runner, ([], [])  # type: ignore[var-annotated]
+        runner = self._runner
+        parts: tuple[list[np.ndarray], list[np.ndarray]] = [], []
         for batch, count in padded_batches(images, runner.batch):
             runner.run(batch)
             for values, tensor in zip(parts, self._tensors, strict=True):
                 values.append(runner.tensor(tensor).reshape(runner.batch, -1)[:count].copy())
         logits, scores = map(np.concatenate, parts)
         return logits.astype(np.float64), scores
-
-
-def on_disk(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """An array in an unnamed temporary file, so that many views take no memory."""
-    return np.memmap(tempfile.TemporaryFile(), np.dtype(dtype), "w+", shape=shape)
 
 
 def _lowest_logit(data: bytes) -> float:

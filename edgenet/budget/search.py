@@ -18,8 +18,9 @@ from edgenet.benchmarking.subject import TimedModels
 from edgenet.benchmarking.timing import Timing
 from edgenet.budget import views
 from edgenet.budget.candidates import MAX_NOISE_IMAGES, Candidate, Candidates
-from edgenet.budget.judge import Budget, Judge, Judged, Scorer, on_disk
+from edgenet.budget.judge import Budget, Judge, Judged, Scorer
 from edgenet.errors import EdgenetError
+from edgenet.litert.model_runner import on_disk
 from edgenet.machine.sensors import Sensors
 from edgenet.progress import Progress
 from edgenet.records import BudgetSearch, BudgetTrial, Preprocessing, Variant
@@ -30,7 +31,7 @@ Images = Callable[[], Iterable[np.ndarray]]
 # Mirror images are views where the float32 file gives so many of them the answer of the image itself. Photos have more;
 # text, digits and arrows have less.
 MIN_MIRRORED = 0.7
-# Latencies this near to each other cannot be told apart in every run: then the file with less noise is chosen.
+# Latencies this close are not distinguished in every run: then the file with less noise is chosen.
 LATENCY_TOLERANCE = 0.02
 # Of the latency measurement of each file.
 ROUNDS, TURN_SECONDS = 20, 0.03

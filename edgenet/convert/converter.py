@@ -86,14 +86,13 @@ class Converter:
             calibration: The calibration images, on which the weights are chosen.
             kept: Operators whose weights stay in float32, by their index among those of the float32 variant.
         """
-        operators = Graph(self._float32).operators
-        in_float32 = {int(index) for position in kept for index in operators[position].outputs}
         with _quantizing(Variant.DYNAMIC):
             quantized = quantizer.quantize_weights(
                 self._float32,
                 self._batches(calibration),
-                lambda layer: dynamic.is_quantized(layer) and layer.output not in in_float32,
+                dynamic.is_quantized,
                 statistics=self._measure(calibration).statistics,
+                kept=kept,
             )
             self.unquantized_layers = quantized.unquantized_layers
             return _name_inputs_and_outputs(dynamic.store_weights(quantized.model, quantized.weights))

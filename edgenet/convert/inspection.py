@@ -92,8 +92,7 @@ def check_half_arithmetic(variant: str, data: bytes, expected: bool) -> None:
         EdgenetError: It differs, or has another value in that place.
     """
     file = _File(Variant(variant), data)
-    entries = [entry for entry in file.model.metadata or [] if entry.name == PRECISION_ENTRY]
-    found = [bytes(file.model.buffers[entry.buffer].data).rstrip(b"\0") for entry in entries]
+    found = [value.rstrip(b"\0") for value in flatbuffer.metadata_entries(file.model, PRECISION_ENTRY)]
     wanted = [HALF_ARITHMETIC] if expected else []
     file.require(found == wanted, f"{_precision(wanted)} in {PRECISION_ENTRY.decode()}", _precision(found))
 

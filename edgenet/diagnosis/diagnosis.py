@@ -12,7 +12,7 @@ from edgenet.bundle import evaluation
 from edgenet.bundle.bundle import Bundle
 from edgenet.diagnosis import model_explorer as node_data
 from edgenet.diagnosis.isolation import Isolation
-from edgenet.diagnosis.logits import LogitsMeter, on_disk
+from edgenet.diagnosis.logits import LogitsMeter
 from edgenet.diagnosis.model_pair import ModelPair
 from edgenet.diagnosis.noise import OperatorNoise, measure_noise
 from edgenet.diagnosis.preprocessing_layers import PreprocessingLayers
@@ -20,6 +20,7 @@ from edgenet.diagnosis.suggestion import suggest
 from edgenet.diagnosis.trials import MixedPrecisionTrials
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
+from edgenet.litert.model_runner import on_disk
 from edgenet.machine import host
 from edgenet.progress import Progress
 from edgenet.records import Diagnosis, Finding, LayerNoise
@@ -122,7 +123,7 @@ def _read_images(bundle: Bundle, count: int) -> tuple[np.ndarray, np.ndarray]:
     manifest = bundle.manifest
     total, recipe = len(manifest.evaluation), manifest.preprocessing
     chosen = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
-    pixels = on_disk((len(chosen), *recipe.shape), np.dtype(recipe.dtype).type)
+    pixels = on_disk((len(chosen), *recipe.shape), recipe.dtype)
     paths = [bundle.file(manifest.evaluation[index].file) for index in chosen]
     for index, image in enumerate(preprocess.load_all(paths, recipe)):
         pixels[index] = image

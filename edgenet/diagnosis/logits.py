@@ -1,13 +1,10 @@
 """The quantization noise of a file at its logits, and how many of its answers are the reference's."""
 
-import tempfile
-from typing import Any
-
 import numpy as np
 
 from edgenet.diagnosis.model_pair import ModelPair
 from edgenet.diagnosis.noise import Sqnr
-from edgenet.litert.model_runner import ModelRunner, padded_batches
+from edgenet.litert.model_runner import ModelRunner, on_disk, padded_batches
 from edgenet.machine import host
 from edgenet.scores import THRESHOLD
 
@@ -75,8 +72,3 @@ def _count_equal(scores: np.ndarray, answers: np.ndarray) -> int:
     if answers.ndim == 1:
         return int((scores.argmax(axis=1) == answers).sum())
     return int(((scores >= THRESHOLD) == answers).all(axis=1).sum())
-
-
-def on_disk(shape: tuple[int, ...], dtype: type[Any]) -> np.ndarray:
-    """Return an array in an unnamed temporary file, so that many images take no memory and are decoded only once."""
-    return np.memmap(tempfile.TemporaryFile(), dtype, "w+", shape=shape)

@@ -1,10 +1,12 @@
 """Run a .tflite file in memory, and read its inner tensors."""
 
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import DTypeLike
 
 from edgenet.litert.runner import as_input, dequantize
 from edgenet.quiet import quiet
@@ -73,3 +75,8 @@ def padded_batches(pixels: np.ndarray, batch: int) -> Iterator[tuple[np.ndarray,
 def without_padding(values: np.ndarray, count: int, batch: int) -> np.ndarray:
     """Return the part of a tensor that belongs to the first `count` images of a batch."""
     return values[: len(values) * count // batch]
+
+
+def on_disk(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an array in an unnamed temporary file, so that many images take no memory and are decoded only once."""
+    return np.memmap(tempfile.TemporaryFile(), np.dtype(dtype), "w+", shape=shape)

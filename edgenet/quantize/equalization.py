@@ -20,7 +20,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgenet.quantize.ranges import ChannelRanges, TensorStatistics
-from edgenet.tflite.graph import Graph, Layer
+from edgenet.tflite.graph import ACTIVATION_BOUNDS, Graph, Layer
 
 # Factors are powers of 2 with exponents in steps of 1 / RESOLUTION, so that a byte stores one.
 RESOLUTION = 32
@@ -221,13 +221,9 @@ def _passes_channels_on(graph: Graph, kind: str, op: schema.OperatorT) -> bool:
 
 def _bounds(graph: Graph, op: schema.OperatorT) -> tuple[float, float] | None:
     """The range to which an operator clips, or None if it is not one that `clip` describes."""
-    named = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0)}
-    fused = getattr(op.builtinOptions, "fusedActivationFunction", schema.ActivationFunctionType.NONE)
-    return named.get(graph.kind(op)) or {
-        schema.ActivationFunctionType.NONE: (-np.inf, np.inf),
-        schema.ActivationFunctionType.RELU: (0.0, np.inf),
-        schema.ActivationFunctionType.RELU6: (0.0, 6.0),
-    }.get(fused)
+    none = schema.ActivationFunctionType.NONE
+    own = {"RELU": schema.ActivationFunctionType.RELU, "RELU6": schema.ActivationFunctionType.RELU6}.get(graph.kind(op))
+    return ACTIVATION_BOUNDS.get(own or getattr(op.builtinOptions, "fusedActivationFunction", none))
 
 
 def _input_channels(layer: Layer) -> int:

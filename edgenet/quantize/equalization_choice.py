@@ -13,7 +13,7 @@ from edgenet.quantize import gptq
 from edgenet.quantize.activations import Activations
 from edgenet.quantize.equalization import Scope, equalize
 from edgenet.quantize.ranges import PARTS, Batches, TensorStatistics, channel_mean
-from edgenet.scores import top_classes
+from edgenet.scores import LOGITS, logit_errors, top_classes
 from edgenet.tflite.graph import Graph
 from edgenet.tflite.logits import find_logits, through_reshapes
 
@@ -22,8 +22,6 @@ IMAGES = 64
 # The fraction by which a scope must lower the error to be chosen. Repeated trials of a model differ by 5% and more, and
 # what exceeds the headroom behind a rectifier shows on few images.
 MIN_GAINS = {Scope.LINEAR: 0.0, Scope.ALL: 0.05}
-# The logits that the error is taken of: those of the float32 model's best classes.
-TOP = 5
 
 
 def choose_scope(data: bytes, batches: Batches, statistics: TensorStatistics) -> Scope:
@@ -45,13 +43,15 @@ def choose_scope(data: bytes, batches: Batches, statistics: TensorStatistics) ->
     distinct = {candidates[scope].exponents: scope for scope in reversed(Scope)}
     if len(distinct) < 2:
         return Scope.NONE
-    means, expected = _pass_through(Graph(data), None, trial, {})
+    graph = Graph(data)
+    has_softmax = any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
+    means, expected = _pass_through(graph, None, trial, {})
     best, least = Scope.NONE, np.inf
     for scope in sorted(distinct.values()):
         equalized = candidates[scope]
         scaled = {index: mean * equalized.factors.get(index, 1.0) for index, mean in means.items()}
         _, logits = _pass_through(equalized.graph, equalized.statistics, trial, scaled)
-        error = _error(Graph(data), expected, logits)
+        error = _error(logits, expected, before_softmax=has_softmax)
         if error < (1 - MIN_GAINS.get(scope, 0.0)) * least:
             best, least = scope, error
     return best
@@ -117,10 +117,9 @@ def _pass_through(
     return found, np.concatenate(rows)
 
 
-def _error(graph: Graph, expected: np.ndarray, logits: np.ndarray) -> float:
-    """The root of the mean squared error of the best classes' logits; before a softmax, without what they share."""
-    top = top_classes(expected, TOP)
-    errors = np.take_along_axis(logits - expected, top, axis=1)
-    if any(graph.kind(op) == "SOFTMAX" for op in graph.operators):
-        errors = errors - errors.mean(axis=1, keepdims=True)
+def _error(logits: np.ndarray, expected: np.ndarray, *, before_softmax: bool) -> float:
+    """The root of the mean squared error of the best classes' logits."""
+    top = top_classes(expected, LOGITS)
+    values = (np.take_along_axis(part, top, axis=1) for part in (logits, expected))
+    errors = logit_errors(*values, before_softmax=before_softmax)
     return float(np.sqrt(np.square(errors, dtype=np.float64).mean()))

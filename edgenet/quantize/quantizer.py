@@ -113,7 +113,7 @@ def quantize_full_integer(
     graph, statistics = equalized.graph, equalized.statistics.copy()
     statistics.low[graph.input], statistics.high[graph.input] = input_range
     activations = Activations(graph, statistics, islice(batches(), MAX_IMAGES), kept, float_input)
-    in_float32 = {int(index) for position in kept for index in graph.operators[position].outputs}
+    in_float32 = graph.outputs(kept)
     choice = _choose(graph, statistics, activations, steps, lambda layer: layer.output not in in_float32)
     if steps.narrow_logits:
         _narrow_logits(graph, statistics)
@@ -127,6 +127,7 @@ def quantize_weights(
     is_quantized: Callable[[Layer], bool],
     steps: Steps = Steps(),
     statistics: TensorStatistics | None = None,
+    kept: Collection[int] = (),
 ) -> QuantizedWeights:
     """Choose weights and biases for a model with 8-bit weights in some layers, and float32 activations.
 
@@ -135,7 +136,7 @@ def quantize_weights(
         batches: Returns the normalized calibration images.
         is_quantized: Whether a layer's weights become 8-bit.
         steps: The steps to take.
-        statistics: As in `quantize_full_integer`.
+        statistics, kept: As in `quantize_full_integer`.
 
     Returns:
         The weights, and a model without ranges.
@@ -146,7 +147,14 @@ def quantize_weights(
     graph = Graph(data)
     _check_finite(graph)
     activations = Activations(graph, None, islice(batches(), MAX_IMAGES))
-    choice = _choose(graph, statistics or measure_statistics(graph, batches()), activations, steps, is_quantized)
+    in_float32 = graph.outputs(kept)
+    choice = _choose(
+        graph,
+        statistics or measure_statistics(graph, batches()),
+        activations,
+        steps,
+        lambda layer: is_quantized(layer) and layer.output not in in_float32,
+    )
     return QuantizedWeights(graph.to_bytes(), choice.weights, tuple(choice.unquantized_layers))
 
 

@@ -5,6 +5,7 @@ convolution. Working on this graph, and not on Keras layers, covers every model 
 """
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,8 @@ WEIGHTED_KINDS = (*CHANNEL_AXIS, "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL", "U
 # or rejects the file.
 MIN_SCALE = float(np.finfo(np.float32).tiny)
 
-_ACTIVATION_BOUNDS = {
+# The range to which each fused activation clips.
+ACTIVATION_BOUNDS = {
     schema.ActivationFunctionType.NONE: (-np.inf, np.inf),
     schema.ActivationFunctionType.RELU: (0.0, np.inf),
     schema.ActivationFunctionType.RELU6: (0.0, 6.0),
@@ -121,13 +123,17 @@ class Graph:
         """Return the operators that use a tensor."""
         return [op for op in self.operators if index in op.inputs]
 
+    def outputs(self, positions: Collection[int]) -> set[int]:
+        """Return the indices of the outputs of operators, by their index in `operators`."""
+        return {int(index) for position in positions for index in self.operators[position].outputs}
+
     def layer(self, op: schema.OperatorT) -> Layer | None:
         """Return an operator as a Layer, or None for an operator without weights or of an unsupported kind."""
         kind = self.kind(op)
         if kind not in CHANNEL_AXIS:
             return None
         weights = self.constant(op.inputs[1])
-        bounds = _ACTIVATION_BOUNDS.get(op.builtinOptions.fusedActivationFunction)
+        bounds = ACTIVATION_BOUNDS.get(op.builtinOptions.fusedActivationFunction)
         if weights is None or bounds is None or weights.dtype != np.float32:
             return None
         bias = self.constant(op.inputs[2]) if _has_bias(op) else np.zeros(weights.shape[CHANNEL_AXIS[kind]], np.float32)
