@@ -180,8 +180,9 @@ with ThreadPoolExecutor(12) as pool:
     assert all(image.shape == (32, 32, 3) for image in pool.map(load, [{str(path)!r}] * 18))
 print(peak_bytes() - before)
 """)
-    # One image, and what the allocator keeps of those before: as much again. All 12 would take 420 MB.
-    assert int(grown) < 100_000_000
+    # One image (36 MB), and as much again that the allocator keeps for each thread that used it: one, or two or three
+    # on a busy machine, where a thread ends after it was waited for (measured: 53 to 106 MB). All 12: 420 MB.
+    assert int(grown) < 200_000_000
 
 
 # What is no image
