@@ -717,6 +717,17 @@ def test_export_without_tensorflow(tmp_path, own, without_tensorflow):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--variants", "mixed", "--max-drift", "1%"), "export: "),  # comes as far as TensorFlow
+        (("--keep-float", "dense", "--max-accuracy-drop", "0.1"), "--keep-float: --max-accuracy-drop chooses"),
+    ],
+)
+def test_a_budget_is_checked_before_tensorflow_is_loaded(tmp_path, own, without_tensorflow, options, error):
+    assert error_of(run(tmp_path, "export", *own, *options, environment=without_tensorflow)).startswith(error)
+
+
 def test_ablate_without_tensorflow(tmp_path, bundle, pictures, without_tensorflow):
     options = ("--calibration", pictures / "calibration")
     error = error_of(run(tmp_path, "ablate", "bundle", *options, environment=without_tensorflow))

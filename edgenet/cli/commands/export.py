@@ -108,8 +108,8 @@ def run(options: argparse.Namespace) -> None:
         options.batch,
         options.quantizer,
         options.keep_float,
-        options.max_drift,
-        options.max_accuracy_drop,
+        max_drift=options.max_drift,
+        max_accuracy_drop=options.max_accuracy_drop,
     )
     name = options.name or wanted.name
     out = options.out or Path("build") / name
