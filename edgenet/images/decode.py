@@ -4,10 +4,11 @@ A few kilobytes can decode to gigabytes of pixels, and a folder of photos is dec
 pixels is limited, both in one file and in all files that are decoded at the same time.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Condition
 from typing import TypeAlias, TypeVar
@@ -87,9 +88,19 @@ def _read(path: Path, process: Callable[[Image.Image], Result], reduced: bool = 
         if cost <= LARGE_IMAGE_PIXELS:
             with _memory.reserved(cost):
                 return process(image)
-        # A thread of its own: the C library keeps up to 64 MB of freed memory for each thread that used much.
-        with _memory.reserved(MAX_PIXELS), ThreadPoolExecutor(1) as thread:
-            return thread.submit(process, image).result()
+        # In one thread: the C library keeps up to 64 MB of freed memory for each thread that used much.
+        with _memory.reserved(MAX_PIXELS):
+            running = _large_images(os.getpid()).submit(process, image)
+            try:
+                return running.result()
+            finally:
+                wait([running])  # after Ctrl-C, too: the thread still uses the image
+
+
+@cache
+def _large_images(process: int) -> ThreadPoolExecutor:
+    """The thread for large images of a process: a forked one does not have its parent's."""
+    return ThreadPoolExecutor(1, thread_name_prefix="edgenet-large-images")
 
 
 def convert(image: Image.Image, mode: str, how: Resize = Resize()) -> Image.Image:
