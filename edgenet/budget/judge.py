@@ -14,7 +14,7 @@ from edgenet.records import Interval, Preprocessing
 from edgenet.scores import LOGITS, THRESHOLD, logit_errors, top_classes
 from edgenet.statistics import at_most, clopper_pearson, tango
 from edgenet.tflite.graph import Graph
-from edgenet.tflite.logits import find_logits
+from edgenet.tflite.logits import find_logits, has_softmax
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Judge:
         self._known = [] if multi_label else [n for n, label in enumerate(labels) if label is not None]
         self._labels = np.array([labels[n] for n in self._known])
         graph = Graph(float32)
-        self._has_softmax = any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
+        self._has_softmax = has_softmax(graph)
         logits, scores = Scorer(float32, recipe)(views)
         self._answers = self.answers(scores)
         top = top_classes(logits, LOGITS)

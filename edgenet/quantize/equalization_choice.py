@@ -15,7 +15,7 @@ from edgenet.quantize.equalization import Scope, equalize
 from edgenet.quantize.ranges import PARTS, Batches, TensorStatistics, channel_mean
 from edgenet.scores import LOGITS, logit_errors, top_classes
 from edgenet.tflite.graph import Graph
-from edgenet.tflite.logits import find_logits, through_reshapes
+from edgenet.tflite.logits import find_logits, has_softmax, through_reshapes
 
 # So many images are used, half of them held back.
 IMAGES = 64
@@ -44,14 +44,13 @@ def choose_scope(data: bytes, batches: Batches, statistics: TensorStatistics) ->
     if len(distinct) < 2:
         return Scope.NONE
     graph = Graph(data)
-    has_softmax = any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
     means, expected = _pass_through(graph, None, trial, {})
     best, least = Scope.NONE, np.inf
     for scope in sorted(distinct.values()):
         equalized = candidates[scope]
         scaled = {index: mean * equalized.factors.get(index, 1.0) for index, mean in means.items()}
         _, logits = _pass_through(equalized.graph, equalized.statistics, trial, scaled)
-        error = _error(logits, expected, before_softmax=has_softmax)
+        error = _error(logits, expected, before_softmax=has_softmax(graph))
         if error < (1 - MIN_GAINS.get(scope, 0.0)) * least:
             best, least = scope, error
     return best

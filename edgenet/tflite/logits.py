@@ -25,3 +25,8 @@ def through_reshapes(graph: Graph, index: int) -> list[int]:
 def _producer(graph: Graph, index: int, *kinds: str) -> OperatorT | None:
     """Return the operator of one of these kinds that computes a tensor."""
     return next((op for op in graph.operators if index in op.outputs and graph.kind(op) in kinds), None)
+
+
+def has_softmax(graph: Graph) -> bool:
+    """Whether a model turns logits into probabilities: what all logits of an image share has then no effect."""
+    return any(graph.kind(op) == "SOFTMAX" for op in graph.operators)
