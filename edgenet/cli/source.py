@@ -1,30 +1,22 @@
 """The options that choose a Keras model and describe its input; several verbs have them."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import edgenet
 from edgenet.cli.arguments import add_resize_options, image_size, names, spec_value
 from edgenet.errors import EdgenetError
-from edgenet.images import bundled, resize_options
-from edgenet.images import labels as class_names
 from edgenet.images.input_range import parse_input
 from edgenet.images.resize_options import RESIZE_PARAMETERS, ResizeOptions
 from edgenet.model import published
-from edgenet.records import ModelSpec, Resize
+from edgenet.named_weights import BUNDLED, IMAGENET, NamedWeights
 
 if TYPE_CHECKING:
     from edgenet.model.classifier import KerasClassifier
     from edgenet.model.weight_file import ExpectedSpec
-
-IMAGENET = "imagenet"
-# The names of weight files in Keras Applications.
-_PUBLISHED = re.compile(r"mobilenet_\d_\d_\d+_tf(_no_top)?\.h5")
 
 
 def add(parser: argparse.ArgumentParser, positional: bool = False) -> None:
@@ -121,25 +113,13 @@ class Source:
     def load(self) -> "KerasClassifier":
         """Load the model. Needs TensorFlow. Raises EdgenetError if the file is damaged or does not fit the options."""
         from edgenet.inputs import keras_classifier
-        from edgenet.model import imagenet, weights
 
-        options, size, default = self.options, None, None
-        input_range = options.input_range
-        if self.is_bundled or options.weights == IMAGENET:
-            input_range = input_range or "-1,1"  # with which they were trained
+        options, size, default, input_range = self.options, None, None, self.options.input_range
         if options.model:
             model, size = options.model, options.size
-        elif self.is_bundled:
-            model, default = weights.bundled(), Resize()  # as in its training
-        elif options.weights == IMAGENET:
-            model, default = imagenet.load(*_alpha_and_size(options)), resize_options.IMAGENET
         else:
-            path = Path(options.weights)
-            model = weights.load(path, _expected_spec(options))
-            if _PUBLISHED.fullmatch(path.name):
-                default = resize_options.IMAGENET
-            elif path.suffix == ".npz":  # of `edgenet train`, like the bundled one
-                default = Resize()
+            model, default = self.weights.load(), self.weights.resize
+            input_range = input_range or self.weights.input_range
         return keras_classifier(
             model,
             self.name,
@@ -154,22 +134,23 @@ class Source:
         )
 
     @property
+    def weights(self) -> NamedWeights:
+        """The weights, if the model is not a file of its own."""
+        typed = self.options
+        given = IMAGENET if typed.weights == IMAGENET else Path(typed.weights) if typed.weights else BUNDLED
+        return NamedWeights(given, typed.alpha, typed.size, typed.classes, typed.fresh_head)
+
+    @property
     def credits(self) -> dict[str, str]:
         """The makers of a model that is not the user's own, by the arguments of `edgenet.export`."""
-        if self.is_bundled:
-            return {"author": "edgenet", "license": "MIT", "model_version": edgenet.__version__}
-        if self.options.weights == IMAGENET:
-            return {"author": "Google; weights by way of Keras Applications", "license": "Apache-2.0"}
-        return {}
+        return {} if self.options.model else self.weights.credits
 
     @property
     def labels(self) -> Path | Sequence[str] | None:
         """The class names: the file given, that of the bundled model, or ImageNet's for its weights; else None."""
         if self.options.labels:
             return Path(self.options.labels)
-        if self.is_bundled:
-            return bundled.LABELS
-        return class_names.imagenet() if self.options.weights == IMAGENET else None
+        return None if self.options.model else self.weights.labels
 
 
 def resizing(options: argparse.Namespace) -> ResizeOptions:
@@ -204,7 +185,9 @@ def find(options: argparse.Namespace) -> Source:
 
         if container.file_kind(options.model) is None and (other := container.other_model(options.model)):
             raise EdgenetError(f"{options.model}: expected a Keras image classifier, got: {other}")
-    return Source(options, _name(options), not (options.model or options.weights))
+    is_bundled = not (options.model or options.weights)
+    name = options.model.resolve().stem if options.model else Source(options, "", is_bundled).weights.name
+    return Source(options, name, is_bundled)
 
 
 def _check_combination(options: argparse.Namespace) -> None:
@@ -235,15 +218,6 @@ def _check_weights(options: argparse.Namespace) -> None:
         from edgenet.model import weight_file
 
         weight_file.read_spec(Path(options.weights), _expected_spec(options))
-
-
-def _name(options: argparse.Namespace) -> str:
-    if options.model:
-        return str(options.model.resolve().stem)
-    if options.weights == IMAGENET:
-        alpha, size = _alpha_and_size(options)
-        return ModelSpec(size=size, alpha=alpha, classes=1000).name
-    return Path(options.weights).name.split(".")[0] if options.weights else bundled.SPEC.name
 
 
 def _alpha_and_size(options: argparse.Namespace) -> tuple[float, int]:

@@ -48,3 +48,11 @@ def test_neither_needs_tensorflow(tmp_path):
     assert of_alpha.endswith("but not for alpha 0.3 and size 224")
     assert of_weights == "the network has 1 convolutions of 3 x 3, not 14; give a whole model with model="
     assert modules == "[]"
+
+
+def test_what_accuracy_was_published():
+    # Of the README that the checkpoints of 2017 came with: the ends of the family, and one in between.
+    expected = {(1.0, 224): 0.707, (0.5, 160): 0.599, (0.25, 128): 0.413}
+    assert {key: published.accuracy(*key) for key in expected} == expected
+    with pytest.raises(EdgenetError, match=r"but not for alpha 0\.3"):
+        published.accuracy(0.3, 224)
