@@ -49,6 +49,9 @@ from edgenet.records import (
     Run,
     ScoreKind,
     Start,
+    Sweep,
+    SweepEntry,
+    SweepFailure,
     VariantFile,
 )
 
@@ -231,6 +234,41 @@ DIAGNOSIS = Diagnosis(
     float32_latency=2.5,
     findings=(Finding(Level.NOTE, "rescaling: your model's own pre-processing"),),
     keep_float=("until:ä",),
+)
+
+SWEEP = Sweep(
+    name="ä",
+    entries=(
+        SweepEntry(
+            model="mobilenet_v1_0.5_160",
+            alpha=0.5,
+            height=160,
+            width=128,
+            variant="int8",
+            device='pi5 „ä"',
+            threads=4,
+            bytes=1_500_001,
+            multiply_adds=5_000_000_000,
+            latency=Interval(1 / 300, 1 / 310, 1 / 290),
+            p90=1 / 280,
+            speedup=Interval(7 / 3, 2.0, 2.5),
+            quality=Grade.FAIR,
+            agreement=Interval(2 / 3, 0.2, 1.0),
+            accuracy=Interval(1 / 3, 0.06, 0.79),
+            images=300,
+            published_accuracy=0.591,
+            file="bundles/mobilenet_v1_0.5_160-0123abcd/int8.tflite",
+            results="results/pi5/mobilenet_v1_0.5_160-0123abcd.json",
+        ),
+        SweepEntry(
+            *("tags", None, 96, 96, "float32", "laptop", 1, 9, None, Interval(1e-9, 1e-9, 1e-9), 1e-9, None),
+            *(Grade.POOR, None, None, 0, None, "bundles/tags-0123abcd/float32.tflite", "results/laptop/tags.json"),
+        ),
+    ),
+    failures=(SweepFailure("ä", None, "the file is damaged"), SweepFailure("tags", "pi5", "no answer for 600 s")),
+    missing=3,
+    plan="ab" * 32,
+    versions={"edgenet": "0.1"},
 )
 
 

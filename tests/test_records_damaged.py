@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 
 import pytest
-from example_records import DIAGNOSIS, MANIFEST, RESULTS, sealed
+from example_records import DIAGNOSIS, MANIFEST, RESULTS, SWEEP, sealed
 from measured import changed
 from multi_label import tag_results
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import Diagnosis, Manifest, Results, serialization
+from edgenet.records import Diagnosis, Manifest, Results, Sweep, serialization
 
 # Of a multi-label model; and what it does not have.
 LABELS = tag_results(((0, 0), (0, 1), (5, 2)))
@@ -26,7 +26,7 @@ def refused(kind: type, data: bytes) -> str:
     with pytest.raises(EdgenetError) as caught:
         records.from_json(kind, data, "here")
     line = str(caught.value)
-    assert re.match(r"here: (this|not an|not a valid) edgenet (bundle|results|diagnosis) file", line)
+    assert re.match(r"here: (this|not an|not a valid) edgenet (bundle|results|diagnosis|sweep) file", line)
     assert "\n" not in line
     line.encode()  # no surrogates: a terminal can show it
     return line
@@ -83,7 +83,7 @@ def test_deep_nesting(depth, begin, end):
     refused(Results, NEWEST + b'"deep": ' + inner + b"}")
 
 
-@pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis])
+@pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis, Sweep])
 def test_what_is_too_large_is_not_parsed(kind, monkeypatch):
     monkeypatch.setattr(serialization.json, "loads", lambda *_, **__: pytest.fail("parsed"))
     size = serialization.MAX_BYTES[kind]
@@ -225,6 +225,29 @@ NONSENSE = [
     (DIAGNOSIS, "agreeing", 44),
     (DIAGNOSIS, "layers", []),
     (DIAGNOSIS, "layers.0.mixed_precision.0.latency_ratio", 0.0),
+    (SWEEP, "missing", -1),
+    (SWEEP, "entries.0.alpha", 0.0),
+    (SWEEP, "entries.0.height", 0),
+    (SWEEP, "entries.0.width", 10**6),
+    (SWEEP, "entries.0.threads", 0),
+    (SWEEP, "entries.0.bytes", 0),
+    (SWEEP, "entries.0.multiply_adds", -1),
+    (SWEEP, "entries.0.latency", None),
+    (SWEEP, "entries.0.latency.low", 0.0),
+    (SWEEP, "entries.0.latency.low", 1.0),
+    (SWEEP, "entries.0.p90", 0.0),
+    (SWEEP, "entries.0.speedup.value", -1.0),
+    (SWEEP, "entries.0.quality", "excellent"),
+    (SWEEP, "entries.0.agreement.high", 1.5),
+    (SWEEP, "entries.0.accuracy.low", -0.1),
+    (SWEEP, "entries.0.images", 0),
+    (SWEEP, "entries.0.published_accuracy", 59.1),
+    (SWEEP, "entries.0.file", "../int8.tflite"),
+    (SWEEP, "entries.0.file", "/int8.tflite"),
+    (SWEEP, "entries.0.file", "bundles\\..\\int8.tflite"),
+    (SWEEP, "entries.0.file", "C:int8.tflite"),
+    (SWEEP, "entries.0.results", ""),
+    (SWEEP, "entries.0.results", "results/../../r.json"),
 ]
 
 
@@ -244,6 +267,14 @@ def test_variants_with_other_rounds_cannot_be_compared():
     assert records.from_json(Results, records.to_json(both), "here") == both
     fewer = replace(RESULTS, measurements=(*RESULTS.measurements, replace(other, latency=other.latency[:1])))
     assert "measurements must have the same numbers of threads" in refused(Results, records.to_json(fewer))
+
+
+def test_a_sweep_has_each_file_once_on_each_device_and_number_of_threads():
+    first = SWEEP.entries[0]
+    more = replace(SWEEP, entries=(*SWEEP.entries, replace(first, threads=1)))
+    assert records.from_json(Sweep, records.to_json(more), "here") == more
+    twice = replace(SWEEP, entries=(*SWEEP.entries, replace(first, bytes=3)))
+    assert "two entries are of the same file, device and threads" in refused(Sweep, records.to_json(twice))
 
 
 def test_fields_of_a_later_edgenet_are_ignored():

@@ -58,6 +58,7 @@ from edgenet.records.results import (
     Start,
 )
 from edgenet.records.serialization import Record, from_json, to_json
+from edgenet.records.sweep import Sweep, SweepEntry, SweepFailure
 
 __all__ = [
     "ALLOWED",
@@ -116,6 +117,9 @@ __all__ = [
     "Run",
     "ScoreKind",
     "Start",
+    "Sweep",
+    "SweepEntry",
+    "SweepFailure",
     "Variant",
     "VariantFile",
     "from_json",

@@ -14,15 +14,16 @@ from edgenet.errors import EdgenetError, first_line
 from edgenet.records.bundle import Manifest
 from edgenet.records.diagnosis import Diagnosis
 from edgenet.records.results import Results
+from edgenet.records.sweep import Sweep
 from edgenet.records.upgrade import OLDEST, Body, Kind, upgrade
 from edgenet.records.values import problems
 
-Record = TypeVar("Record", Manifest, Results, Diagnosis)
+Record = TypeVar("Record", Manifest, Results, Diagnosis, Sweep)
 Part = TypeVar("Part")
 
-# The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and reading a file, whatever
-# is in it, takes less than 2 GB of memory.
-MAX_BYTES: dict[Kind, int] = {Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000}
+# The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and 80,000 entries of a sweep
+# (860 bytes each); reading a file, whatever is in it, takes less than 2 GB of memory.
+MAX_BYTES: dict[Kind, int] = {Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000, Sweep: 96_000_000}
 # Objects and lists in one file: an empty one takes 2 bytes there and 64 in memory. Real files have one for 60 bytes or
 # more.
 MAX_CONTAINERS = 1_500_000
@@ -51,12 +52,12 @@ class _InvalidError(Exception):
         return f"{path}: {self.problem}" if path else self.problem
 
 
-def to_json(record: Manifest | Results | Diagnosis) -> bytes:
+def to_json(record: Manifest | Results | Diagnosis | Sweep) -> bytes:
     """A record as JSON: its kind, the version of its format, its fields, and a digest that reveals changes.
 
     Raises:
-        EdgenetError: A manifest has a file name that is not Unicode text, as names on Linux may be. In results and
-            diagnoses, which show file names to people only, such characters become "?".
+        EdgenetError: A manifest has a file name that is not Unicode text, as names on Linux may be. In other
+            records, which show such names to people only, such characters become "?".
     """
     body = {"kind": record.KIND, "format": record.FORMAT, **dataclasses.asdict(record)}
     try:
@@ -152,10 +153,11 @@ def _check_format(kind: Kind, number: object, source: str) -> None:
     oldest, newest = OLDEST[kind], kind.FORMAT
     if type(number) is int and oldest <= number <= newest:
         return
+    readable = f"formats {oldest} to {newest}" if oldest < newest else f"only format {newest}"
     too_old = type(number) is int and number < oldest
     raise EdgenetError(
-        f"{source}: this {kind.KIND} file has format {repr(number)[:MAX_SHOWN]}, but formats {oldest} to {newest} can "
-        f"be read; {'create it again' if too_old else 'use the edgenet version that wrote it, or a newer one'}"
+        f"{source}: this {kind.KIND} file has format {repr(number)[:MAX_SHOWN]}, but {readable} can be read; "
+        f"{'create it again' if too_old else 'use the edgenet version that wrote it, or a newer one'}"
     )
 
 

@@ -36,6 +36,7 @@ from edgenet.records.results import (
     Results,
     Start,
 )
+from edgenet.records.sweep import Sweep, SweepEntry
 
 # Pixels: the height and width of a model's input. ImageNet models have 224, the largest published ones 800.
 MAX_SIDE = 8_192
@@ -305,6 +306,41 @@ def _layer_noise(layer: LayerNoise) -> Iterator[str]:
     yield from _at_least(0, layer, "noise_fraction", "weights_fraction", "activations_fraction")
 
 
+def _sweep_entry(entry: SweepEntry) -> Iterator[str]:
+    yield from _at_least(1, entry, "threads")
+    yield from _at_least(0, entry, "multiply_adds", "images")
+    yield from _positive(entry, "bytes", "p90")
+    yield from _fractions(entry, "published_accuracy")
+    if entry.alpha is not None:
+        yield from _positive(entry, "alpha")
+    if not all(1 <= side <= MAX_SIDE for side in (entry.height, entry.width)):
+        yield f"height and width must be from 1 to {MAX_SIDE:,}"
+    for name in ("latency", "speedup"):
+        if (interval := getattr(entry, name)) and min(interval.low, interval.value) <= 0:
+            yield f"{name} must be above 0"
+    for name in ("agreement", "accuracy"):
+        interval = getattr(entry, name)
+        if interval and not 0 <= interval.low <= interval.high <= 1 + ROUNDING:
+            yield f"{name} must be from 0 to 1"
+        if interval and not entry.images:
+            yield f"{name} must be of 1 image or more"
+    for name in ("file", "results"):
+        if not _is_below_folder(getattr(entry, name)):
+            yield f"{name} is {getattr(entry, name)[:60]!r}, but must be a path below the folder of the sweep"
+
+
+def _is_below_folder(path: str) -> bool:
+    """Whether a path with slashes leads to a file below the folder that it is relative to, on any system."""
+    return not re.search(r"[\\:\0]", path) and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _sweep(sweep: Sweep) -> Iterator[str]:
+    yield from _at_least(0, sweep, "missing")
+    keys = {(entry.model, entry.device, entry.variant, entry.threads) for entry in sweep.entries}
+    if len(keys) < len(sweep.entries):
+        yield "two entries are of the same file, device and threads"
+
+
 RULES: dict[type, Callable[..., Iterator[str]]] = {
     Accuracy: _accuracy,
     AccuracyChange: _accuracy_change,
@@ -337,5 +373,7 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     ReferenceScores: _reference_scores,
     Results: _results,
     Start: _start,
+    Sweep: _sweep,
+    SweepEntry: _sweep_entry,
     VariantFile: _variant,
 }
