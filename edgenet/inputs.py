@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenet.analysis import loading
+from edgenet.analysis import loading, sweep_folder
 from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
@@ -17,7 +17,7 @@ from edgenet.images.input_range import parse_input
 from edgenet.images.resize_options import RESIZE_PARAMETERS, ResizeOptions
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
-from edgenet.records import Resize, Results
+from edgenet.records import Resize, Results, Sweep
 from edgenet.tflite import zipped
 
 if TYPE_CHECKING:
@@ -131,6 +131,28 @@ def _loaded(
         else:
             loaded += load([one.folder if isinstance(one, Bundle) else Path(one)])
     return loaded
+
+
+def loaded_sweep(sweep: "Sweep | PathLike") -> Sweep:
+    """A sweep, or that in a folder or file. Raises EdgenetError when there is none."""
+    return sweep if isinstance(sweep, Sweep) else sweep_folder.load(Path(sweep))
+
+
+def sweep_among(results: Any) -> Sweep | None:
+    """The sweep, where that is what a report is to be made of; None for results and bundles.
+
+    Raises:
+        EdgenetError: There are others beside it, or it cannot be read.
+    """
+    several = results if isinstance(results, list | tuple) else [results]
+    found = [
+        one
+        for one in several
+        if isinstance(one, Sweep) or (isinstance(one, str | os.PathLike) and sweep_folder.is_sweep(Path(one)))
+    ]
+    if found and len(several) > 1:
+        raise EdgenetError("report: a sweep has a report of its own; give it alone")
+    return loaded_sweep(found[0]) if found else None
 
 
 def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:

@@ -46,11 +46,12 @@ class LoadedResults:
         return str(self.path or self.name)
 
 
-def load(paths: Sequence[Path]) -> list[LoadedResults]:
+def load(paths: Sequence[Path], latency: bool = True) -> list[LoadedResults]:
     """Read results from files, or the newest results of bundles. Diagnoses among the files are skipped.
 
     Args:
         paths: Files of results, folders of bundles, or packed bundles. Each file is read once.
+        latency: Whether they must have latency, and not drift alone.
 
     Raises:
         EdgenetError: A path has no results.
@@ -64,7 +65,7 @@ def load(paths: Sequence[Path]) -> list[LoadedResults]:
             read.setdefault(path, found)
     if not read:
         raise EdgenetError(f"{paths[0]}: this is a diagnosis; give a file of results that `edgenet benchmark` wrote")
-    return named([_checked(loaded) for loaded in read.values()])
+    return named([_checked(loaded, latency) for loaded in read.values()])
 
 
 def load_baselines(paths: Sequence[Path]) -> list[LoadedResults]:
@@ -87,7 +88,7 @@ def load_baselines(paths: Sequence[Path]) -> list[LoadedResults]:
             found += within
         else:
             found.append(path)
-    return [as_baseline(one) for one in load(found)]
+    return [as_baseline(one) for one in load(found, latency=False)]
 
 
 def as_baseline(loaded: LoadedResults) -> LoadedResults:
@@ -144,8 +145,12 @@ def diagnoses(loaded: Sequence[LoadedResults]) -> list[Diagnosis]:
     return list(found.values())
 
 
-def _checked(loaded: LoadedResults) -> LoadedResults:
+def _checked(loaded: LoadedResults, latency: bool = True) -> LoadedResults:
     measurements = loaded.results.measurements
+    if measurements and not any(measurement.latency for measurement in measurements):
+        if not latency:
+            return loaded
+        raise EdgenetError(f"{loaded.where}: these results have drift alone; give results with latency, too")
     if not measurements or not all(measurement.latency for measurement in measurements):
         raise EdgenetError(f"{loaded.where}: these results have no measurements; run the benchmark again")
     return loaded

@@ -3,15 +3,26 @@
 from collections.abc import Sequence
 from html import escape
 
+from edgenet.analysis.choice import Choice
 from edgenet.analysis.comparison import Comparison
+from edgenet.analysis.sweep_summary import summaries
 from edgenet.analysis.verdict import Verdicts
 from edgenet.bundle.bundle import Bundle
-from edgenet.records import Diagnosis, Manifest, Results
-from edgenet.reporting import bundle_table, comparison_table, diagnosis_table, results_table, verdict_table
+from edgenet.records import Diagnosis, Manifest, Results, Sweep
+from edgenet.reporting import (
+    bundle_table,
+    choice_text,
+    comparison_table,
+    diagnosis_table,
+    results_table,
+    sweep_table,
+    sweep_tables,
+    verdict_table,
+)
 from edgenet.reporting.results_tables import overview
 from edgenet.reporting.table import Column, Table, as_html, parts
 
-Displayed = Results | Comparison | Verdicts | Diagnosis | Manifest | Bundle
+Displayed = Results | Comparison | Verdicts | Diagnosis | Manifest | Bundle | Sweep | Choice
 
 
 def text_of(record: Displayed) -> str:
@@ -30,6 +41,10 @@ def text_of(record: Displayed) -> str:
         return diagnosis_table.diagnosis_table(record)
     if isinstance(record, Manifest | Bundle):
         return bundle_table.bundle_table(*_of_bundle(record))
+    if isinstance(record, Sweep):
+        return sweep_table.sweep_table(record)
+    if isinstance(record, Choice):
+        return choice_text.choice_text(record)
     raise TypeError(f"no text for {type(record).__name__}")
 
 
@@ -54,12 +69,25 @@ def html_of(record: Displayed) -> str:
         manifest, folder = _of_bundle(record)
         notes = "\n".join(bundle_table.bundle_notes(manifest))
         return _html(bundle_table.bundle_title(manifest, folder), [bundle_table.bundle_rows(manifest)], notes)
+    if isinstance(record, Sweep):
+        return _sweep(record)
+    if isinstance(record, Choice):
+        remarks = "\n".join([*choice_text.choice_remarks(record), record.outcome.value])
+        return _html(choice_text.choice_title(record), [choice_text.choice_table(record)] * bool(record.best), remarks)
     raise TypeError(f"no table for {type(record).__name__}")
 
 
 def _of_bundle(record: Manifest | Bundle) -> tuple[Manifest, str]:
     """The manifest, and the folder where that is known."""
     return (record.manifest, str(record.folder)) if isinstance(record, Bundle) else (record, "")
+
+
+def _sweep(sweep: Sweep) -> str:
+    found = summaries(sweep)
+    few = len(found) <= sweep_tables.MAX_DEVICES
+    tables = sweep_tables.device_tables(found) if few else [sweep_tables.summary_table(found)]
+    notes = "\n".join(f"note: {note}" for note in sweep_tables.notes(found))
+    return _html(sweep_tables.sweep_title(sweep), tables, notes)
 
 
 def _html(title: str, tables: Sequence[Table], below: str = "") -> str:

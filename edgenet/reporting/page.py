@@ -27,6 +27,7 @@ from edgenet.reporting.results_tables import detail_tables, overview
 from edgenet.reporting.table import Column, Table, as_html, parts
 
 TEMPLATE = Path(__file__).parent / "page.html"
+STYLE = Path(__file__).parent / "style.css"
 # Endings of files whose hashes are shown.
 MODELS = (".tflite", ".keras", ".h5", "labels.txt", "reference.npz")
 # Images in the galleries of a page, all together.
@@ -72,17 +73,23 @@ def page(
         variants: The names of those to judge; all by default.
     """
     with quiet():  # Matplotlib prints about its caches
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        # Both are made here, and escape what they show.
-        environment.filters["svg"] = lambda plot: Markup(plot.svg)
-        environment.filters["table"] = lambda table: Markup(as_html(table))
-        template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-        return template.render(
+        return render(
+            TEMPLATE,
             title=", ".join(dict.fromkeys(one.results.model.name for one in loaded)),
             overview=_all_results(loaded),
             parts=[_part(number, one, len(loaded), limits, variants) for number, one in enumerate(loaded, 1)],
             diagnoses=[_diagnosis(f" ({n})" if len(diagnoses) > 1 else "", one) for n, one in enumerate(diagnoses, 1)],
         )
+
+
+def render(template: Path, **values: Any) -> str:
+    """A page of a template, with the style of all pages."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # Both are made here, and escape what they show.
+    environment.filters["svg"] = lambda plot: Markup(plot.svg)
+    environment.filters["table"] = lambda table: Markup(as_html(table))
+    style = Markup(STYLE.read_text(encoding="utf-8"))
+    return environment.from_string(template.read_text(encoding="utf-8")).render(style=style, **values)
 
 
 def _diagnosis(key: str, diagnosis: Diagnosis) -> dict[str, Any]:

@@ -59,7 +59,14 @@ class Plot:
     svg: str
 
 
-def _draw(title: str, size: tuple[float, float], draw: Callable[[Axes], None]) -> Plot:
+def drawn(title: str, size: tuple[float, float], draw: Callable[[Axes], None]) -> Plot:
+    """A plot in the style of all plots.
+
+    Args:
+        title: Different from those of the other plots of a page.
+        size: Width and height in inches.
+        draw: Draws it on its axes.
+    """
     # The salt gives each plot names of its own, so that no plot in a page uses the clip paths of another.
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about characters that the font for measuring text lacks
@@ -71,14 +78,14 @@ def _draw(title: str, size: tuple[float, float], draw: Callable[[Axes], None]) -
     return Plot(title, svg[svg.index("<svg") :].replace(TEXT, "currentColor"))
 
 
-def _legend_below(axes: Axes, columns: int) -> None:
+def legend_below(axes: Axes, columns: int) -> None:
     """A legend outside of the axes, where it covers no curve."""
     figure = axes.figure
     assert isinstance(figure, Figure)
     figure.legend(loc="outside lower center", ncols=columns)
 
 
-def _legend_columns(names: Sequence[str]) -> int:
+def legend_columns(names: Sequence[str]) -> int:
     """How many of these names and one more fit into a line."""
     return 5 if max(map(len, names)) <= 8 else 2
 
@@ -117,7 +124,7 @@ def latencies(results: Results, key: str) -> Plot:
         axes.set_xlabel("latency, ms")
 
     title = f"Latency (box: middle 50%; whiskers: 5th to 95th percentile){key}"
-    return _draw(title, (4.6, 0.9 + 0.3 * len(rows)), draw)
+    return drawn(title, (4.6, 0.9 + 0.3 * len(rows)), draw)
 
 
 def _colours(results: Results) -> dict[str, str]:
@@ -129,6 +136,11 @@ def _from_zero(axes: Axes, values: Sequence[float]) -> None:
     if max(values) < 20 * min(values):
         axes.set_xlim(0, 1.08 * max(values))
         return
+    logarithmic(axes, values)
+
+
+def logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic horizontal axis for values above 0, with plain numbers."""
     axes.set_xscale("log")
     few_decades = max(values) < 1_000 * min(values)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few_decades else (1,)))
@@ -175,9 +187,9 @@ def tradeoff(points: Sequence[Point], cost: str, value: str, key: str) -> Plot:
         _from_zero(axes, costs)
         axes.set_xlabel({"latency": "latency, ms", "size": "size, MB"}[cost])
         axes.set_ylabel(value)
-        _legend_below(axes, columns=_legend_columns(names))
+        legend_below(axes, columns=legend_columns(names))
 
-    return _draw(f"{value[0].upper()}{value[1:]} against {cost}{key}", (4.6, 3.4), draw)
+    return drawn(f"{value[0].upper()}{value[1:]} against {cost}{key}", (4.6, 3.4), draw)
 
 
 def budget_front(search: BudgetSearch, key: str) -> Plot:
@@ -209,9 +221,9 @@ def budget_front(search: BudgetSearch, key: str) -> Plot:
         _from_zero(axes, [x for _, x in timed] or [1.0])
         axes.set_xlabel("latency, ms")
         axes.set_ylabel("logit error")
-        _legend_below(axes, columns=_legend_columns(["Pareto front"]))
+        legend_below(axes, columns=legend_columns(["Pareto front"]))
 
-    return _draw(f"Logit error against latency (filled: keeps the budget){key}", (4.6, 3.4), draw)
+    return drawn(f"Logit error against latency (filled: keeps the budget){key}", (4.6, 3.4), draw)
 
 
 def scaling(results: Results, key: str) -> Plot:
@@ -234,9 +246,9 @@ def scaling(results: Results, key: str) -> Plot:
         axes.set_xticks(counts)
         axes.set_xlabel("threads")
         axes.set_ylabel(f"speedup over {threads(counts[0])}")
-        _legend_below(axes, columns=_legend_columns([m.name for m in results.measurements]))
+        legend_below(axes, columns=legend_columns([m.name for m in results.measurements]))
 
-    return _draw(f"Thread scaling{key}", (4.6, 3.4), draw)
+    return drawn(f"Thread scaling{key}", (4.6, 3.4), draw)
 
 
 def noise_fractions(diagnosis: Diagnosis, key: str) -> Plot:
@@ -256,7 +268,7 @@ def noise_fractions(diagnosis: Diagnosis, key: str) -> Plot:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("noise at the logits, %")
 
-    return _draw(f"The noisiest layers of {diagnosis.variant}{key}", (4.6, 1.0 + 0.25 * len(layers)), draw)
+    return drawn(f"The noisiest layers of {diagnosis.variant}{key}", (4.6, 1.0 + 0.25 * len(layers)), draw)
 
 
 def sqnr(diagnosis: Diagnosis, key: str) -> Plot:
@@ -280,9 +292,9 @@ def sqnr(diagnosis: Diagnosis, key: str) -> Plot:
         axes.set_yticks(range(len(layers)), names)
         axes.invert_yaxis()
         axes.set_xlabel("SQNR, dB (higher is better)")
-        _legend_below(axes, columns=2)
+        legend_below(axes, columns=2)
 
-    return _draw(f"Signal-to-quantization-noise ratio{key}", (4.6, 1.4 + 0.25 * len(layers)), draw)
+    return drawn(f"Signal-to-quantization-noise ratio{key}", (4.6, 1.4 + 0.25 * len(layers)), draw)
 
 
 def _noisiest(diagnosis: Diagnosis) -> tuple[list[str], list[LayerNoise]]:

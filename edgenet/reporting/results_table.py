@@ -3,7 +3,7 @@
 from edgenet.analysis.performance import fastest, slowdowns
 from edgenet.machine.quality import poor_reason, threads
 from edgenet.records import Quality, Results
-from edgenet.reporting.results_tables import detail_tables, fastest_first, operator_tables, overview
+from edgenet.reporting.results_tables import detail_tables, fastest_first, has_latency, operator_tables, overview
 from edgenet.reporting.table import MAX_NAME, as_text, shortened, wrapped
 
 # Reasons for the timing quality that the terminal shows; the JSON file has all.
@@ -27,8 +27,8 @@ def results_table(results: Results, details: bool = False) -> str:
         as_text(tables[0]),
         *([wrapped("\n".join(results.run.notes))] if results.run.notes else []),
         *map(as_text, tables[1:]),
-        *([wrapped(thread_statements(results))] if details else []),
-        quality_text(results.quality),
+        *([wrapped(thread_statements(results))] if details and has_latency(results) else []),
+        *([quality_text(results.quality)] if has_latency(results) else []),
     ]
     return "\n\n".join(parts)
 

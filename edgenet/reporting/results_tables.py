@@ -32,8 +32,13 @@ VARIANT = Column("variant", is_text=True)
 
 
 def fastest_first(results: Results) -> list[Measurement]:
-    """The measurements by their latency on the first number of threads."""
-    return sorted(results.measurements, key=lambda m: m.latency[0].median)
+    """The measurements by their latency on the first number of threads; in their own order where it is not known."""
+    return sorted(results.measurements, key=lambda m: m.latency[0].median if m.latency else 0)
+
+
+def has_latency(results: Results) -> bool:
+    """Whether latency was measured, and not drift alone."""
+    return any(measurement.latency for measurement in results.measurements)
 
 
 def overview(results: Results) -> Table:
@@ -58,7 +63,7 @@ def _overview_row(measurement: Measurement, results: Results) -> tuple[str, ...]
 def _overview_legend(results: Results) -> list[str]:
     texts = (
         [f"speedup: relative to {shortened(results.base, MAX_NAME)} with the same number of threads"]
-        if results.base
+        if results.base and has_latency(results)
         else []
     )
     if any(cell.startswith("(") for m in results.measurements for cell in _overview_row(m, results)[2:]):
@@ -288,13 +293,12 @@ def _operator_table(measurement: Measurement) -> Table:
 def detail_tables(results: Results) -> list[Table]:
     """All tables but the overview."""
     tables: Sequence[Table | None] = (
-        latency_table(results),
-        start_table(results),
+        *((latency_table(results), start_table(results)) if has_latency(results) else ()),
         agreement_table(results),
         flips_table(results),
         accuracy_table(results),
         *label_tables(results),
-        machine_use_table(results),
+        machine_use_table(results) if has_latency(results) else None,
         *operator_tables(results),
     )
     return [table for table in tables if table]

@@ -41,7 +41,7 @@ def spreadsheet(loaded: Sequence[LoadedResults], limits: Limits, variants: Seque
             last = (*_drift(measurement), outcomes.get(measurement.name))
             for latency in measurement.latency:
                 row = (*first, measurement.name, measurement.bytes, *_latency(latency), *last)
-                writer.writerow([_text(cell) if isinstance(cell, str) else cell for cell in row])
+                writer.writerow([formula_free(cell) if isinstance(cell, str) else cell for cell in row])
     return file.getvalue()
 
 
@@ -84,6 +84,6 @@ def _ends(interval: Interval | None) -> tuple[Cell, Cell]:
     return (interval.low, interval.high) if interval else (None, None)
 
 
-def _text(text: str) -> str:
-    """A spreadsheet takes text that begins so for a formula."""
+def formula_free(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
