@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgenet.api import (
         benchmark,
         check,
+        choose,
         compare,
         diagnose,
         export,
@@ -34,6 +35,7 @@ __all__ = [
     "Prediction",
     "benchmark",
     "check",
+    "choose",
     "compare",
     "diagnose",
     "export",

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenet import inputs, records
-from edgenet.analysis import comparison, verdict
+from edgenet.analysis import choice, comparison, verdict
+from edgenet.analysis.choice import Choice
 from edgenet.analysis.comparison import Comparison
 from edgenet.analysis.verdict import Limits, Verdicts
 from edgenet.bundle import bundle as bundles
@@ -24,7 +25,7 @@ from edgenet.inputs import Listener, PathLike
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.quiet import quiet
-from edgenet.records import Diagnosis, ModelSpec, Results
+from edgenet.records import Diagnosis, ModelSpec, Results, Sweep
 from edgenet.records.shown import show_with
 from edgenet.reporting import display
 
@@ -313,6 +314,7 @@ def benchmark(
     api: str = "interpreter",
     layers: bool = False,
     cooldown: bool = False,
+    drift_only: bool = False,
     images: Any = None,
     reference: "keras.Model | PathLike | None" = None,
     truth: PathLike | None = None,
@@ -341,6 +343,7 @@ def benchmark(
         api: LiteRT's interface: interpreter or compiled.
         layers: Whether to time each operator, too.
         cooldown: Whether to wait before each turn until the machine is as cool as at the beginning.
+        drift_only: Whether to measure drift and accuracy, but no latency.
         images: For a .tflite file: the images that drift or accuracy is measured on, in any form that `export` takes.
         reference: For a .tflite file: what drift is measured against, another .tflite file or a Keras model.
         truth: For a .tflite file: a file with the class of each image, a line each: image, class.
@@ -372,7 +375,7 @@ def benchmark(
     }
     with inputs.listening(progress) as listener, ExitStack() as stack:
         subject = inputs.subject(model, variants, keras, of_file, stack, listener)
-        return benchmarking.run(subject, options, listener)
+        return benchmarking.run_drift(subject, listener) if drift_only else benchmarking.run(subject, options, listener)
 
 
 def check(
@@ -447,6 +450,53 @@ def compare(results: "Sequence[Results | Bundle | PathLike]", *, latency: bool =
     return comparison.compare(inputs.loaded_results(results), latency)
 
 
+def choose(
+    sweep: "Sweep | PathLike",
+    *,
+    device: str | None = None,
+    max_latency: float | None = None,
+    threads: int | None = None,
+    min_accuracy: float | None = None,
+    min_agreement: float | None = None,
+    max_size: int | None = None,
+) -> Choice:
+    """Choose the best file of a sweep for a device: the most accurate one that keeps the limits.
+
+    Without measured accuracies, files are ranked by agreement, or by the published accuracies of their models where
+    there are several models and all have one; a note says so.
+
+    Args:
+        sweep: A sweep, its folder, or the file sweep.json in it.
+        device: The name of the device; may be left out where the sweep has one.
+        max_latency: The largest median latency, in seconds.
+        threads: The number of threads; any by default.
+        min_accuracy: The smallest accuracy, as a fraction of images.
+        min_agreement: The smallest agreement with Keras, likewise.
+        max_size: The largest file, in bytes.
+
+    Returns:
+        The best file and the runner-up. `outcome` is PASS where the best one is proven to keep the limits, UNDECIDED
+        where it may and no other is proven to, and FAIL where there is none; `nearest` then has what comes closest.
+
+    Raises:
+        EdgenetError: There is no such sweep or device, or the sweep has nothing that a limit could be judged by.
+
+    Example:
+        >>> choice = edgenet.choose(sweep, device="laptop", max_latency=0.5)
+        >>> choice.best.entry.file
+        'bundles/fashion/...tflite'
+    """
+    return choice.choose(
+        inputs.loaded_sweep(sweep),
+        device=device,
+        max_latency=max_latency,
+        threads=threads,
+        min_accuracy=min_accuracy,
+        min_agreement=min_agreement,
+        max_size=max_size,
+    )
+
+
 def diagnose(
     bundle: "Bundle | PathLike",
     *,
@@ -483,7 +533,7 @@ def diagnose(
 
 
 def report(
-    results: "Results | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+    results: "Results | Sweep | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
     path: PathLike,
     *,
     max_drift: float | None = None,
@@ -493,13 +543,13 @@ def report(
     max_size: int | None = None,
     variants: Sequence[str] | None = None,
 ) -> Path:
-    """Write results as an HTML page, as Markdown or as CSV.
+    """Write results, or a sweep, as an HTML page, as Markdown or as CSV.
 
     Args:
-        results: One or more results, files of them, or bundles.
+        results: One or more results, files of them, or bundles; or a sweep, or its folder.
         path: The file to write; its ending (.html, .md, .csv) is the format. The page is self-contained.
         max_drift, max_confident_flips, max_accuracy_drop, min_speedup, max_size, variants: As in `check`; the report
-            then has the verdicts.
+            then has the verdicts. Not for a sweep.
 
     Returns:
         The path.
@@ -512,9 +562,14 @@ def report(
         >>> edgenet.report([results], "report.md")
         PosixPath('report.md')
     """
-    from edgenet.reporting import formats
+    from edgenet.reporting import formats, sweep_report
 
     limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size, max_confident_flips)
     out = Path(path)
-    formats.write(inputs.loaded_results(results), out, limits, variants)
+    sweep = inputs.sweep_among(results)
+    if sweep is not None:
+        sweep_report.write(sweep, out, limits, variants)
+    else:
+        assert not isinstance(results, Sweep)
+        formats.write(inputs.loaded_results(results), out, limits, variants)
     return out

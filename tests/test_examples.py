@@ -7,7 +7,9 @@ import pytest
 from places import ROOT
 
 import edgenet
+from edgenet.analysis import sweep_entries
 from edgenet.quiet import quiet
+from edgenet.records import Sweep
 
 # Where examples are, beside the public names.
 MODULES = ("edgenet.cli.wording",)
@@ -46,14 +48,22 @@ def test_examples_of_the_public_names(tmp_path, monkeypatch, bundled_bundle):
     monkeypatch.chdir(tmp_path)
     with quiet():
         results = edgenet.benchmark(bundled_bundle, threads=[1], rounds=5, seconds=0.001, keras=False)
+    entries = sweep_entries.entries(
+        results,
+        **{"model": "fashion", "device": "laptop", "alpha": 0.5, "height": 96, "width": 96, "published": None},
+        **{"file_folder": "bundles/fashion", "results_path": "results/laptop/fashion.json"},
+    )
+    sweep = Sweep("fashion", entries, (), 0, "ab" * 32, {})
     image = bundled_bundle.file(bundled_bundle.manifest.evaluation[0].file)
     (tmp_path / "photo.jpg").symlink_to(image)
     (tmp_path / "int8.tflite").symlink_to(bundled_bundle.file("int8.tflite"))
     # In the order in which one calls them: `load_bundle` loads what `export` wrote.
-    verbs = ["mobilenet_v1", "export", "load_bundle", "benchmark", "check", "compare", "diagnose", "report"]
+    verbs = ["mobilenet_v1", "export", "load_bundle", "benchmark", "check", "compare", "choose"]
+    verbs += ["diagnose", "report"]
     order = [*verbs, "Classifier"]
     assert set(order) == {*edgenet.__all__} - {"EdgenetError", "Prediction"}
     for name in order:
-        attempted, failed = run(examples(name), bundle=bundled_bundle, results=results, before=results, after=results)
+        names = {"bundle": bundled_bundle, "results": results, "before": results, "after": results, "sweep": sweep}
+        attempted, failed = run(examples(name), **names)
         assert failed == "", name
         assert attempted > 0, name

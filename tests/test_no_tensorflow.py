@@ -10,7 +10,7 @@ import pytest
 from edgenet import records
 from edgenet.records import Results
 
-HEAVY = ("tensorflow", "keras", "tflite_support", "mediapipe")
+HEAVY = ("tensorflow", "keras", "tflite_support", "mediapipe", "dask", "distributed")
 
 IMPORTED = f"""
 import importlib, json, pkgutil, sys
@@ -57,7 +57,7 @@ def test_the_device_side_does_not_import_tensorflow():
         "cli",
         "images",
     )
-    modules = ("images", "records", "files", "diagnosis.diagnosis")
+    modules = ("images", "records", "files", "diagnosis.diagnosis", "sweep.worker", "sweep.kinds.measure")
     heavy, own = imported(*(f"edgenet.{name}" for name in (*packages, *modules)))
     assert heavy == []
     assert {

@@ -31,6 +31,9 @@ NOT_RUN = (
     "make train",  # over an hour
     "make web",  # needs npm
     "edgenet serve",  # waits for a phone
+    "edgenet worker",  # waits for sweeps, and so does the next one
+    "dask scheduler",
+    "edgenet sweep --scheduler",  # needs both
     "make export WEIGHTS=imagenet",  # downloads the weights
     "make benchmark WEIGHTS=imagenet",
     "make benchmark BUNDLE=",  # needs what scp brings, and so do the next two
@@ -40,6 +43,8 @@ NOT_RUN = (
     "sudo ",
     "pip install ",
 )
+# Commands that may end undecided, with exit code 2: on a busy machine no latency is sure.
+MAY_BE_UNDECIDED = ("edgenet choose ",)
 # Options of other programs.
 FOREIGN_OPTIONS = ("--benchmark-",)
 SECONDS = 600
@@ -269,7 +274,8 @@ def run(folder: Path, arguments: list[str], what: str) -> None:
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     environment["BENCHMARK_FLAGS"] = "--rounds 3"
     done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, f"{what}\n{done.stdout}\n{done.stderr}"
+    allowed = (0, 2) if arguments[-1].startswith(MAY_BE_UNDECIDED) else (0,)
+    assert done.returncode in allowed, f"{what}\n{done.stdout}\n{done.stderr}"
 
 
 @pytest.mark.slow  # exports and benchmarks the bundled model and another one

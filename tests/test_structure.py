@@ -19,10 +19,11 @@ STAGES = (
     *("errors", "progress", "quiet", "cores", "cache", "files", "records", "scores", "statistics", "images", "model"),
     *("tflite", "quantize", "calibration", "convert", "bundle", "litert", "machine", "benchmarking"),
     *("budget", "app_code", "exporter"),
-    *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "api", "cli", "__main__"),
+    *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "named_weights", "api", "sweep"),
+    *("cli", "__main__"),
 )
 # Nobody but these two imports them: each could be deleted without touching the rest.
-LEAVES, IMPORTERS = {"apps", "phone", "diagnosis"}, {"api", "cli"}
+LEAVES, IMPORTERS = {"apps", "phone", "diagnosis", "sweep"}, {"api", "cli"}
 # A module's name in a string, as child processes get it.
 MODULE = re.compile(r"edgenet(\.[a-z_]\w*)+")
 
@@ -114,9 +115,10 @@ def test_option_names_are_known_to_the_command_line_alone():
 
 
 # `import edgenet` takes milliseconds, because it takes nothing heavy.
-def test_import_takes_neither_numpy_nor_tensorflow():
+def test_import_takes_neither_numpy_nor_tensorflow_nor_dask():
     code = (
-        "import sys, edgenet; print(sorted({'numpy', 'PIL', 'tensorflow', 'keras'} & set(sys.modules)), dir(edgenet))"
+        "import sys, edgenet; heavy = {'numpy', 'PIL', 'tensorflow', 'keras', 'dask', 'distributed'}\n"
+        "print(sorted(heavy & set(sys.modules)), dir(edgenet))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy, _, names = done.stdout.partition("] ")
@@ -167,10 +169,11 @@ ONLY_TYPED = {
     "classes": "edgenet.mobilenet_v1",
     "model": "the first argument",
     "help": "argparse's",
+    "workers": "of edgenet.sweep, which comes after the API",
     "undecided": "the exit code",
     "out": "report: the path",
 }
-TWINS = ("export", "benchmark", "check", "compare", "diagnose", "report")
+TWINS = ("export", "benchmark", "check", "choose", "compare", "diagnose", "report")
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -185,4 +188,4 @@ def test_options_have_the_names_of_their_twins(name):
     typed = {option for option in typed if not option.startswith("_")} - {"h"}
     known = set(inspect.signature(getattr(edgenet, name)).parameters)
     assert typed - known <= set(ONLY_TYPED) | ({"apps"} if name == "check" else set())
-    assert known - typed <= {"model", "results", "bundle", "path", "progress"}
+    assert known - typed <= {"model", "results", "bundle", "sweep", "path", "progress"}

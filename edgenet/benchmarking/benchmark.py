@@ -1,6 +1,7 @@
 """The benchmark: drift, start, latency and memory of some models on this machine, stage by stage."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ from edgenet.benchmarking.gallery import Gallery
 from edgenet.benchmarking.options import BenchmarkOptions
 from edgenet.benchmarking.subject import Subject, TimedModels
 from edgenet.benchmarking.timing import ModelTimes, Timing
+from edgenet.errors import EdgenetError
 from edgenet.machine import host
 from edgenet.machine.quality import assess
 from edgenet.machine.sensors import Sensors
@@ -21,6 +23,7 @@ from edgenet.records import (
     Delegation,
     Drift,
     Evaluation,
+    Grade,
     Machine,
     Measurement,
     Peak,
@@ -68,6 +71,47 @@ def run(
         quality=assess(phases),
         peaks=peaks,
         thumbnails=gallery.thumbnails(),
+        command=command,
+    )
+
+
+def run_drift(subject: Subject, progress: Progress = SILENT, *, command: str = "") -> Results:
+    """Measure the drift of the models alone, on this machine.
+
+    Args:
+        subject, progress, command: As in `run`.
+
+    Raises:
+        EdgenetError: A file cannot be run, or there are no images.
+    """
+    if not subject.evaluation.open_scorers:
+        raise EdgenetError("give a folder of images with classes, or a reference", parameter="images")
+    gallery = Gallery()
+    drifts = _measure_drift(subject, gallery, progress)
+    return drift_results(subject, drifts, thumbnails=gallery.thumbnails(), command=command)
+
+
+def drift_results(
+    subject: Subject, drifts: Mapping[str, Drift], *, thumbnails: dict[str, str] | None = None, command: str = ""
+) -> Results:
+    """Results that have drift, but no latency.
+
+    Args:
+        subject: What was measured.
+        drifts: By the names of its models.
+        thumbnails, command: As in `record`.
+    """
+    return record(
+        subject,
+        api=Api.INTERPRETER,
+        machine=host.describe(),
+        measurements=tuple(
+            Measurement(name, _size(subject.timed.files[name]), (), (), found, None, None, ())
+            for name, found in drifts.items()
+        ),
+        quality=Quality(Grade.POOR, ("latency was not measured",), (), None, None, None, None),
+        peaks=(),
+        thumbnails=thumbnails or {},
         command=command,
     )
 

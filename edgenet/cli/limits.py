@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # A decimal number, with a unit behind it.
 NUMBER = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?P<unit>[%x]?)", re.ASCII | re.IGNORECASE)
 UNITS = {"": 1e6, "b": 1, "kb": 1e3, "mb": 1e6, "kib": 2**10, "mib": 2**20}
+# Seconds. Unicode has the micro sign twice.
+TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="TIMES",
         help="smallest speedup relative to float32, on every number of threads measured, e.g. 1.5 or 1.5x",
     )
-    group.add_argument("--max-size", type=_bytes, metavar="MB", help="largest file, e.g. 1.5 (MB) or 900kB")
+    group.add_argument("--max-size", type=size, metavar="MB", help="largest file, e.g. 1.5 (MB) or 900kB")
 
 
 def of(options: argparse.Namespace) -> "Limits":
@@ -82,7 +84,16 @@ def speedup(text: str) -> float:
     return float(found["number"])
 
 
-def _bytes(text: str) -> int:
+def seconds(text: str) -> float:
+    """A time above 0 with its unit: "15ms", "800us" or "0.5 s". Raises argparse.ArgumentTypeError for anything else."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?|\.\d{1,12})\s*([^\d\s]*)", text.strip().lower(), re.ASCII)
+    if not found or found[2] not in TIMES or not float(found[1]):
+        raise argparse.ArgumentTypeError(f"expected a time with its unit, like 15ms, 800us or 0.5s, got {text!r}")
+    return float(found[1]) * TIMES[found[2]]
+
+
+def size(text: str) -> int:
+    """A size above 0 in bytes: "1.5" (MB) or "900kB". Raises argparse.ArgumentTypeError for anything else."""
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)\s*([a-z]*)", text.strip().lower())
     if not found or found[2] not in UNITS or not float(found[1]):
         raise argparse.ArgumentTypeError(f"expected a size in MB, like 1.5 or 900kB, found {text!r}")

@@ -36,11 +36,16 @@ STAGES = {
         "classify": "classify images with a .tflite file",
         "serve": "benchmark a phone in its browser",
     },
+    "sweep": {
+        "sweep": "export and measure many models on many devices",
+        "worker": "run jobs of sweeps on this machine",
+    },
     "evidence": {
         "diagnose": "find the layers that an int8 file loses accuracy in",
         "report": "write results as an HTML page, Markdown or CSV",
         "check": "fail if a variant breaks a limit (for CI)",
         "compare": "compare results of several devices or bundles",
+        "choose": "choose the best file of a sweep for a device and a latency",
     },
 }
 HELP = {"help": "explain a topic"}

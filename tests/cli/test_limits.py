@@ -58,3 +58,19 @@ def test_what_is_no_speedup_is_refused_with_advice(typed):
 
 def test_without_an_option_there_is_no_limit():
     assert not parsed()
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("15ms", 0.015), ("15 ms", 0.015), (" 0.5S ", 0.5), ("800us", 8e-4), ("800\u00b5s", 8e-4), ("800\u03bcs", 8e-4),
+     (".5ms", 5e-4)],
+)  # fmt: skip
+def test_a_time_has_a_unit(typed, value):
+    assert limits.seconds(typed) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("typed", ["15", "0ms", "-1ms", "1e3ms", "15 min", "ms", "nan", "1,5ms", "\u0661ms", ""])
+def test_what_is_no_time_is_refused_with_advice(typed):
+    text = f"^expected a time with its unit, like 15ms, 800us or 0.5s, got {typed!r}$"
+    with pytest.raises(argparse.ArgumentTypeError, match=text):
+        limits.seconds(typed)

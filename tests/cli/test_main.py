@@ -23,7 +23,7 @@ from edgenet.images import bundled
 
 VERBS = (
     *("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor"),
-    *("benchmark", "classify", "serve", "diagnose", "report", "check", "compare"),
+    *("benchmark", "classify", "serve", "sweep", "worker", "diagnose", "report", "check", "compare", "choose"),
 )
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
 SHORT = ("--rounds", "2", "--seconds", "0.01")
@@ -68,7 +68,8 @@ def test_help_groups_the_verbs_by_stage(tmp_path):
         "model": ["model", "train"],
         "export": ["calibrate", "export", "ablate", "verify", "pack"],
         "device": ["doctor", "benchmark", "classify", "serve"],
-        "evidence": ["diagnose", "report", "check", "compare"],
+        "sweep": ["sweep", "worker"],
+        "evidence": ["diagnose", "report", "check", "compare", "choose"],
     }
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from edgenet.images.resize_options import RESIZE_PARAMETERS
 if TYPE_CHECKING:
     from edgenet.benchmarking.subject import Subject
     from edgenet.progress import Progress
+    from edgenet.records import Results
 
 # Instead of numbers of threads: 1, 2, 4, ... and all cores.
 SWEEP = "sweep"
@@ -51,6 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-keras", dest="keras", action="store_false", help="skip timing the Keras model")
     parser.add_argument("--api", choices=["interpreter", "compiled"], default="interpreter", help="LiteRT's interface")
     parser.add_argument("--layers", action="store_true", help="time each operator, too")
+    parser.add_argument("--drift-only", action="store_true", help="measure drift and accuracy, but no latency")
     output = parser.add_argument_group("output")
     output.add_argument("--details", action="store_true", help="show all tables")
     output.add_argument(
@@ -65,8 +68,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--cpus", type=_cores, metavar="CORES", help="run on these cores only, e.g. 0,4-7 (Linux)")
     machine.add_argument("--priority", type=int, metavar="NICE", help="-20 (highest) to 19; below 0 needs root")
     machine.add_argument("--cooldown", action="store_true", help="wait before each turn until the machine has cooled")
+    many = parser.add_argument_group("drift of a bundle on many images, with --drift-only")
+    many.add_argument(
+        "--workers", type=int, metavar="N", help="processes that score images at the same time (default: all cores)"
+    )
     single = parser.add_argument_group("a .tflite file without a bundle")
-    single.add_argument("--images", type=Path, metavar="FOLDER", help="images to measure drift or accuracy on")
+    single.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="images to measure drift or accuracy on; with --drift-only, of a bundle, too",
+    )
     single.add_argument("--reference", type=Path, metavar="FILE", help="another .tflite file to measure drift against")
     single.add_argument("--model", type=Path, metavar="FILE", help="the Keras model to measure drift against")
     single.add_argument("--truth", type=Path, metavar="FILE", help="the class of each image, a line each: image, class")
@@ -92,21 +104,37 @@ def run(options: argparse.Namespace) -> None:
         _threads(options.threads), options.rounds, options.seconds, options.api, options.cooldown, options.layers
     )
     measured = options.measured or default_bundle()
+    is_file = is_single_file(measured)
+    if options.workers is not None and (is_file or not (options.drift_only and options.images)):
+        raise EdgenetError(
+            "give a bundle with drift_only=True and images= as well, or leave it out", parameter="workers"
+        )
     with shown_progress() as progress, ExitStack() as running:
-        if is_single_file(measured):
+        subject: Subject | None = None
+        if is_file:
             folder, subject = None, _file_subject(measured, options, progress, running)
+        elif options.drift_only and options.images:
+            folder = None
         else:
             folder, subject = _bundle_subject(measured, options, progress)
+            folder = None if options.drift_only else folder  # reports take the newest results with latency from there
         if options.json:
             files.check_writable(options.json)
         elif folder:
             files.check_writable(folder / bundles.RESULTS / "new.json")
-        results = benchmark.run(subject, chosen, progress, command=options.command)
+        if subject is None:
+            results = _many_images(measured, options, progress)
+        elif options.drift_only:
+            results = benchmark.run_drift(subject, progress, command=options.command)
+        else:
+            results = benchmark.run(subject, chosen, progress, command=options.command)
     print(results_table(results, details=options.details))
     folder = folder or cache.folder("files")
     path, failure = _write(records.to_json(results), options.json, None if cache.is_temporary(folder) else folder)
     print(f"\nResults: {path}")
-    if options.report:
+    if options.drift_only:
+        print_next(f"edgenet check {path} --max-drift 0.02")
+    elif options.report:
         print(_report(path))
     else:
         print_next(f"edgenet report {path}")
@@ -162,6 +190,25 @@ def _bundle_subject(path: Path, options: argparse.Namespace, progress: "Progress
     progress.step("checking the bundle")
     bundles.verify(bundle)
     return bundle.folder, Subject.from_bundle(bundle, variants, keras=options.keras)
+
+
+def _many_images(path: Path, options: argparse.Namespace, progress: "Progress") -> "Results":
+    """The drift and accuracy of a bundle on a folder of images, which several processes score."""
+    from edgenet.bundle import archive
+    from edgenet.bundle import bundle as bundles
+    from edgenet.model.requirements import require_tensorflow
+    from edgenet.sweep import many_images
+
+    for name in FILE_OPTIONS:
+        if name not in ("images", "truth") and getattr(options, name) is not None:
+            raise EdgenetError(f"{path} is a bundle, which has its own preprocessing; leave it out", parameter=name)
+    require_tensorflow("benchmark")
+    bundle = archive.open_bundle(path)
+    names = [variant.name for variant in bundle.variants(options.variants)]
+    progress.step("checking the bundle")
+    bundles.verify(bundle)
+    found = many_images.evaluate(bundle, options.images, options.truth, names, options.workers, progress)
+    return replace(found, run=replace(found.run, command=options.command))
 
 
 def _file_subject(path: Path, options: argparse.Namespace, progress: "Progress", running: ExitStack) -> "Subject":

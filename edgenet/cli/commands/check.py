@@ -84,7 +84,7 @@ def _by_limits(
     from edgenet.analysis import loading, verdict
     from edgenet.reporting.verdict_table import verdict_table
 
-    loaded = loading.load(paths)
+    loaded = loading.load(paths, latency=False)
     for one in loaded:
         if one.stale and one.path:
             raise EdgenetError(f"{one.notes[0]}; run `edgenet benchmark {one.path.parent.parent}`")

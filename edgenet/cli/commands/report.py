@@ -4,11 +4,18 @@ import argparse
 from pathlib import Path
 
 from edgenet.cli import limits
-from edgenet.cli.arguments import add_results, default_bundle, names, print_next, print_notes
+from edgenet.cli.arguments import default_bundle, names, print_next, print_notes
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    add_results(parser)
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="*",
+        metavar="RESULTS",
+        help="results files, or bundles, whose newest results count, or the folder of a sweep (default: the bundle of "
+        "the bundled model)",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -20,13 +27,22 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from edgenet import inputs
     from edgenet.analysis import loading
-    from edgenet.reporting import formats
+    from edgenet.reporting import formats, sweep_report
 
     typed = limits.of(options)
+    sweep = inputs.sweep_among(options.results)
+    if sweep is not None:
+        (path,) = options.results
+        out = options.out or (path if path.is_dir() else path.parent) / f"report{formats.PAGE}"
+        sweep_report.write(sweep, out, typed, options.variants)
+        print(f"Report: {out}")
+        print_next(f"edgenet choose {path} --max-latency 15ms")
+        return
     loaded = loading.load(options.results or [default_bundle()])
     print_notes(loaded)
-    out: Path = options.out or Path(loaded[0].path or "report").with_suffix(formats.PAGE)
+    out = options.out or Path(loaded[0].path or "report").with_suffix(formats.PAGE)
     formats.write(loaded, out, typed, options.variants)
     print(f"Report: {out}")
     if any(measurement.drift for measurement in loaded[0].results.measurements):
