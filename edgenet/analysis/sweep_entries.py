@@ -69,14 +69,15 @@ def entries(
     return tuple(found())
 
 
-def with_drift(entries: Sequence[SweepEntry], results: Results) -> list[SweepEntry]:
+def with_drift(entries: Sequence[SweepEntry], results: Results | None) -> list[SweepEntry]:
     """The entries of a model with the agreement and accuracy of other results.
 
     Args:
         entries: The entries.
-        results: Of the same variants on more images.
+        results: Of the same variants on more images; None for none yet: fractions of other images would not be
+            comparable with those of other models.
     """
-    drifts = {measured.name: measured.drift for measured in results.measurements}
+    drifts = {measured.name: measured.drift for measured in results.measurements} if results else {}
     found = []
     for entry in entries:
         agreement, accuracy, images = _fractions(drifts.get(entry.variant))

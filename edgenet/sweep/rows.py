@@ -12,6 +12,7 @@ from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import MANIFEST, Bundle
 from edgenet.errors import EdgenetError
+from edgenet.images import listing
 from edgenet.records import Grade, Results, SweepEntry, SweepFailure
 from edgenet.records.serialization import from_fields
 from edgenet.sweep import file_sets, keys
@@ -69,6 +70,7 @@ class Rows:
         images = self.plan.images
         if images.test:
             test = ImageFolder.read(images.test, images.test_truth)
+            _check_disjoint(test, images.calibration)
             self._scoring = Scoring(test, self.store, lambda job: self.add(job))  # `add` is another one later
         exports = ExportJobs(self.plan)
         for model in self.plan.models:
@@ -123,7 +125,7 @@ class Rows:
             for device in self.plan.devices:
                 if details := self._details(model.name, device.name):
                     entries = [from_fields(SweepEntry, fields) for fields in details["entries"]]
-                    found += sweep_entries.with_drift(entries, test) if test else entries
+                    found += sweep_entries.with_drift(entries, test) if self._scoring else entries
         return tuple(found)
 
     def failures(self) -> tuple[SweepFailure, ...]:
@@ -262,3 +264,14 @@ class Rows:
         self._open.discard((model.name, device))
         self.on_row(model.name, device, entries)
         return True
+
+
+def _check_disjoint(test: ImageFolder, calibration: Path | None) -> None:
+    """Raise EdgenetError if a test image calibrates: int8 files would look better than they are."""
+    calibrating = {files.sha256(path): path for path in listing.find_images(calibration).paths} if calibration else {}
+    for name, digest in zip(test.names, test.digests, strict=True):
+        if digest in calibrating:
+            raise EdgenetError(
+                f"{test.folder / name}: this test image is also in the calibration set ({calibrating[digest]}); remove "
+                "it from one of them"
+            )

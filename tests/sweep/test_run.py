@@ -304,5 +304,11 @@ def test_test_images_with_other_classes(tmp_path, pictures, tiny_bundle, out):
     engine = FakeEngine(measured)
     record = run(write_plan(tmp_path, {"tiny": tiny_bundle.folder}, more=more), out, engine)
     assert engine.started == ["tiny on here"]
-    assert len(record.entries) == 4
+    assert [(entry.accuracy, entry.agreement, entry.images) for entry in record.entries] == [(None, None, 0)] * 4
     assert "'mole' is not one of the 4 classes" in record.failures[0].problem
+
+
+def test_test_images_do_not_calibrate(tmp_path, pictures, out):
+    plan = exporting(tmp_path, pictures, f'test = "{pictures / "calibration"}"\n')
+    with pytest.raises(EdgenetError, match=r"this test image is also in the calibration set"):
+        run(plan, out, FakeEngine(never))
