@@ -113,7 +113,7 @@ def only(**given):
         (18.3, "fair", "fail"),
         (7.4, "poor", "pass"),
         (7.5, "poor", "undecided"),
-        (30.3, "poor", "undecided"),
+        (30.2, "poor", "undecided"),
         (30.4, "poor", "fail"),
     ],
 )
