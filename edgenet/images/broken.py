@@ -74,7 +74,7 @@ def listed_together(paths: Sequence[Path], progress: Progress = SILENT) -> Itera
         found = find(paths, progress)
         if not found:  # out of memory, or the file has changed
             raise
-        raise _all_of(found, len(set(paths))) from error
+        raise all_of(found, len(set(paths))) from error
 
 
 def without(
@@ -105,7 +105,7 @@ def without(
     )
 
 
-def _all_of(found: Mapping[Path, BrokenImageError], count: int) -> EdgenetError:
+def all_of(found: Mapping[Path, BrokenImageError], count: int) -> EdgenetError:
     """The error that lists broken files."""
     if len(found) == 1:
         (error,) = found.values()

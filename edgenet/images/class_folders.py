@@ -87,7 +87,7 @@ def class_names(paths: Sequence[Path], folder: Path, count: int) -> list[str] | 
     Returns:
         Their names; None if on no level there are as many folders as classes.
     """
-    inside = _subfolders(folder)
+    inside = subfolders(folder)
     for level in (
         inside,
         *({name for name in level if name is not None} for level in reversed(_levels(paths, folder))),
@@ -97,7 +97,7 @@ def class_names(paths: Sequence[Path], folder: Path, count: int) -> list[str] | 
     return None
 
 
-def _subfolders(folder: Path) -> set[str]:
+def subfolders(folder: Path) -> set[str]:
     """The folders in a folder: for Keras, one without images is a class, too."""
     try:
         return {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}

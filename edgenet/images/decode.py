@@ -75,16 +75,48 @@ def check(path: Path) -> None:
     Raises:
         BrokenImageError: As `decode`.
     """
-    _read(path, lambda image: _converted(image, "RGB"), reduced=True)
+    _read(path, lambda image: _converted(_reduced(image, 1), "RGB"))
 
 
-def _read(path: Path, process: Callable[[Image.Image], Result], reduced: bool = False) -> Result:
+def decode_reduced(path: Path, side: int, finish: Callable[[Image.Image, int, int], Result]) -> Result:
+    """Read an image file for a small copy of it, in about a quarter of the time if it is a large JPEG.
+
+    Args:
+        path: The file.
+        side: A JPEG is decoded to a half, a quarter or an eighth of its size, as long as both sides keep so many
+            pixels. Images of other formats are not reduced.
+        finish: Called with the image, RGB and upright, and with the height and width of the whole image. The image must
+            not be used after the call.
+
+    Returns:
+        The result of `finish`.
+
+    Raises:
+        BrokenImageError: As `decode`.
+    """
+
+    def process(image: Image.Image) -> Result:
+        whole = image.size
+        size = _reduced(image, side).size
+        upright = _converted(image, "RGB")
+        width, height = whole if upright.size == size else whole[::-1]
+        return finish(upright, height, width)
+
+    return _read(path, process)
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    """Have an opened JPEG decoded to fewer pixels, but not to fewer than `side` in height and width."""
+    if image.format in JPEG:
+        image.draft(None, (side, side))
+    return image
+
+
+def _read(path: Path, process: Callable[[Image.Image], Result]) -> Result:
     """Open a file, and process the image when there is memory for it."""
     check_file(path)
     with _readable(path), ignored_warnings, _open(path) as image:
         cost = _memory_cost(path, image)
-        if reduced and image.format in JPEG:
-            image.draft(None, (1, 1))
         if cost <= LARGE_IMAGE_PIXELS:
             with _memory.reserved(cost):
                 return process(image)
