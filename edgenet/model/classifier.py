@@ -13,7 +13,7 @@ import tensorflow as tf
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.model.container import printable
-from edgenet.records import Preprocessing
+from edgenet.records import Preprocessing, Resize
 from edgenet.records.enums import TextEnum
 
 
@@ -44,6 +44,7 @@ class KerasClassifier:
     Attributes:
         resize_given: Whether the user says how images are resized.
         resize_known: Whether its recipe resizes images as the model's training is known to have done.
+        trained_resize: How images were resized in its training, where its file says so.
         labels_file: A file of class names that came with the model.
         keep_alive: What must live as long as the classifier: a temporary folder.
 
@@ -70,6 +71,7 @@ class KerasClassifier:
         self.range_source, self.output, self.fixed_batch = range_source, output, fixed_batch
         self.order_given = order_given
         self.resize_given = self.resize_known = False
+        self.trained_resize: Resize | None = None
         self.labels_file: Path | None = None
         self.keep_alive: object = None
         self._traced, self._given_variables = traced, variables

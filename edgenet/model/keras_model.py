@@ -17,13 +17,23 @@ from typing import Any
 from edgenet.errors import EdgenetError
 from edgenet.images.input_range import InputRange
 from edgenet.images.resize_options import IMAGENET, KERAS_DATASET, TEACHABLE_MACHINE, ResizeOptions
-from edgenet.model import adapt, container, keras_file, memory, model_archive, saved_model, teachable_machine
+from edgenet.model import (
+    adapt,
+    container,
+    keras_file,
+    memory,
+    model_archive,
+    recipe_file,
+    saved_model,
+    teachable_machine,
+)
 from edgenet.model.adapt import InputOptions, Network
 from edgenet.model.classifier import KerasClassifier
 from edgenet.model.head import Step
 from edgenet.model.keras_config import EXPECTED
 from edgenet.model.keras_file import DEFAULT, Options
 from edgenet.model.model_archive import ArchivedModel
+from edgenet.model.recipe_file import TrainedRecipe
 from edgenet.records import Preprocessing, Resize
 
 KERAS_FILE, SAVED_MODEL = "model.keras", saved_model.FOLDER
@@ -66,6 +76,7 @@ def load(
 
 def _with_resize(classifier: KerasClassifier, resize: ResizeOptions, known: Resize | None) -> KerasClassifier:
     """The classifier with the resize that is given; or else that of its training, as far as it is known, or usual."""
+    known = known or classifier.trained_resize
     usual = known or _usual_resize(classifier)
     resized = classifier.with_recipe(replace(classifier.recipe, resize=resize.applied_to(usual)))
     resized.resize_given = resize.is_given
@@ -92,10 +103,29 @@ def _load(path: Path, options: InputOptions, reading: Options) -> KerasClassifie
     if archived := _in_archive(path):
         return _from_archive(path, archived, options, reading)
     stored = keras_file.read(path, reading)
+    recipe = recipe_file.read(path)
     with memory.limited(path.stat().st_size):
-        classifier = adapt.classifier(_network(stored, str(path)), options)
+        classifier = adapt.classifier(_network(stored, str(path)), _with_range(options, recipe))
     classifier.labels_file = _labels_beside(path)
+    if recipe:
+        _know(classifier, recipe)
     return classifier
+
+
+def _with_range(options: InputOptions, recipe: TrainedRecipe | None) -> InputOptions:
+    """The options with the input range of the training, unless the user gives another one."""
+    if recipe is None or options.input_range is not None:
+        return options
+    known = recipe.preprocessing
+    return replace(options, input_range=InputRange(known.mean, known.std, known.order))
+
+
+def _know(classifier: KerasClassifier, recipe: TrainedRecipe) -> None:
+    """Use what the file of a model says about its training."""
+    classifier.trained_resize = recipe.preprocessing.resize
+    folder = TemporaryDirectory(prefix="edgenet-")
+    classifier.labels_file, classifier.keep_alive = Path(folder.name, model_archive.LABELS), folder
+    classifier.labels_file.write_text("".join(f"{label}\n" for label in recipe.labels), "utf-8", newline="\n")
 
 
 def from_keras(
@@ -124,8 +154,11 @@ def from_keras(
     Raises:
         EdgenetError: The model is of another kind.
     """
-    options = InputOptions(input_range, channel_order, size, softmax)
+    recipe = getattr(model, "edgenet_recipe", None)  # of `edgenet.train`
+    options = _with_range(InputOptions(input_range, channel_order, size, softmax), recipe)
     classifier = adapt.classifier(_network(keras_file.from_memory(model), name), options)
+    if recipe:
+        _know(classifier, recipe)
     return _with_resize(classifier, resize, default_resize)
 
 
@@ -195,10 +228,14 @@ def reload(path: Path, recipe: Preprocessing, output: Sequence[str] = ()) -> Ker
     return _with_resize(classifier, ResizeOptions(), recipe.resize)
 
 
-def to_bytes(model: Any) -> bytes:
+def to_bytes(model: Any, recipe: TrainedRecipe | None = None) -> bytes:
     """The model as the bytes of a .keras file, always the same bytes for the same model.
 
     Keras writes the date into the file, and the addresses of objects as their identities; these are replaced.
+
+    Args:
+        model: A `keras.Model` or `tf_keras.Model`.
+        recipe: How it was trained, to be stored inside, too.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -207,7 +244,7 @@ def to_bytes(model: Any) -> bytes:
             members = {name: archive.read(name) for name in archive.namelist()}
     metadata = json.loads(members["metadata.json"])
     metadata.pop("date_saved", None)
-    members["metadata.json"] = json.dumps(metadata).encode()
+    members["metadata.json"] = json.dumps({**metadata, **(recipe.as_json() if recipe else {})}).encode()
     numbers: dict[bytes, int] = {}
     members["config.json"] = re.sub(
         rb'(?<="shared_object_id": )\d+',

@@ -13,7 +13,7 @@ import numpy as np
 from edgenet.errors import EdgenetError
 from edgenet.model import container
 from edgenet.model.architecture import BLOCKS, STEM_FILTERS, scaled
-from edgenet.records import ModelSpec
+from edgenet.records import DEFAULT_CLASSES, ModelSpec
 
 Shape = tuple[int, ...]
 
@@ -26,13 +26,14 @@ class ExpectedSpec:
         size: Height and width of the input in pixels.
         alpha: Width multiplier.
         classes: Number of output classes.
-        fresh_head: Whether weights without a last layer are expected; the model gets an untrained one.
+        fresh_head: Whether weights without a last layer are expected; the model gets an untrained one. None: whether
+            they have one does not matter.
     """
 
     size: int | None = None
     alpha: float | None = None
     classes: int | None = None
-    fresh_head: bool = False
+    fresh_head: bool | None = False
 
 
 ANY_SPEC = ExpectedSpec()
@@ -55,11 +56,12 @@ def read_spec(path: Path, expected: ExpectedSpec = ANY_SPEC) -> tuple[ModelSpec,
     shapes = _shapes(path)
     stem, multiplier = _stem(path, shapes)
     alpha = _alpha(path, stem, expected.alpha)
-    classes, headless = _classes(path, shapes, stem, multiplier, alpha, expected.classes)
+    any_head = DEFAULT_CLASSES if expected.fresh_head is None else None
+    classes, headless = _classes(path, shapes, stem, multiplier, alpha, expected.classes, any_head)
     spec = ModelSpec(size=_size(path, expected.size), alpha=alpha, depth_multiplier=multiplier, classes=classes)
     if expected.fresh_head and not headless:
         raise EdgenetError(f"{path}: the weights have a last layer; leave fresh_head=True out")
-    if headless and not expected.fresh_head:
+    if headless and expected.fresh_head is False:
         raise EdgenetError(
             f"{path}: the weights have no last layer; give weights of a whole model or, to measure latency only, use "
             "an untrained last layer with fresh_head=True"
@@ -135,7 +137,13 @@ def _alpha(path: Path, stem: int, expected: float | None) -> float:
 
 
 def _classes(
-    path: Path, shapes: Sequence[Shape], stem: int, multiplier: int, alpha: float, expected: int | None
+    path: Path,
+    shapes: Sequence[Shape],
+    stem: int,
+    multiplier: int,
+    alpha: float,
+    expected: int | None,
+    default: int | None,
 ) -> tuple[int, bool]:
     """The number of classes, and whether the last layer is missing, from the convolutions of 1 x 1."""
     pointwise = [shape for shape in shapes if len(shape) == 4 and shape[:2] == (1, 1)]
@@ -148,7 +156,7 @@ def _classes(
                 f"{outputs} channels; set alpha= to that of the file"
             )
         pointwise.remove(shape)
-    classes = pointwise[0][3] if pointwise else expected
+    classes = pointwise[0][3] if pointwise else expected or default
     if classes is None:
         raise EdgenetError(f"{path}: the weights have no last layer; set the number of classes with classes=")
     if expected not in (None, classes):
