@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenet.analysis import loading, sweep_folder
+from edgenet.analysis import loading, sweep_folder, training_folder
 from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
@@ -17,7 +17,7 @@ from edgenet.images.input_range import parse_input
 from edgenet.images.resize_options import RESIZE_PARAMETERS, ResizeOptions
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
-from edgenet.records import Resize, Results, Sweep
+from edgenet.records import Resize, Results, Sweep, Training
 from edgenet.tflite import zipped
 
 if TYPE_CHECKING:
@@ -153,6 +153,26 @@ def sweep_among(results: Any) -> Sweep | None:
     if found and len(several) > 1:
         raise EdgenetError("report: a sweep has a report of its own; give it alone")
     return loaded_sweep(found[0]) if found else None
+
+
+def training_among(results: Any) -> Training | None:
+    """The training, where that is what a report is to be made of; None for anything else.
+
+    Raises:
+        EdgenetError: There are others beside it, or it cannot be read.
+    """
+    several = results if isinstance(results, list | tuple) else [results]
+    found = [
+        one
+        for one in several
+        if isinstance(one, Training) or (isinstance(one, str | os.PathLike) and training_folder.is_training(Path(one)))
+    ]
+    if found and len(several) > 1:
+        raise EdgenetError("report: a training has a report of its own; give it alone")
+    if not found:
+        return None
+    (one,) = found
+    return one if isinstance(one, Training) else training_folder.load(Path(one))
 
 
 def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:

@@ -52,7 +52,19 @@ from edgenet.records import (
     Sweep,
     SweepEntry,
     SweepFailure,
+    Training,
     VariantFile,
+)
+from edgenet.records.training import (
+    Accepted,
+    Baseline,
+    Confusion,
+    Epoch,
+    Reliability,
+    ReliabilityBin,
+    Suspect,
+    Threshold,
+    TrainedClass,
 )
 
 DRIFT = Drift(
@@ -268,6 +280,42 @@ SWEEP = Sweep(
     failures=(SweepFailure("ä", None, "the file is damaged"), SweepFailure("tags", "pi5", "no answer for 600 s")),
     missing=3,
     plan="ab" * 32,
+    versions={"edgenet": "0.1"},
+)
+
+TRAINING = Training(
+    name="ä",
+    photos='photos „ä"',
+    classes=(
+        TrainedClass("ant", 7, 2, 3, 2, 2, Interval(2 / 3, 0.2, 1.0)),
+        TrainedClass("bee", 5_000_000, 1, 1, 1, 2, Interval(1.0, 0.2, 1.0)),
+    ),
+    accuracy=Interval(0.75, 0.3, 1.0),
+    validation_accuracy=Interval(1 / 3, 0.06, 0.79),
+    baselines=(Baseline("majority class", Interval(0.25, 0.04, 0.7), 2, 0, Interval(0.5, -0.1, 0.8), 0.5),),
+    confusion=(Confusion(0, 0, 2), Confusion(0, 1, 1), Confusion(1, 1, 1)),
+    reliability=Reliability(1 / 7, 0.1, (ReliabilityBin(4, 2 / 3, Interval(0.75, 0.3, 1.0)),)),
+    validation_calibration_error=1e-9,
+    thresholds=(
+        Threshold(
+            0.9,
+            1 / 3,
+            Accepted(2, Interval(2 / 3, 0.2, 0.9), Interval(1.0, 0.3, 1.0)),
+            Accepted(0, Interval(0.0, 0.0, 0.5), None),
+        ),
+        Threshold(0.99, None, None, None),
+    ),
+    suspects=(
+        Suspect("ant/ä.jpg", "test", 0, 1, 1e-9, 1 - 1e-9, "/9j/4AAQ+w=="),
+        Suspect("b", "training", 1, 0, 0.1, 0.9),
+    ),
+    history=(Epoch("head", 1, None, None, 1 / 3, 0.5, 1e-3), Epoch("fine-tune", 1, 0.5, 0.9, None, None, 100.0)),
+    kept="linear head",
+    reason="ä",
+    given={"minutes": "2"},
+    options={"alpha": "0.75"},
+    seconds={"features": 1 / 3},
+    findings=(Finding(Level.NOTE, "ä"),),
     versions={"edgenet": "0.1"},
 )
 

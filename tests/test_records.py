@@ -4,7 +4,7 @@ import json
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
-from example_records import DIAGNOSIS, DRIFT, MANIFEST, RESULTS, SWEEP, sealed
+from example_records import DIAGNOSIS, DRIFT, MANIFEST, RESULTS, SWEEP, TRAINING, sealed
 from multi_label import tag_results
 
 from edgenet import records
@@ -25,6 +25,7 @@ from edgenet.records import (
     Results,
     ScoreKind,
     Sweep,
+    Training,
 )
 
 # Of a file without a reference, on a machine where nothing can be read; a bundle whose model has no input range.
@@ -48,20 +49,21 @@ ALONE = replace(
 LABELS = tag_results(((0, 0), (0, 1), (5, 2)))
 SILENT = replace(MANIFEST, calibration=Calibration(200, "ab" * 32, (), {}))
 
-RECORDS = [MANIFEST, RESULTS, DIAGNOSIS, SWEEP]
-EACH = pytest.mark.parametrize("record", RECORDS, ids=["manifest", "results", "diagnosis", "sweep"])
+RECORDS = [MANIFEST, RESULTS, DIAGNOSIS, SWEEP, TRAINING]
+EACH = pytest.mark.parametrize("record", RECORDS, ids=["manifest", "results", "diagnosis", "sweep", "training"])
 NAMES = {
     **{Manifest: "edgenet bundle", Results: "edgenet results"},
     **{Diagnosis: "edgenet diagnosis", Sweep: "edgenet sweep"},
+    Training: "edgenet training",
 }
-FORMATS = {Manifest: 7, Results: 8, Diagnosis: 2, Sweep: 1}
-OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1, Sweep: 1}
+FORMATS = {Manifest: 7, Results: 8, Diagnosis: 2, Sweep: 1, Training: 1}
+OLDEST = {Manifest: 4, Results: 5, Diagnosis: 1, Sweep: 1, Training: 1}
 
 
 @pytest.mark.parametrize(
     "record",
-    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits_sqnr=None), LABELS, SWEEP],
-    ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise", "labels", "sweep"],
+    [MANIFEST, RESULTS, ALONE, SILENT, DIAGNOSIS, replace(DIAGNOSIS, logits_sqnr=None), LABELS, SWEEP, TRAINING],
+    ids=["manifest", "results", "alone", "silent", "diagnosis", "no noise", "labels", "sweep", "training"],
 )
 def test_round_trip(record):
     data = records.to_json(record)

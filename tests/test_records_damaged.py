@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 
 import pytest
-from example_records import DIAGNOSIS, MANIFEST, RESULTS, SWEEP, sealed
+from example_records import DIAGNOSIS, MANIFEST, RESULTS, SWEEP, TRAINING, sealed
 from measured import changed
 from multi_label import tag_results
 
 from edgenet import records
 from edgenet.errors import EdgenetError
-from edgenet.records import Diagnosis, Manifest, Results, Sweep, serialization
+from edgenet.records import Diagnosis, Manifest, Results, Sweep, Training, serialization
 
 # Of a multi-label model; and what it does not have.
 LABELS = tag_results(((0, 0), (0, 1), (5, 2)))
@@ -26,7 +26,7 @@ def refused(kind: type, data: bytes) -> str:
     with pytest.raises(EdgenetError) as caught:
         records.from_json(kind, data, "here")
     line = str(caught.value)
-    assert re.match(r"here: (this|not an|not a valid) edgenet (bundle|results|diagnosis|sweep) file", line)
+    assert re.match(r"here: (this|not an|not a valid) edgenet (bundle|results|diagnosis|sweep|training) file", line)
     assert "\n" not in line
     line.encode()  # no surrogates: a terminal can show it
     return line
@@ -83,7 +83,7 @@ def test_deep_nesting(depth, begin, end):
     refused(Results, NEWEST + b'"deep": ' + inner + b"}")
 
 
-@pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis, Sweep])
+@pytest.mark.parametrize("kind", [Manifest, Results, Diagnosis, Sweep, Training])
 def test_what_is_too_large_is_not_parsed(kind, monkeypatch):
     monkeypatch.setattr(serialization.json, "loads", lambda *_, **__: pytest.fail("parsed"))
     size = serialization.MAX_BYTES[kind]
@@ -248,6 +248,36 @@ NONSENSE = [
     (SWEEP, "entries.0.file", "C:int8.tflite"),
     (SWEEP, "entries.0.results", ""),
     (SWEEP, "entries.0.results", "results/../../r.json"),
+    (TRAINING, "classes.0.test", 0),
+    (TRAINING, "classes.0.correct", 4),
+    (TRAINING, "classes.0.accuracy.high", 1.5),
+    (TRAINING, "classes.0.name", "bee"),
+    (TRAINING, "classes", []),
+    (TRAINING, "accuracy.value", -0.5),
+    (TRAINING, "baselines.0.only_model", -1),
+    (TRAINING, "baselines.0.p_value", 1.5),
+    (TRAINING, "confusion.0.images", 0),
+    (TRAINING, "confusion.1.images", 2),
+    (TRAINING, "confusion.0.predicted", 2),
+    (TRAINING, "reliability.error", 1.5),
+    (TRAINING, "reliability.bins", []),
+    (TRAINING, "reliability.bins.0.images", 0),
+    (TRAINING, "reliability.bins.0.confidence", -0.5),
+    (TRAINING, "validation_calibration_error", -1.0),
+    (TRAINING, "thresholds.0.precision", 90.0),
+    (TRAINING, "thresholds.0.score", None),
+    (TRAINING, "thresholds.0.validation.precision", None),
+    (TRAINING, "thresholds.0.test.images", 1),
+    (TRAINING, "suspects.0.label", -1),
+    (TRAINING, "suspects.0.predicted", 2),
+    (TRAINING, "suspects.0.label_score", 2.0),
+    (TRAINING, "suspects.0.thumbnail", '"><script>'),
+    (TRAINING, "history.0.epoch", 0),
+    (TRAINING, "history.0.seconds", -1.0),
+    (TRAINING, "history.1.accuracy", 2.0),
+    (TRAINING, "history.1.loss", -1.0),
+    (TRAINING, "history.0.validation_loss", 1e300),
+    (TRAINING, "seconds.features", -1.0),
 ]
 
 

@@ -59,6 +59,7 @@ from edgenet.records.results import (
 )
 from edgenet.records.serialization import Record, from_json, to_json
 from edgenet.records.sweep import Sweep, SweepEntry, SweepFailure
+from edgenet.records.training import Training
 
 __all__ = [
     "ALLOWED",
@@ -120,6 +121,7 @@ __all__ = [
     "Sweep",
     "SweepEntry",
     "SweepFailure",
+    "Training",
     "Variant",
     "VariantFile",
     "from_json",

@@ -15,15 +15,20 @@ from edgenet.records.bundle import Manifest
 from edgenet.records.diagnosis import Diagnosis
 from edgenet.records.results import Results
 from edgenet.records.sweep import Sweep
+from edgenet.records.training import Training
 from edgenet.records.upgrade import OLDEST, Body, Kind, upgrade
 from edgenet.records.values import problems
 
-Record = TypeVar("Record", Manifest, Results, Diagnosis, Sweep)
+Record = TypeVar("Record", Manifest, Results, Diagnosis, Sweep, Training)
 Part = TypeVar("Part")
 
 # The largest file of each kind, in bytes: 50,000 evaluation images and as many flips fit, and 80,000 entries of a sweep
-# (860 bytes each); reading a file, whatever is in it, takes less than 2 GB of memory.
-MAX_BYTES: dict[Kind, int] = {Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000, Sweep: 96_000_000}
+# (860 bytes each), and a training on 10,000 classes. Reading a file, whatever is in it, takes less
+# than 2 GB of memory.
+MAX_BYTES: dict[Kind, int] = {
+    **{Manifest: 50_000_000, Results: 64_000_000, Diagnosis: 16_000_000, Sweep: 96_000_000},
+    Training: 32_000_000,
+}
 # Objects and lists in one file: an empty one takes 2 bytes there and 64 in memory. Real files have one for 60 bytes or
 # more.
 MAX_CONTAINERS = 1_500_000
@@ -52,7 +57,7 @@ class _InvalidError(Exception):
         return f"{path}: {self.problem}" if path else self.problem
 
 
-def to_json(record: Manifest | Results | Diagnosis | Sweep) -> bytes:
+def to_json(record: Manifest | Results | Diagnosis | Sweep | Training) -> bytes:
     """A record as JSON: its kind, the version of its format, its fields, and a digest that reveals changes.
 
     Raises:

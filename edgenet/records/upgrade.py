@@ -11,14 +11,15 @@ from edgenet.records.bundle import Manifest
 from edgenet.records.diagnosis import Diagnosis
 from edgenet.records.results import Results
 from edgenet.records.sweep import Sweep
+from edgenet.records.training import Training
 
 # The kinds of records that have files of their own.
-Kind: TypeAlias = type[Manifest] | type[Results] | type[Diagnosis] | type[Sweep]
+Kind: TypeAlias = type[Manifest] | type[Results] | type[Diagnosis] | type[Sweep] | type[Training]
 # The fields of a record as JSON has them.
 Body: TypeAlias = dict[str, Any]
 
 # The oldest format of each kind that can be read.
-OLDEST: dict[Kind, int] = {Manifest: 4, Results: 5, Diagnosis: 1, Sweep: 1}
+OLDEST: dict[Kind, int] = {Manifest: 4, Results: 5, Diagnosis: 1, Sweep: 1, Training: 1}
 
 # New names of what could not be read on a machine.
 UNAVAILABLE = {"clock": "CPU frequency", "heat": "temperature"}
@@ -164,4 +165,5 @@ STEPS: dict[Kind, dict[int, Callable[[Body], Body]]] = {
     Results: {5: _unchanged, 6: _results_7, 7: _unchanged},
     Diagnosis: {1: _diagnosis_2},
     Sweep: {},
+    Training: {},
 }

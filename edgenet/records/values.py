@@ -37,11 +37,25 @@ from edgenet.records.results import (
     Start,
 )
 from edgenet.records.sweep import Sweep, SweepEntry
+from edgenet.records.training import (
+    Accepted,
+    Baseline,
+    Confusion,
+    Epoch,
+    Reliability,
+    ReliabilityBin,
+    Suspect,
+    Threshold,
+    TrainedClass,
+    Training,
+)
 
 # Pixels: the height and width of a model's input. ImageNet models have 224, the largest published ones 800.
 MAX_SIDE = 8_192
 # More images than any data set has; the binomial tests of verdicts can still compute with it.
 MAX_IMAGES = 10_000_000
+# Of an epoch. The cross-entropy of float32 probabilities is below 100 for an image; weight decay may add to it.
+MAX_LOSS = 1e9
 # By how much rounding may lift a fraction above 1.
 ROUNDING = 1e-9
 
@@ -341,17 +355,104 @@ def _sweep(sweep: Sweep) -> Iterator[str]:
         yield "two entries are of the same file, device and threads"
 
 
+def _of_fractions(record: Any, *names: str) -> Iterator[str]:
+    """Intervals of fractions."""
+    for name in names:
+        interval = getattr(record, name)
+        if interval and not all(0 <= end <= 1 + ROUNDING for end in (interval.low, interval.value, interval.high)):
+            yield f"{name} must be from 0 to 1"
+
+
+def _trained_class(one: TrainedClass) -> Iterator[str]:
+    yield from _at_least(0, one, "train", "validation", "correct", "predicted")
+    yield from _at_least(1, one, "test")
+    yield from _of_fractions(one, "accuracy")
+    if one.correct > min(one.test, one.predicted):
+        yield "correct is larger than the number of images"
+
+
+def _baseline(baseline: Baseline) -> Iterator[str]:
+    yield from _at_least(0, baseline, "only_model", "only_baseline")
+    yield from _fractions(baseline, "p_value")
+    yield from _of_fractions(baseline, "accuracy")
+
+
+def _confusion(confusion: Confusion) -> Iterator[str]:
+    yield from _at_least(0, confusion, "label", "predicted")
+    yield from _at_least(1, confusion, "images")
+
+
+def _reliability(reliability: Reliability) -> Iterator[str]:
+    yield from _fractions(reliability, "error", "expected")
+    if not reliability.bins:
+        yield "there are no bins"
+
+
+def _reliability_bin(one: ReliabilityBin) -> Iterator[str]:
+    yield from _at_least(1, one, "images")
+    yield from _fractions(one, "confidence")
+    yield from _of_fractions(one, "accuracy")
+
+
+def _accepted(accepted: Accepted) -> Iterator[str]:
+    yield from _at_least(0, accepted, "images")
+    yield from _of_fractions(accepted, "coverage", "precision")
+    if (accepted.precision is None) == (accepted.images > 0):
+        yield "images and precision do not fit together"
+
+
+def _threshold(threshold: Threshold) -> Iterator[str]:
+    yield from _fractions(threshold, "precision", "score")
+    if len({value is None for value in (threshold.score, threshold.validation, threshold.test)}) > 1:
+        yield "score, validation and test must be given together"
+
+
+def _suspect(suspect: Suspect) -> Iterator[str]:
+    yield from _at_least(0, suspect, "label", "predicted")
+    yield from _fractions(suspect, "label_score", "predicted_score")
+    if not re.fullmatch("[A-Za-z0-9+/]*=*", suspect.thumbnail):
+        yield "thumbnail is not base64"
+
+
+def _epoch(epoch: Epoch) -> Iterator[str]:
+    yield from _at_least(1, epoch, "epoch")
+    yield from _at_least(0, epoch, "seconds")
+    yield from _fractions(epoch, "accuracy", "validation_accuracy")
+    if any(loss is not None and not 0 <= loss <= MAX_LOSS for loss in (epoch.loss, epoch.validation_loss)):
+        yield f"losses must be from 0 to {MAX_LOSS:g}"
+
+
+def _training(training: Training) -> Iterator[str]:
+    if not training.classes:
+        yield "there are no classes"
+    yield from _distinct(training.classes, "name")
+    yield from _of_fractions(training, "accuracy", "validation_accuracy")
+    yield from _fractions(training, "validation_calibration_error")
+    labels = [label for one in training.confusion for label in (one.label, one.predicted)]
+    labels += [label for one in training.suspects for label in (one.label, one.predicted)]
+    if any(label >= len(training.classes) for label in labels):
+        yield f"the labels of confusion and suspects must be from 0 to {len(training.classes) - 1}"
+    if sum(one.images for one in training.confusion) != sum(one.test for one in training.classes):
+        yield "confusion must have all test images"
+    if any(seconds < 0 for seconds in training.seconds.values()):
+        yield "seconds must be 0 or more"
+
+
 RULES: dict[type, Callable[..., Iterator[str]]] = {
+    Accepted: _accepted,
     Accuracy: _accuracy,
     AccuracyChange: _accuracy_change,
     Agreement: _agreement,
     AppDrift: _app_drift,
+    Baseline: _baseline,
     Calibration: _calibration,
     ClassDrift: _class_drift,
     Conformance: _conformance,
+    Confusion: _confusion,
     Delegation: _delegation,
     Diagnosis: _diagnosis,
     Drift: _drift,
+    Epoch: _epoch,
     Flip: _flip,
     Interval: _interval,
     IsolatedNoise: _isolated_noise,
@@ -362,18 +463,24 @@ RULES: dict[type, Callable[..., Iterator[str]]] = {
     LayerTime: _layer_time,
     Machine: _machine,
     Manifest: _manifest,
-    Measurement: _measurement,
     MeasuredModel: _measured_model,
+    Measurement: _measurement,
     MixedPrecision: _mixed_precision,
     Peak: _peak,
     Prediction: _prediction,
     Preprocessing: _preprocessing,
-    Resize: _resize,
     Quality: _quality,
     ReferenceScores: _reference_scores,
+    Reliability: _reliability,
+    ReliabilityBin: _reliability_bin,
+    Resize: _resize,
     Results: _results,
     Start: _start,
+    Suspect: _suspect,
     Sweep: _sweep,
     SweepEntry: _sweep_entry,
+    Threshold: _threshold,
+    TrainedClass: _trained_class,
+    Training: _training,
     VariantFile: _variant,
 }

@@ -8,7 +8,7 @@ from edgenet.analysis.comparison import Comparison
 from edgenet.analysis.sweep_summary import summaries
 from edgenet.analysis.verdict import Verdicts
 from edgenet.bundle.bundle import Bundle
-from edgenet.records import Diagnosis, Manifest, Results, Sweep
+from edgenet.records import Diagnosis, Manifest, Results, Sweep, Training
 from edgenet.reporting import (
     bundle_table,
     choice_text,
@@ -17,12 +17,14 @@ from edgenet.reporting import (
     results_table,
     sweep_table,
     sweep_tables,
+    training_tables,
+    training_text,
     verdict_table,
 )
 from edgenet.reporting.results_tables import overview
 from edgenet.reporting.table import Column, Table, as_html, parts
 
-Displayed = Results | Comparison | Verdicts | Diagnosis | Manifest | Bundle | Sweep | Choice
+Displayed = Results | Comparison | Verdicts | Diagnosis | Manifest | Bundle | Sweep | Choice | Training
 
 
 def text_of(record: Displayed) -> str:
@@ -45,6 +47,8 @@ def text_of(record: Displayed) -> str:
         return sweep_table.sweep_table(record)
     if isinstance(record, Choice):
         return choice_text.choice_text(record)
+    if isinstance(record, Training):
+        return training_text.training_text(record)
     raise TypeError(f"no text for {type(record).__name__}")
 
 
@@ -74,6 +78,9 @@ def html_of(record: Displayed) -> str:
     if isinstance(record, Choice):
         remarks = "\n".join([*choice_text.choice_remarks(record), record.outcome.value])
         return _html(choice_text.choice_title(record), [choice_text.choice_table(record)] * bool(record.best), remarks)
+    if isinstance(record, Training):
+        tables = [training_tables.baselines_table(record), training_tables.classes_table(record)]
+        return _html(training_tables.training_title(record), tables, "\n".join(training_tables.training_notes(record)))
     raise TypeError(f"no table for {type(record).__name__}")
 
 

@@ -7,6 +7,7 @@ import pytest
 from example_records import DIAGNOSIS, MANIFEST
 from made_results import drift, flips, results
 from made_sweeps import family
+from made_trainings import training
 from measured import changed
 
 from edgenet.analysis.choice import choose
@@ -24,7 +25,10 @@ VERDICTS = judge(LOADED, Limits(max_drift=0.02, min_speedup=1.1))
 
 
 @pytest.fixture(
-    params=["results", "comparison", "verdicts", "diagnosis", "manifest", "bundle", "sweep", "choice", "no choice"]
+    params=[
+        *("results", "comparison", "verdicts", "diagnosis", "manifest", "bundle", "sweep", "choice", "no choice"),
+        "training",
+    ]
 )
 def record(request, tmp_path):
     records = {
@@ -36,6 +40,7 @@ def record(request, tmp_path):
         "bundle": Bundle(tmp_path / "tiny", MANIFEST),
         "sweep": FAMILY,
         "choice": choose(FAMILY, device="pi5", max_latency=0.003),
+        "training": training(),
         "no choice": choose(FAMILY, device="pi5", min_accuracy=0.99),
     }
     return records[request.param]
