@@ -3,6 +3,7 @@
 import edgenet
 
 model = edgenet.mobilenet_v1(size=224, alpha=0.75, classes=17)      # a keras.Model, or bring your own
+model = edgenet.train("photos/")                                    # or one trained on a folder for each class
 bundle = edgenet.export(model, labels=names, calibration="photos/")
 results = edgenet.benchmark(bundle, threads=[1, 4])
 verdicts = edgenet.check(results, max_drift=0.02)
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         load_bundle,
         mobilenet_v1,
         report,
+        train,
     )
     from edgenet.errors import EdgenetError
     from edgenet.litert.classifier import Classifier, Prediction
@@ -42,6 +44,7 @@ __all__ = [
     "load_bundle",
     "mobilenet_v1",
     "report",
+    "train",
 ]
 
 # Loaded on first use (PEP 562): `import edgenet` alone takes neither numpy nor TensorFlow.

@@ -25,7 +25,7 @@ from edgenet.inputs import Listener, PathLike
 from edgenet.model.requirements import require_tensorflow
 from edgenet.progress import SILENT, Progress
 from edgenet.quiet import quiet
-from edgenet.records import Diagnosis, ModelSpec, Results, Sweep
+from edgenet.records import Diagnosis, ModelSpec, Results, Sweep, Training
 from edgenet.records.shown import show_with
 from edgenet.reporting import display
 
@@ -82,6 +82,68 @@ def mobilenet_v1(
         return imagenet.load(alpha, size)
     expected = ExpectedSpec(None if size == 224 else size, None if alpha == 1.0 else alpha, None)
     return weight_loading.load(Path(weights), expected)
+
+
+def train(
+    photos: PathLike,
+    *,
+    out: PathLike | None = None,
+    weights: PathLike | None = None,
+    alpha: float | None = None,
+    size: int | None = None,
+    minutes: float = 10.0,
+    epochs: int | None = None,
+    seed: int = 0,
+    mirror: bool = True,
+    name: str | None = None,
+    skip_broken: bool = False,
+    progress: Listener = None,
+) -> "keras.Model":
+    """Train MobileNetV1 on photos in class folders, and test it on photos that nothing was chosen by.
+
+    The last layer is fitted first; then all layers are trained, which is kept if it is better on validation photos.
+    Ctrl-C ends that early; after a crash, the same call goes on where it was.
+
+    Args:
+        photos: A folder with a folder of photos for each class.
+        out: The folder to write to; build/train/NAME by default. It gets the model (NAME.keras, which says itself how
+            it takes photos and what its classes are), its weights, a card, a page and the record `training.json`.
+        weights: What to start from: "imagenet" (Google's, downloaded once), "bundled", "none" (random), or a file (.h5,
+            .npz). By default imagenet, or bundled where these can be neither found nor downloaded.
+        alpha: Width multiplier; that of the weights by default, for imagenet 0.75.
+        size: Height and width of the input in pixels, a multiple of 32; 160 by default, 96 for the bundled weights.
+        minutes: What the training may take, in minutes; an epoch that has begun is ended.
+        epochs: At most so many of all layers, 0 for the last layer alone; as many as bring something by default.
+        seed: Of the split and of all random numbers.
+        mirror: Whether a photo and its mirror image belong to the same class: not so for text.
+        name: The name of the model; that of the folder of photos by default.
+        skip_broken: Whether to leave out files that cannot be read, with a note, instead of failing.
+        progress: As in `export`.
+
+    Returns:
+        A model from float32 images (batch, size, size, 3) in [-1, 1] to probabilities (batch, classes). The classes are
+        in the order of the folders' names. `export` knows how it takes photos.
+
+    Raises:
+        EdgenetError: No model can be trained on these photos, an option does not fit, or `out` cannot be written to.
+
+    Example:
+        >>> model = edgenet.train("photos", weights="bundled", minutes=0.5)
+        >>> bundle = edgenet.export(model, calibration="photos")
+    """
+    from edgenet.training.options import TrainOptions, default_folder, default_name
+
+    options = TrainOptions(weights, alpha, size, minutes, seed, mirror, epochs, skip_broken)
+    named = default_name(Path(photos)) if name is None else name
+    folder = default_folder(named) if out is None else Path(out)
+    require_tensorflow("train")
+    with inputs.listening(progress) as listener:
+        if "tensorflow" not in sys.modules:
+            listener.step("loading TensorFlow")
+        with quiet():
+            from edgenet.training import train as training
+
+            return training.train(Path(photos), options, folder, named, listener).model
 
 
 def export(
@@ -533,7 +595,7 @@ def diagnose(
 
 
 def report(
-    results: "Results | Sweep | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
+    results: "Results | Sweep | Training | Bundle | PathLike | Sequence[Results | Bundle | PathLike]",
     path: PathLike,
     *,
     max_drift: float | None = None,
@@ -543,13 +605,14 @@ def report(
     max_size: int | None = None,
     variants: Sequence[str] | None = None,
 ) -> Path:
-    """Write results, or a sweep, as an HTML page, as Markdown or as CSV.
+    """Write results, a sweep or a training as an HTML page, as Markdown or as CSV.
 
     Args:
-        results: One or more results, files of them, or bundles; or a sweep, or its folder.
+        results: One or more results, files of them, or bundles; or a sweep, or its folder; or a training, or the folder
+            of the trained model, which have no CSV.
         path: The file to write; its ending (.html, .md, .csv) is the format. The page is self-contained.
         max_drift, max_confident_flips, max_accuracy_drop, min_speedup, max_size, variants: As in `check`; the report
-            then has the verdicts. Not for a sweep.
+            then has the verdicts. Not for a sweep or a training.
 
     Returns:
         The path.
@@ -562,14 +625,16 @@ def report(
         >>> edgenet.report([results], "report.md")
         PosixPath('report.md')
     """
-    from edgenet.reporting import formats, sweep_report
+    from edgenet.reporting import formats, sweep_report, training_report
 
     limits = Limits(max_drift, max_accuracy_drop, min_speedup, max_size, max_confident_flips)
     out = Path(path)
-    sweep = inputs.sweep_among(results)
+    sweep, training = inputs.sweep_among(results), inputs.training_among(results)
     if sweep is not None:
         sweep_report.write(sweep, out, limits, variants)
+    elif training is not None:
+        training_report.write(training, out, limits, variants)
     else:
-        assert not isinstance(results, Sweep)
+        assert not isinstance(results, Sweep | Training)
         formats.write(inputs.loaded_results(results), out, limits, variants)
     return out

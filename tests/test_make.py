@@ -331,8 +331,10 @@ def test_other_places(copy):
 def test_the_other_targets_run_their_program(installed):
     assert installed.make("test").returncode == 0
     assert installed.make("train", "TRAIN_FLAGS=--data mine").returncode == 0
+    assert installed.make("train", "DATA=my photos/").returncode == 0
     tests = "python -m pytest -q -n 2 --dist loadfile"
-    assert installed.log() == [tests, "edgenet train --out build/train --data mine"]
+    trained = "edgenet train my photos/ --out build/train/my photos"
+    assert installed.log() == [tests, "edgenet train --out build/train --data mine", trained]
 
 
 # Models of one's own

@@ -19,11 +19,12 @@ STAGES = (
     *("errors", "progress", "quiet", "cores", "cache", "files", "records", "scores", "statistics", "images", "model"),
     *("tflite", "quantize", "calibration", "convert", "bundle", "litert", "machine", "benchmarking"),
     *("budget", "app_code", "exporter"),
-    *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "named_weights", "api", "sweep"),
+    *("analysis", "reporting", "apps", "phone", "diagnosis", "terminal", "inputs", "named_weights"),
+    *("training", "api", "sweep"),
     *("cli", "__main__"),
 )
 # Nobody but these two imports them: each could be deleted without touching the rest.
-LEAVES, IMPORTERS = {"apps", "phone", "diagnosis", "sweep"}, {"api", "cli"}
+LEAVES, IMPORTERS = {"apps", "phone", "diagnosis", "training", "sweep"}, {"api", "cli"}
 # A module's name in a string, as child processes get it.
 MODULE = re.compile(r"edgenet(\.[a-z_]\w*)+")
 
@@ -172,8 +173,11 @@ ONLY_TYPED = {
     "workers": "of edgenet.sweep, which comes after the API",
     "undecided": "the exit code",
     "out": "report: the path",
+    "data": "of the bundled model",
+    "export": "edgenet.export",
+    "serve": "needs a terminal",
 }
-TWINS = ("export", "benchmark", "check", "choose", "compare", "diagnose", "report")
+TWINS = ("export", "benchmark", "check", "choose", "compare", "diagnose", "report", "train")
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -188,4 +192,4 @@ def test_options_have_the_names_of_their_twins(name):
     typed = {option for option in typed if not option.startswith("_")} - {"h"}
     known = set(inspect.signature(getattr(edgenet, name)).parameters)
     assert typed - known <= set(ONLY_TYPED) | ({"apps"} if name == "check" else set())
-    assert known - typed <= {"model", "results", "bundle", "sweep", "path", "progress"}
+    assert known - typed <= {"model", "results", "bundle", "sweep", "path", "photos", "progress"}

@@ -3,12 +3,18 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 # An interrupt that Python dropped is repeated after this time.
 REPEAT_SECONDS = 1.0
+# A terminal and a parent process may both send a signal: the second one comes within this time.
+TWICE_SECONDS = 2.0
+
+# Until this time of the monotonic clock, signals are ignored.
+_ignored_until = 0.0
 
 
 @contextmanager
@@ -31,6 +37,13 @@ def stop_repeating() -> None:
     _set_alarm(0)
 
 
+def go_on() -> None:
+    """An interrupt has ended a part of the work, and the rest goes on; another one later ends that, too."""
+    global _ignored_until
+    stop_repeating()
+    _ignored_until = time.monotonic() + TWICE_SECONDS
+
+
 def end() -> None:
     """An interrupt has ended the program: until its last words are said, further ones are ignored.
 
@@ -48,7 +61,7 @@ def _signals() -> list[int]:
 
 
 def _interrupt(*_: Any) -> None:
-    if _is_ending():  # what is unwound now cleans up, and is left to do so
+    if _is_ending() or time.monotonic() < _ignored_until:  # what is unwound now cleans up, and is left to do so
         return
     # Python ignores an exception raised in a destructor or a callback: repeat the signal if the program goes on.
     _set_alarm(REPEAT_SECONDS)

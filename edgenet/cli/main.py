@@ -20,8 +20,9 @@ from edgenet.errors import EdgenetError, first_sentence
 # The verbs by stage, each a module of `edgenet.cli.commands`. Their help texts are here, so that --help imports none.
 STAGES = {
     "model": {
+        "data": "check photos before a model is trained on them",
         "model": "show the layers of MobileNetV1 and their cost",
-        "train": "train the bundled model again, on Fashion-MNIST",
+        "train": "train a model on photos in class folders",
     },
     "export": {
         "calibrate": "check whether calibration images match a model",

@@ -22,7 +22,7 @@ import edgenet
 from edgenet.images import bundled
 
 VERBS = (
-    *("model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor"),
+    *("data", "model", "train", "calibrate", "export", "ablate", "verify", "pack", "doctor"),
     *("benchmark", "classify", "serve", "sweep", "worker", "diagnose", "report", "check", "compare", "choose"),
 )
 HEAVY = {"numpy", "PIL", "ai_edge_litert", "tensorflow", "keras", "matplotlib"}
@@ -65,7 +65,7 @@ def test_help_groups_the_verbs_by_stage(tmp_path):
             stages[list(stages)[-1]].append(verb[1])
     stages.pop("options")
     assert stages == {
-        "model": ["model", "train"],
+        "model": ["data", "model", "train"],
         "export": ["calibrate", "export", "ablate", "verify", "pack"],
         "device": ["doctor", "benchmark", "classify", "serve"],
         "sweep": ["sweep", "worker"],

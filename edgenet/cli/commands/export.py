@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenet.cli import limits, source
 from edgenet.cli.arguments import names, print_next, text
@@ -10,6 +11,9 @@ from edgenet.cli.wording import as_options, shown_progress
 from edgenet.errors import EdgenetError
 from edgenet.model.requirements import require_tensorflow
 from edgenet.records import Finding, InterfaceType, LibraryOutcome, Manifest, Quantizer
+
+if TYPE_CHECKING:
+    from edgenet.bundle.bundle import Bundle
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +102,6 @@ def run(options: argparse.Namespace) -> None:
     from edgenet.convert.options import DEFAULT_VARIANTS, Options
     from edgenet.images import bundled
     from edgenet.quiet import quiet
-    from edgenet.reporting.bundle_table import bundle_table
 
     wanted = source.find(options)
     # What can be wrong is found before TensorFlow is loaded.
@@ -153,12 +156,21 @@ def run(options: argparse.Namespace) -> None:
         if options.apps:
             with quiet():
                 bundle = api.check_apps(bundle, progress)
+    show(bundle)
+    print_next(f"edgenet benchmark {out}")
+
+
+def show(bundle: "Bundle") -> None:
+    """Print what a bundle has. Raises EdgenetError if a mobile library failed a file."""
+    from edgenet.reporting.bundle_table import bundle_table
+
     print(bundle_table(_with_options(bundle.manifest), str(bundle.folder)))
     failed = [library for library in bundle.manifest.apps if library.outcome == LibraryOutcome.FAILED]
     if failed:
         problems = "; ".join(f"{variant}: {text}" for library in failed for variant, text in library.problems.items())
-        raise EdgenetError(f"{failed[0].library}: {problems}. The bundle is in {out}; skip this check with apps=False")
-    print_next(f"edgenet benchmark {out}")
+        raise EdgenetError(
+            f"{failed[0].library}: {problems}. The bundle is in {bundle.folder}; skip this check with apps=False"
+        )
 
 
 def _with_options(manifest: Manifest) -> Manifest:

@@ -13,8 +13,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="*",
         metavar="RESULTS",
-        help="results files, or bundles, whose newest results count, or the folder of a sweep (default: the bundle of "
-        "the bundled model)",
+        help="results files, or bundles, whose newest results count, or the folder of a sweep or of a trained "
+        "model (default: the bundle of the bundled model)",
     )
     parser.add_argument(
         "--out",
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from edgenet import inputs
     from edgenet.analysis import loading
-    from edgenet.reporting import formats, sweep_report
+    from edgenet.reporting import formats, sweep_report, training_report
 
     typed = limits.of(options)
     sweep = inputs.sweep_among(options.results)
@@ -39,6 +39,13 @@ def run(options: argparse.Namespace) -> None:
         sweep_report.write(sweep, out, typed, options.variants)
         print(f"Report: {out}")
         print_next(f"edgenet choose {path} --max-latency 15ms")
+        return
+    training = inputs.training_among(options.results)
+    if training is not None:
+        (path,) = options.results
+        out = options.out or (path if path.is_dir() else path.parent) / f"training{formats.PAGE}"
+        training_report.write(training, out, typed, options.variants)
+        print(f"Report: {out}")
         return
     loaded = loading.load(options.results or [default_bundle()])
     print_notes(loaded)

@@ -1,0 +1,64 @@
+"""What a training has finished, kept in its folder: the same command, run again after a crash, goes on from there."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenet.files import write_atomic
+
+FOLDER = ".progress"
+# The member of an .npz file with what is not an array.
+_BODY = "body"
+
+
+class Progressed:
+    """The folder of one training.
+
+    Args:
+        out: The folder that the training writes to.
+        key: A digest of everything that the training depends on. What another one left is removed.
+    """
+
+    def __init__(self, out: Path, key: str):
+        self.folder = out / FOLDER / key
+        if self.folder.parent.is_dir():
+            for other in self.folder.parent.iterdir():
+                if other != self.folder:
+                    shutil.rmtree(other, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def file(self, name: str) -> Path:
+        """The path of a file in it."""
+        return self.folder / name
+
+    def once(self, name: str, work: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The arrays that `work` returns: from the file of this name, if they were computed before."""
+        path = self.file(name)
+        if path.exists():
+            return read_arrays(path)[0]
+        arrays = work()
+        write_arrays(path, arrays, {})
+        return arrays
+
+    def remove(self) -> None:
+        """Remove all of it, since the training is done."""
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], body: Mapping[str, Any]) -> None:
+    """Write arrays and a JSON object into one file, which is complete or not there."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays, **{_BODY: np.frombuffer(json.dumps(body).encode(), np.uint8)})
+    write_atomic(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What `write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return arrays, json.loads(arrays.pop(_BODY).tobytes())

@@ -1,0 +1,102 @@
+"""The pixels of images, decoded once and kept in a file: memory does not grow with the number of images."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edgenet import cores
+from edgenet.files import atomic_file
+from edgenet.images import preprocess
+from edgenet.images.decode import decode
+from edgenet.progress import Progress
+from edgenet.records import Preprocessing
+
+# Images for augmentation are larger than the model's input, so that a part of one is not enlarged much.
+MARGIN = 1.15
+ENDING = ".pixels"
+
+
+class PixelFile:
+    """Square images of one size, uint8, one after the other in a file.
+
+    Args:
+        path: The file.
+        side: Height and width in pixels.
+    """
+
+    def __init__(self, path: Path, side: int):
+        self.path, self.side = path, side
+        self._bytes = side * side * 3
+
+    def __len__(self) -> int:
+        return self.path.stat().st_size // self._bytes
+
+    def read(self, images: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Some images, uint8 (n, side, side, 3).
+
+        A mapped file would count as this process's memory, as far as it was ever read.
+        """
+        result = np.empty((len(images), self.side, self.side, 3), np.uint8)
+        with self.path.open("rb") as file:
+            for row, image in zip(result, images, strict=True):
+                file.seek(int(image) * self._bytes)
+                file.readinto(memoryview(row).cast("B"))
+        return result
+
+
+def margin_side(size: int) -> int:
+    """The side of the larger images, for a model's input of `size` pixels."""
+    return round(size * MARGIN)
+
+
+def decode_all(
+    paths: Sequence[Path], recipe: Preprocessing, plain: Path, larger: Path | None, progress: Progress
+) -> None:
+    """Decode images, each once, into files of `PixelFile`.
+
+    Args:
+        paths: The images.
+        recipe: Of the model: the pixels are those that `edgenet.images.preprocess` gives for it. They are uint8.
+        plain: Gets the images at the size of the model's input.
+        larger: Gets them at `margin_side`; None for no such file.
+        progress: Gets the count.
+    """
+    side = margin_side(recipe.height)
+    large = replace(recipe, height=side, width=side)
+
+    def load(path: Path) -> list[np.ndarray]:
+        def both(image: Image.Image | np.ndarray) -> list[np.ndarray]:
+            return [np.array(preprocess.resize(image, how)) for how in ((recipe, large) if larger else (recipe,))]
+
+        return decode(path, "RGB", both, None, recipe.resize)
+
+    workers = cores.available()
+    with ThreadPoolExecutor(workers) as pool, atomic_file(plain) as plain_out:
+        if larger is None:
+            for images in _in_order(pool, load, paths, workers, progress):
+                plain_out.write(images[0].data)
+            return
+        with atomic_file(larger) as larger_out:
+            for images in _in_order(pool, load, paths, workers, progress):
+                plain_out.write(images[0].data)
+                larger_out.write(images[1].data)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    load: Callable[[Path], list[np.ndarray]],
+    paths: Sequence[Path],
+    workers: int,
+    progress: Progress,
+) -> Iterator[list[np.ndarray]]:
+    try:
+        futures = (pool.submit(load, path) for path in paths)
+        for number, future in enumerate(preprocess.prefetch(futures, 4 * workers), start=1):
+            yield [np.ascontiguousarray(image) for image in future.result()]
+            progress.count(number, len(paths))
+    finally:
+        pool.shutdown(cancel_futures=True)

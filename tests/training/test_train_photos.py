@@ -1,0 +1,139 @@
+"""A model trained on small drawn images: its files, and that a training that was killed ends as one that was not."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+from photo_folders import class_folders
+
+from edgenet import inputs
+from edgenet.errors import EdgenetError
+from edgenet.images import preprocess
+from edgenet.model import keras_model
+from edgenet.quiet import quiet
+from edgenet.records import Resize
+from edgenet.training import train as training
+from edgenet.training.options import TrainOptions
+
+CLASSES = {"ant": 9, "bee": 8, "sea urchin": 7}
+OPTIONS = TrainOptions(weights="none", alpha=0.1, size=32, seed=3, epochs=2)
+WRITTEN = {"MODEL_CARD.md", "labels.txt", "log.csv", "small.keras", "small_32.npz", "training.html", "training.json"}
+
+
+class Listener:
+    """Keeps the notes; raises an exception at the step that begins with `stop`, as often as it is told."""
+
+    def __init__(self, stop="never", error=RuntimeError):
+        self.stop, self.error, self.notes, self.steps = stop, error, [], []
+
+    def step(self, text):
+        self.steps.append(text)
+        if text.startswith(self.stop):
+            raise self.error
+
+    def count(self, done, total):
+        pass
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("photos"), CLASSES)
+
+
+def run(photos, out, options=OPTIONS, listener=None, interrupted=lambda: None):
+    with quiet():
+        return training.train(photos, options, out, "small", listener or Listener(), interrupted)
+
+
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    return run(photos, tmp_path_factory.mktemp("out") / "small")
+
+
+def test_the_files(trained):
+    assert {path.name for path in trained.folder.iterdir()} == WRITTEN
+    assert (trained.folder / "labels.txt").read_text().splitlines() == list(CLASSES)
+    with open(trained.folder / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows] == ["linear head", "fine-tuning", "fine-tuning"]
+    assert inputs.training_among(trained.folder) == trained.training
+
+
+def test_no_photo_is_in_two_parts(trained):
+    assert not {path for path, _ in trained.train} & {path for path, _ in trained.test}
+    assert {label for _, label in trained.train} == {label for _, label in trained.test} == {0, 1, 2}
+
+
+def test_the_file_knows_pixels_and_labels_of_the_training(trained, tmp_path):
+    alone = shutil.copy(trained.file, tmp_path)  # without the labels.txt beside it
+    with quiet():
+        classifier = keras_model.load(tmp_path / "small.keras")
+    assert classifier.recipe.resize == Resize()
+    assert classifier.resize_known
+    assert classifier.recipe.range == (-1, 1)
+    assert inputs.class_labels(None, classifier, str(alone), ()) == list(CLASSES)
+    # The scores of the test images, as the training's record counts them.
+    paths, labels = zip(*trained.test, strict=True)
+    pixels = np.stack(list(preprocess.load_all(paths, classifier.recipe)))
+    with quiet():
+        scores = np.concatenate(list(classifier.scores([pixels])))
+    right = float((scores.argmax(axis=1) == np.array(labels)).mean())
+    assert right == pytest.approx(trained.training.accuracy.value)
+
+
+def test_the_model_in_memory_knows_them_too(trained):
+    with quiet():
+        classifier = keras_model.from_keras(trained.model, "small")
+    assert classifier.recipe.resize == Resize()
+    assert classifier.range_source == "given"
+    assert inputs.class_labels(None, classifier, "small", ()) == list(CLASSES)
+
+
+# A crash after the first epoch: the second begins with the state that was kept.
+@pytest.mark.slow
+def test_a_training_that_was_broken_off_ends_with_the_same_model(trained, photos, tmp_path):
+    out = tmp_path / "small"
+    with pytest.raises(RuntimeError):
+        run(photos, out, listener=Listener("fine-tuning, epoch 2"))
+    assert {path.name for path in out.iterdir()} == {".progress"}
+    again = Listener()
+    run(photos, out, listener=again)
+    assert not [step for step in again.steps if step.startswith(("decoding", "fine-tuning, epoch 1"))]
+    assert (out / "small.keras").read_bytes() == trained.file.read_bytes()
+    assert {path.name for path in out.iterdir()} == WRITTEN
+
+
+def test_ctrl_c_keeps_the_best_so_far(photos, tmp_path):
+    listener, heard = Listener("fine-tuning, epoch 2", KeyboardInterrupt), []
+    found = run(photos, tmp_path / "small", listener=listener, interrupted=lambda: heard.append(1))
+    assert heard == [1]
+    assert "interrupted" in found.training.reason
+    assert any("the same command goes on where it was" in note for note in listener.notes)
+    assert found.file.is_file()
+    assert [row.epoch for row in found.training.history] == [1, 1]
+
+
+def test_files_of_others_are_not_replaced(photos, tmp_path):
+    (tmp_path / "labels.txt").write_text("mine")
+    with pytest.raises(EdgenetError, match=r"labels\.txt: this file would be overwritten; choose another folder"):
+        run(photos, tmp_path)
+    assert (tmp_path / "labels.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"minutes": 0}, "minutes: must be above 0"),
+        ({"minutes": float("nan")}, "minutes: must be above 0"),
+        ({"seed": -1}, "seed: must be from 0"),
+        ({"epochs": -1}, "epochs: must be from 0"),
+        ({"size": 100}, "size: must be a multiple of 32"),
+    ],
+)
+def test_options_out_of_range(values, message):
+    with pytest.raises(EdgenetError, match=message):
+        TrainOptions(**values)
