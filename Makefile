@@ -8,6 +8,8 @@
 # What to export and benchmark instead of the bundled model; these are options of `edgenet export`:
 #   WEIGHTS=imagenet ALPHA=0.75 SIZE=224, or WEIGHTS=file, or MODEL=file, with LABELS=file
 #   CALIBRATION=folder EVALUATION=folder TRUTH=file
+#
+#   DATA=folder         photos in class folders, for `make train`
 
 SHELL := /bin/sh
 PYTHON ?=
@@ -24,6 +26,7 @@ LABELS :=
 CALIBRATION :=
 EVALUATION :=
 TRUTH :=
+DATA :=
 OWN := $(MODEL)$(WEIGHTS)
 # Quote a value for the shell.
 quoted = '$(subst ','\'',$(1))'
@@ -62,8 +65,8 @@ test: $(VENV)/laptop ## run the tests
 web: $(or $(wildcard $(VENV)/laptop),$(VENV)/device) ## install LiteRT.js, for `edgenet serve` (needs npm)
 	@.ci/web
 
-train: $(VENV)/laptop ## train the bundled model again, into build/train (under 90 minutes)
-	@$(EDGENET) train --out $(BUILD)/train $(TRAIN_FLAGS)
+train: $(VENV)/laptop ## train a model on DATA=folder, or the bundled one again (under 90 minutes)
+	@$(EDGENET) train$(if $(DATA), $(call quoted,$(DATA))) --out "$(BUILD)/train$(if $(DATA),/$(shell basename $(call quoted,$(DATA))))" $(TRAIN_FLAGS)
 
 lint: $(VENV)/laptop ## check style and types, the types for Windows too
 	@$(VENV)/bin/ruff check -q . && $(VENV)/bin/ruff format -q --check .
