@@ -56,10 +56,11 @@ def test_examples_of_the_public_names(tmp_path, monkeypatch, bundled_bundle):
     sweep = Sweep("fashion", entries, (), 0, "ab" * 32, {})
     image = bundled_bundle.file(bundled_bundle.manifest.evaluation[0].file)
     (tmp_path / "photo.jpg").symlink_to(image)
+    (tmp_path / "photos").symlink_to(ROOT / "calibration_data" / "calibration")
     (tmp_path / "int8.tflite").symlink_to(bundled_bundle.file("int8.tflite"))
     # In the order in which one calls them: `load_bundle` loads what `export` wrote.
     verbs = ["mobilenet_v1", "export", "load_bundle", "benchmark", "check", "compare", "choose"]
-    verbs += ["diagnose", "report"]
+    verbs += ["diagnose", "report", "train"]
     order = [*verbs, "Classifier"]
     assert set(order) == {*edgenet.__all__} - {"EdgenetError", "Prediction"}
     for name in order:
