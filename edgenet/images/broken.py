@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgenet import cores
 from edgenet.errors import EdgenetError
 from edgenet.images import decode
 from edgenet.images.file_check import BrokenImageError
-from edgenet.images.preprocess import prefetch
+from edgenet.images.preprocess import on_all_cores
 from edgenet.progress import SILENT, Progress
 
 # Files that an error and a note name.
@@ -33,17 +31,12 @@ def find(paths: Sequence[Path], progress: Progress = SILENT) -> dict[Path, Broke
     found: dict[Path, BrokenImageError] = {}
     if not different:
         return found
-    workers = cores.available()
     progress.step(f"checking {len(different):,} images")
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            checks = prefetch((pool.submit(_problem, path) for path in different), 4 * workers)
-            for done, (path, check) in enumerate(zip(different, checks, strict=True), start=1):
-                if error := check.result():
-                    found[path] = error
-                progress.count(done, len(different))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    checks = zip(different, on_all_cores(_problem, different), strict=True)
+    for done, (path, error) in enumerate(checks, start=1):
+        if error:
+            found[path] = error
+        progress.count(done, len(different))
     return found
 
 

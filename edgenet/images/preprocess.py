@@ -7,7 +7,7 @@ difference in resizing. `edgenet.records.Preprocessing` describes the steps; a b
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from edgenet.images.resampling import resample
 from edgenet.records import Interpolation, Preprocessing, Resize, ResizeMode
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # The interpolations that Pillow has.
 PILLOW = {
@@ -74,13 +75,7 @@ def load_all(paths: Iterable[Path], recipe: Preprocessing, used_bits: UsedBits |
     Raises:
         EdgenetError: As `load`, at the first file that cannot be read.
     """
-    workers = cores.available()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for future in prefetch((pool.submit(load, path, recipe, used_bits) for path in paths), 4 * workers):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return on_all_cores(lambda path: load(path, recipe, used_bits), paths)
 
 
 def decode_all(
@@ -135,6 +130,21 @@ def read_decoded(file: Path) -> Iterator[np.ndarray]:
         (count, *shape), _, dtype = np.lib.format.read_array_header_1_0(stored)
         for _ in range(count):
             yield np.frombuffer(stored.read(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
+
+
+def on_all_cores(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply a function to many items, on all cores. Only a few results are in memory at a time.
+
+    Yields:
+        The results, in the order of the items.
+    """
+    workers = cores.available()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for future in prefetch((pool.submit(function, item) for item in items), 4 * workers):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def prefetch(items: Iterable[Item], count: int) -> Iterator[Item]:

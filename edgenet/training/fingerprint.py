@@ -7,18 +7,18 @@ the SHA-256 of the file, so that a second look only reads the files.
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from edgenet import cache, cores, files
+from edgenet import cache, files
 from edgenet.images.decode import decode_reduced
 from edgenet.images.file_check import BrokenImageError, check_file
-from edgenet.images.preprocess import prefetch
+from edgenet.images.preprocess import on_all_cores
 from edgenet.progress import SILENT, Progress
 
 # Height and width of the small copy: luma, and the two colour differences.
@@ -70,29 +70,23 @@ def find(
     found: dict[Path, Fingerprint] = {}
     broken: dict[Path, BrokenImageError] = {}
     progress.step(f"checking {len(different):,} images")
-    workers = cores.available()
-    with _Cache() as known, ThreadPoolExecutor(workers) as pool:
-        try:
-            for start in range(0, len(different), BATCH):
-                batch = different[start : start + BATCH]
-                digests = dict(zip(batch, pool.map(_digest, batch), strict=True))
-                cached = known.get([digest for digest in digests.values() if isinstance(digest, str)])
-                new = {}
-                tasks = (pool.submit(_look, path, digests[path], cached) for path in batch)
-                for done, (path, task) in enumerate(
-                    zip(batch, prefetch(tasks, 4 * workers), strict=True), start=start + 1
-                ):
-                    result = task.result()
-                    if isinstance(result, BrokenImageError):
-                        broken[path] = result
-                    else:
-                        found[path] = result
-                        if result.file_digest not in cached:
-                            new[result.file_digest] = result
-                    progress.count(done, len(different))
-                known.add(new)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with _Cache() as known:
+        for start in range(0, len(different), BATCH):
+            batch = different[start : start + BATCH]
+            digests = dict(zip(batch, on_all_cores(_digest, batch), strict=True))
+            cached = known.get([digest for digest in digests.values() if isinstance(digest, str)])
+            new = {}
+            look = partial(_look, digests=digests, cached=cached)
+            results = zip(batch, on_all_cores(look, batch), strict=True)
+            for done, (path, result) in enumerate(results, start=start + 1):
+                if isinstance(result, BrokenImageError):
+                    broken[path] = result
+                else:
+                    found[path] = result
+                    if result.file_digest not in cached:
+                        new[result.file_digest] = result
+                progress.count(done, len(different))
+            known.add(new)
     return found, broken
 
 
@@ -130,8 +124,9 @@ def _digest(path: Path) -> str | BrokenImageError:
 
 
 def _look(
-    path: Path, digest: str | BrokenImageError, cached: Mapping[str, Fingerprint]
+    path: Path, digests: Mapping[Path, str | BrokenImageError], cached: Mapping[str, Fingerprint]
 ) -> Fingerprint | BrokenImageError:
+    digest = digests[path]
     if isinstance(digest, BrokenImageError):
         return digest
     try:

@@ -1,14 +1,13 @@
 """The pixels of images, decoded once and kept in a file: memory does not grow with the number of images."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from edgenet import cores
 from edgenet.files import atomic_file
 from edgenet.images import preprocess
 from edgenet.images.decode import decode
@@ -74,29 +73,9 @@ def decode_all(
 
         return decode(path, "RGB", both, None, recipe.resize)
 
-    workers = cores.available()
-    with ThreadPoolExecutor(workers) as pool, atomic_file(plain) as plain_out:
-        if larger is None:
-            for images in _in_order(pool, load, paths, workers, progress):
-                plain_out.write(images[0].data)
-            return
-        with atomic_file(larger) as larger_out:
-            for images in _in_order(pool, load, paths, workers, progress):
-                plain_out.write(images[0].data)
-                larger_out.write(images[1].data)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    load: Callable[[Path], list[np.ndarray]],
-    paths: Sequence[Path],
-    workers: int,
-    progress: Progress,
-) -> Iterator[list[np.ndarray]]:
-    try:
-        futures = (pool.submit(load, path) for path in paths)
-        for number, future in enumerate(preprocess.prefetch(futures, 4 * workers), start=1):
-            yield [np.ascontiguousarray(image) for image in future.result()]
+    with ExitStack() as opened:
+        files = [opened.enter_context(atomic_file(path)) for path in (plain, larger) if path]
+        for number, images in enumerate(preprocess.on_all_cores(load, paths), start=1):
+            for file, image in zip(files, images, strict=True):
+                file.write(np.ascontiguousarray(image).data)
             progress.count(number, len(paths))
-    finally:
-        pool.shutdown(cancel_futures=True)
