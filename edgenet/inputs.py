@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenet.analysis import loading, sweep_folder, training_folder
+from edgenet.analysis import loading, record_folder
+from edgenet.analysis.record_folder import Kind, RecordFolder
 from edgenet.bundle import archive
 from edgenet.bundle import bundle as bundles
 from edgenet.bundle.bundle import Bundle
@@ -135,44 +136,36 @@ def _loaded(
 
 def loaded_sweep(sweep: "Sweep | PathLike") -> Sweep:
     """A sweep, or that in a folder or file. Raises EdgenetError when there is none."""
-    return sweep if isinstance(sweep, Sweep) else sweep_folder.load(Path(sweep))
+    return sweep if isinstance(sweep, Sweep) else record_folder.SWEEP.load(Path(sweep))
 
 
 def sweep_among(results: Any) -> Sweep | None:
-    """The sweep, where that is what a report is to be made of; None for results and bundles.
-
-    Raises:
-        EdgenetError: There are others beside it, or it cannot be read.
-    """
-    several = results if isinstance(results, list | tuple) else [results]
-    found = [
-        one
-        for one in several
-        if isinstance(one, Sweep) or (isinstance(one, str | os.PathLike) and sweep_folder.is_sweep(Path(one)))
-    ]
-    if found and len(several) > 1:
-        raise EdgenetError("report: a sweep has a report of its own; give it alone")
-    return loaded_sweep(found[0]) if found else None
+    """The sweep, where that is what a report is to be made of; None for anything else. Raises as `_alone`."""
+    return _alone(results, record_folder.SWEEP, "a sweep")
 
 
 def training_among(results: Any) -> Training | None:
-    """The training, where that is what a report is to be made of; None for anything else.
+    """The training, where that is what a report is to be made of; None for anything else. Raises as `_alone`."""
+    return _alone(results, record_folder.TRAINING, "a training")
+
+
+def _alone(results: Any, folder: RecordFolder[Kind], what: str) -> Kind | None:
+    """The record of a kind among results: itself, its folder or file.
 
     Raises:
         EdgenetError: There are others beside it, or it cannot be read.
     """
     several = results if isinstance(results, list | tuple) else [results]
-    found = [
+    found: list[Any] = [
         one
         for one in several
-        if isinstance(one, Training) or (isinstance(one, str | os.PathLike) and training_folder.is_training(Path(one)))
+        if isinstance(one, folder.kind) or (isinstance(one, str | os.PathLike) and folder.holds(Path(one)))
     ]
     if found and len(several) > 1:
-        raise EdgenetError("report: a training has a report of its own; give it alone")
-    if not found:
-        return None
-    (one,) = found
-    return one if isinstance(one, Training) else training_folder.load(Path(one))
+        raise EdgenetError(f"report: {what} has a report of its own; give it alone")
+    for one in found:
+        return one if isinstance(one, folder.kind) else folder.load(Path(one))
+    return None
 
 
 def verified_bundle(bundle: "Bundle | PathLike") -> Bundle:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgenet import files, records
-from edgenet.analysis.sweep_folder import RECORD
+from edgenet.analysis.record_folder import SWEEP
 from edgenet.machine import host
 from edgenet.progress import SILENT, Progress
 from edgenet.records import Sweep
@@ -167,7 +167,7 @@ class _Table:
             plan=sha256(self.plan.text).hexdigest(),
             versions=host.versions(),
         )
-        files.write_atomic(self.folder / RECORD, records.to_json(record))
+        files.write_atomic(self.folder / SWEEP.file, records.to_json(record))
         sweep_table.write_csv(record, self.folder / CSV)
         sweep_table.write_parquet(record, self.folder / PARQUET)
         return record

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from edgenet import files
+from edgenet.analysis.record_folder import TRAINING
 from edgenet.errors import EdgenetError
 from edgenet.images.text_file import shown
 from edgenet.model import keras_model, weights
@@ -28,11 +29,11 @@ def check(out: Path, name: str, size: int) -> None:
     if name in ("", ".", "..") or any(character in name for character in "/\\:"):
         raise EdgenetError(f"must be a file name, got {shown(name)}", parameter="name")
     if out.is_dir() and any(out.iterdir()):
-        ours = (out / report.RECORD).is_file() or (out / checkpoint.FOLDER).is_dir()
+        ours = (out / TRAINING.file).is_file() or (out / checkpoint.FOLDER).is_dir()
         taken = [file for file in _names(name, size) if (out / file).exists()]
         if taken and not ours:
             raise EdgenetError(f"{out / taken[0]}: this file would be overwritten; choose another folder with out=")
-    files.check_writable(out / report.RECORD)
+    files.check_writable(out / TRAINING.file)
 
 
 def write(
@@ -67,7 +68,7 @@ def write(
 
 
 def _names(name: str, size: int) -> list[str]:
-    return [f"{name}.keras", _weights(name, size), LABELS, LOG, report.RECORD, report.CARD, report.PAGE_FILE]
+    return [f"{name}.keras", _weights(name, size), LABELS, LOG, TRAINING.file, report.CARD, report.PAGE_FILE]
 
 
 def _weights(name: str, size: int) -> str:

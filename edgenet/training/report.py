@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edgenet import files
-from edgenet.analysis.training_folder import RECORD
+from edgenet.analysis.record_folder import TRAINING
 from edgenet.records import Training, to_json
 from edgenet.reporting import training_report
 from edgenet.reporting.formats import MARKDOWN, PAGE, missing_packages
@@ -12,7 +12,7 @@ from edgenet.training.summary import summarize
 
 CARD, PAGE_FILE = "MODEL_CARD.md", "training.html"
 
-__all__ = ["CARD", "PAGE_FILE", "RECORD", "Outcome", "summarize", "write"]
+__all__ = ["CARD", "PAGE_FILE", "Outcome", "summarize", "write"]
 
 
 def write(training: Training, folder: Path) -> tuple[Path, ...]:
@@ -28,7 +28,10 @@ def write(training: Training, folder: Path) -> tuple[Path, ...]:
     Raises:
         EdgenetError: A file cannot be written.
     """
-    written = {RECORD: to_json(training), CARD: training_report.render(training, MARKDOWN).encode("utf-8", "replace")}
+    written = {
+        TRAINING.file: to_json(training),
+        CARD: training_report.render(training, MARKDOWN).encode("utf-8", "replace"),
+    }
     if not missing_packages():
         written[PAGE_FILE] = training_report.render(training, PAGE).encode("utf-8", "replace")
     for name, data in written.items():

@@ -9,7 +9,7 @@ from measured import alone, changed, measured, results_of, timed
 from multi_label import tag_results
 
 from edgenet import records
-from edgenet.analysis import sweep_folder
+from edgenet.analysis import record_folder
 from edgenet.analysis.sweep_entries import entries
 from edgenet.errors import EdgenetError
 from edgenet.records import KERAS, Interval
@@ -71,19 +71,19 @@ def test_the_file_of_a_single_file():
 
 def test_a_sweep_is_read_from_its_folder_or_its_file(tmp_path):
     (tmp_path / "sweep.json").write_bytes(records.to_json(SWEEP))
-    assert sweep_folder.load(tmp_path) == sweep_folder.load(tmp_path / "sweep.json") == SWEEP
-    assert sweep_folder.is_sweep(tmp_path) and sweep_folder.is_sweep(tmp_path / "sweep.json")
+    assert record_folder.SWEEP.load(tmp_path) == record_folder.SWEEP.load(tmp_path / "sweep.json") == SWEEP
+    assert record_folder.SWEEP.holds(tmp_path) and record_folder.SWEEP.holds(tmp_path / "sweep.json")
     renamed = (tmp_path / "sweep.json").rename(tmp_path / "s.json")
-    assert sweep_folder.is_sweep(renamed) and not sweep_folder.is_sweep(tmp_path)
+    assert record_folder.SWEEP.holds(renamed) and not record_folder.SWEEP.holds(tmp_path)
 
 
 def test_what_is_no_sweep(tmp_path):
     (tmp_path / "results.json").write_bytes(records.to_json(results()))
-    assert not sweep_folder.is_sweep(tmp_path / "results.json") and not sweep_folder.is_sweep(tmp_path / "none")
+    assert not record_folder.SWEEP.holds(tmp_path / "results.json") and not record_folder.SWEEP.holds(tmp_path / "none")
     for path, text in (
         (tmp_path, r"not the folder of a sweep \(no sweep.json in it\)"),
         (tmp_path / "none", "no such file or folder; `edgenet sweep` makes the folder of a sweep"),
         (tmp_path / "results.json", "not an edgenet sweep file"),
     ):
         with pytest.raises(EdgenetError, match=text):
-            sweep_folder.load(path)
+            record_folder.SWEEP.load(path)

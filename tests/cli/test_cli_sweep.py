@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import error_of, linux, output_of, run, start
 
-from edgenet.analysis import sweep_folder
+from edgenet.analysis.record_folder import SWEEP
 
 pytest.importorskip("distributed")
 
@@ -95,7 +95,7 @@ def test_certificates(run_here, tmp_path):
 
 def check_complete(folder: Path, rows: int) -> None:
     """Each row is there once, whole, and nothing else is."""
-    record = sweep_folder.load(folder)
+    record = SWEEP.load(folder)
     assert not record.missing and not record.failures
     assert len({(entry.model, entry.device) for entry in record.entries}) == rows
     files = [path for path in folder.rglob("*") if path.is_file() and "bundles" not in path.parts]
@@ -124,7 +124,7 @@ def test_files_and_drift_do_not_depend_on_the_number_of_workers(tmp_path, plan):
         done = run(tmp_path, "sweep", plan, "--out", f"with{workers}", "--workers", workers)
         assert done.returncode == 0, done.stderr
         check_complete(tmp_path / f"with{workers}", 2)
-        record = sweep_folder.load(tmp_path / f"with{workers}")
+        record = SWEEP.load(tmp_path / f"with{workers}")
         drift = [(one.model, one.variant, one.bytes, one.agreement, one.accuracy) for one in record.entries]
         found[workers] = bundle_files(tmp_path / f"with{workers}"), drift
     assert len(found[1][0]) > 2 * 40
@@ -216,4 +216,4 @@ def test_an_interrupted_sweep_says_how_to_go_on(tmp_path, plan):
     assert process.returncode == 1
     assert errors.splitlines()[-1] == "Error: interrupted; what is done is in out: the same command goes on there"
     assert not any(Path(f"/proc/{job}").exists() for job in jobs)
-    assert sweep_folder.load(out).missing == 2
+    assert SWEEP.load(out).missing == 2

@@ -8,7 +8,7 @@ import pytest
 from sweep_fakes import FakeEngine, measured, write_plan
 
 from edgenet import records
-from edgenet.analysis import sweep_folder
+from edgenet.analysis.record_folder import SWEEP
 from edgenet.errors import EdgenetError
 from edgenet.records import Grade, Results
 from edgenet.sweep import evaluation
@@ -52,7 +52,7 @@ def test_all_rows_become_one_table(tmp_path, bundles, out):
     # In the order of the plan, whatever came first.
     order = [(m, d, v) for m in bundles for d in ("pi4", "pi5") for v in ("float32", "float16", "dynamic", "int8")]
     assert [(entry.model, entry.device, entry.variant) for entry in record.entries] == order
-    assert sweep_folder.load(out) == record
+    assert SWEEP.load(out) == record
     for entry in record.entries:
         assert (out / entry.file).is_file()
         text = (out / entry.results).read_bytes()
@@ -159,7 +159,7 @@ def test_a_sweep_that_is_stopped_keeps_what_is_done(tmp_path, bundles, out, erro
     plan = write_plan(tmp_path, bundles)
     with pytest.raises(type(error)):
         run(plan, out, FakeEngine(answer))
-    record = sweep_folder.load(out)
+    record = SWEEP.load(out)
     assert {entry.model for entry in record.entries} == {"first"}
     assert record.missing == 1
     engine = FakeEngine(measured)

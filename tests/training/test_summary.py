@@ -8,7 +8,7 @@ from drawn_images import draw
 from made_trainings import NAMES, outcome, part, training
 
 from edgenet import records
-from edgenet.analysis import training_folder
+from edgenet.analysis.record_folder import TRAINING
 from edgenet.errors import EdgenetError
 from edgenet.records import Training
 from edgenet.reporting import formats
@@ -102,7 +102,7 @@ def test_files(tmp_path):
     made = training()
     paths = report.write(made, tmp_path / "build" / "insects")
     assert [path.name for path in paths] == ["training.json", "MODEL_CARD.md", "training.html"]
-    assert training_folder.load(tmp_path / "build" / "insects") == made
+    assert TRAINING.load(tmp_path / "build" / "insects") == made
     assert paths[1].read_text(encoding="utf-8").startswith("# insects\n")
 
 

@@ -34,11 +34,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from edgenet.analysis import choice, sweep_folder
+    from edgenet.analysis import choice, record_folder
     from edgenet.reporting.choice_text import choice_text
 
     found = choice.choose(
-        sweep_folder.load(options.sweep),
+        record_folder.SWEEP.load(options.sweep),
         device=options.device,
         max_latency=options.max_latency,
         threads=options.threads,
