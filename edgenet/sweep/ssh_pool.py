@@ -203,10 +203,15 @@ class SshPool:
                 self._processes.add(process)
                 if self._closed.is_set():
                     process.kill()
-            timer = threading.Timer(timeout, process.kill)
+            timed_out = threading.Event()
+
+            def end() -> None:
+                timed_out.set()
+                process.kill()
+
+            timer = threading.Timer(timeout, end)
             timer.daemon = True
             timer.start()
-            begin = monotonic()
             try:
                 # Standard input stays open until the script has ended.
                 assert process.stdout
@@ -229,7 +234,7 @@ class SshPool:
         last = lines[-1].removeprefix("Error: ")[-400:] if lines else f"exit code {code}"
         if self._closed.is_set():
             raise EdgenetError(f"{worker.name}: cancelled")
-        if monotonic() - begin >= timeout:
+        if timed_out.is_set():
             raise EdgenetError(f"{worker.name}: {doing} was not done after {timeout:g} s, so it was ended")
         if code == _NO_CONNECTION:
             raise _ConnectionLostError(
