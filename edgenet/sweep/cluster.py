@@ -249,14 +249,3 @@ def _within(seconds: float, function: Callable[[], Any]) -> Any:
     if error:
         raise error
     return value
-
-
-def join(
-    scheduler: str,
-    *,
-    certificates: Path | None = None,
-    insecure: bool = False,
-    log: Callable[[str], None] = lambda line: None,
-) -> ClusterPool:
-    """Join a Dask cluster: `ClusterPool`."""
-    return ClusterPool(scheduler, certificates=certificates, insecure=insecure, log=log)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Engine:
             EdgenetError: The scheduler cannot be joined, or no worker has one of the devices.
         """
         local = [device.name for device in plan.devices if device.local]
-        ssh = [device for device in plan.devices if device.ssh]
+        ssh = {device.name: Target(device.ssh, device.command) for device in plan.devices if device.ssh}
         others = [d.name for d in plan.devices if d.name in devices and not d.local and not d.ssh]
         if others and not self.scheduler:
             raise EdgenetError(
@@ -76,18 +76,16 @@ class Engine:
             )
         with ExitStack() as opened:
             pools: list[Pool] = []
+
+            def add(pool: Pool) -> None:
+                pools.append(opened.enter_context(closing(pool)))
+
             if self.scheduler:
-                pools.append(
-                    ClusterPool(self.scheduler, certificates=self.certificates, insecure=self.insecure, log=log)
-                )
-                opened.callback(pools[-1].close)
+                add(ClusterPool(self.scheduler, certificates=self.certificates, insecure=self.insecure, log=log))
             if local or not self.scheduler:
-                pools.append(LocalPool(self.jobs_at_once or 1, local, exports=not self.scheduler))
-                opened.callback(pools[-1].close)
+                add(LocalPool(self.jobs_at_once or 1, local, exports=not self.scheduler))
             if ssh:
-                targets = {device.name: Target(device.ssh, device.command) for device in ssh if device.ssh}
-                pools.append(SshPool(targets, self.benchmark, self.version))
-                opened.callback(pools[-1].close)
+                add(SshPool(ssh, self.benchmark, self.version))
             pool = Pools(pools)
             _check_devices(pool, set(others))
             yield pool

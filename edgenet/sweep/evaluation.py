@@ -5,6 +5,7 @@ The sums are exact, so the numbers are the same whatever the number of workers, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +62,10 @@ class ImageFolder:
             raise EdgenetError(f"{error.filename}: cannot be read ({error.strerror})") from error
         return cls(folder, tuple(path.relative_to(folder).as_posix() for path in paths), digests, truth)
 
-    @property
-    def digest(self) -> str:
-        """Names their contents and order."""
-        return keys.key(Kind.EVALUATE, images=list(zip(self.names, self.digests, strict=True)))
+    @cached_property
+    def input(self) -> Input:
+        """The folder as jobs get it: the same for all models."""
+        return Input(self.folder, file_sets.digest(self.folder))
 
     def labelled(self, labels: Sequence[str]) -> tuple[EvaluationImage, ...]:
         """The images with their classes. Raises EdgenetError if these do not fit the labels."""
@@ -86,10 +87,7 @@ def jobs(bundle: Bundle, images: ImageFolder, variants: Sequence[str]) -> list[J
     """
     images.labelled(class_names.read_lines(bundle.file(LABELS)))  # before the work, not after it
     manifest = files.sha256(bundle.file(MANIFEST))
-    inputs = {
-        name: Input(folder, file_sets.digest(folder))
-        for name, folder in (("bundle", bundle.folder), ("images", images.folder))
-    }
+    inputs = {"bundle": Input(bundle.folder, file_sets.digest(bundle.folder)), "images": images.input}
     made = []
     for start in range(0, len(images.names), CHUNK_IMAGES):
         part = slice(start, start + CHUNK_IMAGES)

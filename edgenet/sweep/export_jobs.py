@@ -45,9 +45,7 @@ class ExportJobs:
         }
         inputs = {name: self._input(path) for name, path in paths.items() if path is not None}
         request: dict[str, Any] = {"name": model.name, "model": dict(model.options), "export": self._export()}
-        if model.source == Source.FILE:
-            request["model"] |= {} if model.size is None else {"size": model.size}
-        else:
+        if model.source != Source.FILE:
             weights = NamedWeights(_WEIGHTS.get(model.source, ""), model.alpha, model.size, model.classes)
             request["weights"] = asdict(weights)
         digests = {name: one.digest for name, one in inputs.items()}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 from typing import Any
 
 from edgenet.machine import host
@@ -42,6 +43,7 @@ def measuring_versions(local: bool) -> dict[str, str]:
     return _versions(_MEASURING if local else _MEASURING[:1])
 
 
+@cache
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     versions = host.versions()
     return {package: versions[package] for package in packages if package in versions}

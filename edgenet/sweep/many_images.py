@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from edgenet import cores
@@ -59,12 +60,9 @@ def evaluate(
             progress.count(sum(len(one.request["images"]) for one in jobs if one.key in found), len(images.names))
             return True
 
-        pool = LocalPool(min(count, len(jobs)))
-        try:
+        with closing(LocalPool(min(count, len(jobs)))) as pool:
             dispatcher = Dispatcher(pool, accept)
             for job in jobs:
                 dispatcher.add(job)
             dispatcher.run()
-        finally:
-            pool.close()
         return evaluation.results(bundle, images, variants, [found[job.key] for job in jobs])

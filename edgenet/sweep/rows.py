@@ -55,7 +55,6 @@ class Rows:
     _keys: dict[tuple[str, str], str] = field(default_factory=dict)  # of rows, by the names of model and device
     _rows: dict[str, tuple[ModelPlan, str]] = field(default_factory=dict)  # by their keys
     _failures: dict[tuple[str, str | None], str] = field(default_factory=dict)
-    _poor: dict[str, int] = field(default_factory=dict)  # poor measurements of a row
     _open: set[tuple[str, str]] = field(default_factory=set)  # rows that are neither done nor failed, by their names
 
     def __post_init__(self) -> None:
@@ -193,7 +192,8 @@ class Rows:
             self._fail(model.name, None, f"its bundle has none of the variants to measure: {', '.join(wanted or ())}")
             return
         request = {**asdict(self.plan.benchmark), "variants": variants}
-        manifest, whole = files.sha256(folder / MANIFEST), Input(folder, file_sets.digest(folder))
+        manifest = files.sha256(folder / MANIFEST)
+        whole: Input | None = None  # hashed where a row needs it, once
         for device in self.plan.devices:
             key = keys.key(
                 Kind.MEASURE,
@@ -205,7 +205,10 @@ class Rows:
             )
             self._keys[model.name, device.name], self._rows[key] = key, (model, device.name)
             if self.store.details(key) is None:
-                given = self._packed(bundle) if device.ssh else whole
+                if device.ssh:
+                    given = self._packed(bundle)
+                else:
+                    given = whole = whole or Input(folder, file_sets.digest(folder))
                 self.add(self._measurement(key, model, device.name, request, given))
             else:
                 self._open.discard((model.name, device.name))
@@ -243,10 +246,8 @@ class Rows:
         except EdgenetError as error:
             self._fail(model.name, device, str(error))
             return True
-        if results.quality.grade == Grade.POOR:
-            self._poor[job.key] = self._poor.get(job.key, 0) + 1
-            if self._poor[job.key] < MAX_POOR and not answer.is_last:
-                return False
+        if results.quality.grade == Grade.POOR and not answer.is_last:
+            return False
         recipe, folder = self._bundles[model.name].manifest.preprocessing, self._bundles[model.name].folder
         entries = sweep_entries.entries(
             results,

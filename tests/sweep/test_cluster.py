@@ -51,7 +51,7 @@ def test_inputs_and_results_travel(tmp_path, monkeypatch, is_near):
         return True
 
     workers = [Host("w0", (), True), Host("w1", ("d",), False)]
-    with in_process(*workers) as address, closing(cluster.join(address)) as pool:
+    with in_process(*workers) as address, closing(cluster.ClusterPool(address)) as pool:
         assert sorted((each.name, *each.devices, each.exports) for each in pool.workers()) == [
             ("w0", True),
             ("w1", "d", False),
@@ -77,7 +77,7 @@ def test_what_is_changed_on_its_way_is_refused(tmp_path, monkeypatch):
     )
     sent = Job("k", Kind.STUB, "sent", {}, {"folder": given(make(tmp_path / "in"))}, attempts=1)
     fetched = Job("k", Kind.STUB, "fetched", {"texts": {"a": "12345"}}, makes_files=True, attempts=1)
-    with in_process(Host("w", (), True)) as address, closing(cluster.join(address)) as pool:
+    with in_process(Host("w", (), True)) as address, closing(cluster.ClusterPool(address)) as pool:
         problem = run(pool, [sent])["sent"].problem
         assert problem == "w: what has arrived is not what was sent; it was damaged or changed on its way"
         assert list((tmp_path / "cache" / "edgenet" / "sweep").iterdir()) == []
@@ -92,7 +92,7 @@ def test_a_full_disk_of_a_worker_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(host, "_found", lambda *arguments: None)
     sent = Job("k", Kind.STUB, "x", {}, {"folder": given(make(tmp_path / "in"))}, attempts=1)
-    with in_process(Host("w", (), True)) as address, closing(cluster.join(address)) as pool:
+    with in_process(Host("w", (), True)) as address, closing(cluster.ClusterPool(address)) as pool:
         monkeypatch.setattr(host, "open", full, raising=False)
         problem = run(pool, [sent])["x"].problem
     folder = tmp_path / "cache" / "edgenet" / "sweep"
@@ -102,7 +102,10 @@ def test_a_full_disk_of_a_worker_is_told(tmp_path, monkeypatch):
 
 def test_a_worker_of_somebody_else_gets_no_jobs():
     lines = []
-    with in_process(None, Host("ours", (), True)) as address, closing(cluster.join(address, log=lines.append)) as pool:
+    with (
+        in_process(None, Host("ours", (), True)) as address,
+        closing(cluster.ClusterPool(address, log=lines.append)) as pool,
+    ):
         assert [worker.name for worker in pool.workers()] == ["ours"]
     assert len(lines) == 1 and lines[0].endswith("is no `edgenet worker`, so it gets no jobs")
 
@@ -115,7 +118,7 @@ def test_another_version_is_told(monkeypatch, package):
         replies = [{**hello(), package: "0.0.1"}]
         monkeypatch.setattr(host, "versions", lambda: replies.pop() if replies else own)
         with pytest.raises(EdgenetError) as error:
-            cluster.join(address)
+            cluster.ClusterPool(address)
     extra = "edgenet[sweep]" if package == "edgenet" else package
     assert str(error.value) == (
         f"w has {package} 0.0.1, this machine has {own[package]}; there: pip install '{extra}=={own[package]}'"
@@ -128,7 +131,7 @@ def test_a_scheduler_of_another_version(monkeypatch):
         with pytest.raises(
             EdgenetError, match=r"the scheduler has distributed .*, this machine has 1\.0; `pip install"
         ):
-            cluster.join(address)
+            cluster.ClusterPool(address)
 
 
 def test_one_device_has_one_worker(monkeypatch):
@@ -138,14 +141,14 @@ def test_one_device_has_one_worker(monkeypatch):
         in_process(Host("w0", ("d",), False), Host("w1", ("d", "e"), False)) as address,
         pytest.raises(EdgenetError, match=r'^two workers have the device "d": w[01] and w[01]; stop one of them$'),
     ):
-        cluster.join(address)
+        cluster.ClusterPool(address)
 
 
 def test_a_job_that_nobody_waits_for_is_ended():
     """Its client has ended, also without a word: Dask then releases its tasks."""
     only = Host("w", (), True)
     with in_process(only) as address:
-        pool = cluster.join(address)
+        pool = cluster.ClusterPool(address)
         answers = []
         (worker,) = pool.workers()
         worker.start(Job("k", Kind.STUB, "x", {"process": True, "seconds": 60}), answers.append)

@@ -35,7 +35,7 @@ def processes(tmp_path):
 
 
 def join(processes, **options):
-    return closing(cluster.join(processes.address, certificates=processes.certificates, **options))
+    return closing(cluster.ClusterPool(processes.address, certificates=processes.certificates, **options))
 
 
 def long_job(name="long", seconds=60.0, **options):
@@ -76,7 +76,7 @@ def test_jobs_files_and_certificates(processes, tmp_path):
     }
     begin = time.monotonic()
     with pytest.raises(EdgenetError, match="no Dask scheduler, or one that runs with certificates"):
-        cluster.join(processes.address.replace("tls", "tcp"))
+        cluster.ClusterPool(processes.address.replace("tls", "tcp"))
     assert time.monotonic() - begin < 30
     second = subprocess.run(
         worker.args, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}, timeout=60
@@ -132,7 +132,7 @@ def test_a_client_that_is_killed_leaves_no_job(processes):
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom edgenet.sweep import cluster\n"
         "from edgenet.sweep.job import Job, Kind\n"
-        "pool = cluster.join(sys.argv[1], certificates=Path(sys.argv[2]))\n"
+        "pool = cluster.ClusterPool(sys.argv[1], certificates=Path(sys.argv[2]))\n"
         "job = Job('k', Kind.STUB, 'long', {'process': True, 'seconds': 60})\n"
         "pool.workers()[0].start(job, print)\ntime.sleep(60)\n"
     )
