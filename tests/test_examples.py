@@ -12,7 +12,7 @@ from edgenet.quiet import quiet
 from edgenet.records import Sweep
 
 # Where examples are, beside the public names.
-MODULES = ("edgenet.cli.wording",)
+MODULES = ("edgenet.cli.wording", "edgenet.terminal", "edgenet.reporting.sweep_row", "edgenet.sweep.keys")
 
 
 def run(tests, **names) -> tuple[int, str]:

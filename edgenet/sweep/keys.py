@@ -27,7 +27,7 @@ def key(kind: Kind, **parts: Any) -> str:
 
     Example:
         >>> key(Kind.MEASURE, bundle="ab12", device="pi5")[:8]
-        '8276cfbf'
+        '6a0eeeae'
     """
     text = json.dumps({"kind": kind, **parts}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -131,6 +131,6 @@ def _make_certificates(folder: Path) -> None:
     from edgenet.sweep.certificates import AUTHORITY, CERTIFICATE, KEY
 
     certificates.make(folder)
-    print(f"Certificates: {folder}. Each machine of the cluster needs a copy; whoever has one is in.")
+    print(f"Certificates: {folder}. Each machine of the cluster needs a copy. Keep it secret.")
     named = f"--tls-ca-file {folder / AUTHORITY} --tls-cert {folder / CERTIFICATE} --tls-key {folder / KEY}"
     print_next(f"dask scheduler --host tls:// {named}")
