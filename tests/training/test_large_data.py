@@ -14,14 +14,14 @@ from PIL import Image
 from edgenet.training import duplicates
 
 CODE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from edgenet.benchmarking.worker import peak_bytes
 from edgenet.training import check
 started = time.monotonic()
 checked = check.check(Path(sys.argv[1]))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 record = checked.check
-print(json.dumps([time.monotonic() - started, peak, record.parts, record.groups, record.sizes.largest]))
+print(json.dumps([time.monotonic() - started, peak_bytes(), record.parts, record.groups, record.sizes.largest]))
 """
 
 
