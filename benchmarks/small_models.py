@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edgenet.images import bundled
+from edgenet.images import bundled, preprocess
+from edgenet.images.input_range import InputRange
 from edgenet.model import mobilenet
-from edgenet.model.train import enlarge
 from edgenet.records import ModelSpec
+from edgenet.training.pixels import EnlargedImages
 
 BATCH = 16
 # Of Adam, at most: it rises for the first 15 % of the steps, and falls with a cosine.
@@ -30,6 +31,7 @@ class Trainer:
         self._optimizer = keras.optimizers.Adam(epsilon=1e-5)
         self._optimizer.build(self._model.trainable_variables)
         size = self._spec.size
+        self._recipe = InputRange().recipe(size, size, 3)
         signature = [tf.TensorSpec((None, size, size, 3)), tf.TensorSpec((None, self._spec.classes))]
         self._step = tf.function(self._train, input_signature=signature)
 
@@ -64,7 +66,8 @@ class Trainer:
             chosen = order[step * BATCH : (step + 1) * BATCH]
             mirrored = random.random(len(chosen)) < 0.5
             batch = np.where(mirrored[:, None, None], images[chosen, :, ::-1], images[chosen])
-            self._step(enlarge(batch, self._spec.size).astype(np.float32), targets[chosen])
+            enlarged = EnlargedImages(batch, self._recipe.height).read(np.arange(len(batch)))
+            self._step(preprocess.normalize(enlarged, self._recipe), targets[chosen])
         return self._model
 
     def _train(self, images: tf.Tensor, targets: tf.Tensor) -> None:

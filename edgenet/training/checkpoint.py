@@ -3,21 +3,24 @@
 import io
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgenet.errors import EdgenetError
 from edgenet.files import write_atomic
 
 FOLDER = ".progress"
+_LOCK = "lock"
 # The member of an .npz file with what is not an array.
 _BODY = "body"
 
 
 class Progressed:
-    """The folder of one training.
+    """The folder of one training, which no other process uses until the block is left.
 
     Args:
         out: The folder that the training writes to.
@@ -25,12 +28,29 @@ class Progressed:
     """
 
     def __init__(self, out: Path, key: str):
+        self._out = out
         self.folder = out / FOLDER / key
-        if self.folder.parent.is_dir():
-            for other in self.folder.parent.iterdir():
-                if other != self.folder:
-                    shutil.rmtree(other, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "Progressed":
+        """Raises EdgenetError if another training uses the folder, or it cannot be written to."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.folder.parent / _LOCK)
+        except OSError as error:
+            raise EdgenetError(f"{self._out}: cannot be written to ({error.strerror or error})") from error
+        if self._lock is None:
+            raise EdgenetError(
+                f"{self._out}: another training is running in this folder; wait for it, or give another folder",
+                parameter="out",
+            )
+        for other in self.folder.parent.iterdir():
+            if other != self.folder and other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lock:
+            self._lock.close()
 
     def file(self, name: str) -> Path:
         """The path of a file in it."""
@@ -48,6 +68,22 @@ class Progressed:
     def remove(self) -> None:
         """Remove all of it, since the training is done."""
         shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+
+def _locked(path: Path) -> sqlite3.Connection | None:
+    """Lock a file until the connection is closed, or the process ends; None if another process has locked it.
+
+    SQLite knows how to lock files on all systems.
+    """
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            connection.close()
+            return None
+        # A file system without locks.
+    return connection
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], body: Mapping[str, Any]) -> None:

@@ -9,17 +9,11 @@ import tensorflow as tf
 from edgenet.images import preprocess
 from edgenet.progress import Progress
 from edgenet.records import Preprocessing
-from edgenet.training.augmentation import augment
-from edgenet.training.pixels import PixelFile
+from edgenet.training.pixels import Pixels
 
 BATCH = 32
 # The layers whose outputs are the features, and the logits.
 FEATURES, LOGITS = "pool", "flatten"
-
-
-def generator(seed: int, epoch: int, image: int) -> np.random.Generator:
-    """The random numbers of one image in one epoch, the same in every run."""
-    return np.random.default_rng((seed, epoch, image))
 
 
 class Network:
@@ -37,7 +31,7 @@ class Network:
         self._call = function.get_concrete_function()
 
     def images(
-        self, pixels: PixelFile, images: Sequence[int] | np.ndarray, recipe: Preprocessing, progress: Progress
+        self, pixels: Pixels, images: Sequence[int] | np.ndarray, recipe: Preprocessing, progress: Progress
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run the model on images as they are.
 
@@ -58,16 +52,3 @@ class Network:
             scores.append(others.numpy())
             progress.count(start + len(batch), len(images))
         return np.concatenate(pooled), np.concatenate(scores)
-
-
-def augmented(
-    pixels: PixelFile, images: Sequence[int] | np.ndarray, recipe: Preprocessing, seed: int, epoch: int, mirror: bool
-) -> np.ndarray:
-    """Changed images, uint8 (n, size, size, 3)."""
-    whole = pixels.read(images)
-    return np.stack(
-        [
-            augment(one, recipe.height, generator(seed, epoch, image), mirror)
-            for one, image in zip(whole, images, strict=True)
-        ]
-    )

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from edgenet.images import preprocess
 from edgenet.progress import SILENT, Progress
 from edgenet.records import Preprocessing
 from edgenet.records.training import Epoch
-from edgenet.training import checkpoint, features
+from edgenet.training import augmentation, checkpoint
 from edgenet.training.adamw import AdamW
-from edgenet.training.features import BATCH, LOGITS, Network
+from edgenet.training.augmentation import Augmentation
+from edgenet.training.features import LOGITS, Network
 from edgenet.training.head import class_weights, cross_entropy
-from edgenet.training.pixels import PixelFile
+from edgenet.training.pixels import Pixels
 
 PHASE = "fine-tuning"
+INTERRUPTED = "the training was interrupted"
 # Szegedy et al., arXiv:1512.00567.
 SMOOTHING = 0.05
 # Of the gradient of all weights together.
@@ -41,18 +44,29 @@ class Schedule:
         rate: The largest learning rate of AdamW.
         decay: Its weight decay; not of biases and batch normalization.
         fixed_statistics: Whether batch normalization keeps its mean and variance: those of a few photos are worse.
+        batch: Images of a step.
+        size: Height and width of the images in pixels; None for those of the model. Smaller ones take less time.
+        augmentation: How much they are changed.
     """
 
     epochs: int
     patience: int
     rate: float
-    decay: float
-    fixed_statistics: bool
+    decay: float = 0.05
+    fixed_statistics: bool = False
+    batch: int = 32
+    size: int | None = None
+    augmentation: Augmentation = augmentation.PHOTOS
 
 
 # A pretrained network is changed a little; another one is trained as a new one.
-PRETRAINED = Schedule(epochs=12, patience=2, rate=1e-4, decay=0.05, fixed_statistics=True)
-FROM_SCRATCH = Schedule(epochs=60, patience=15, rate=2e-3, decay=0.05, fixed_statistics=False)
+PRETRAINED = Schedule(epochs=12, patience=2, rate=1e-4, fixed_statistics=True)
+FROM_SCRATCH = Schedule(epochs=60, patience=15, rate=2e-3)
+# The bundled model: small images come first, so half of the epochs take a quarter of the time.
+BUNDLED = (
+    Schedule(epochs=12, patience=12, rate=4e-3, batch=128, size=64, augmentation=augmentation.PRODUCTS),
+    Schedule(epochs=12, patience=12, rate=2e-3, batch=128, augmentation=augmentation.PRODUCTS),
+)
 
 
 @dataclass(frozen=True)
@@ -69,8 +83,8 @@ class Images:
         classes: The number of classes.
     """
 
-    plain: PixelFile
-    larger: PixelFile
+    plain: Pixels
+    larger: Pixels
     labels: np.ndarray
     train: np.ndarray
     validation: np.ndarray
@@ -103,6 +117,11 @@ class State:
     history: tuple[Epoch, ...] = ()
     weights: list[np.ndarray] | None = None
     reason: str = ""
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the user ended it."""
+        return self.reason == INTERRUPTED
 
 
 def fit(
@@ -154,7 +173,7 @@ def fit(
             trainer.keep(state, file)
     except KeyboardInterrupt:
         interrupted()
-        state.reason = "the training was interrupted"
+        state.reason = INTERRUPTED
     return state
 
 
@@ -176,14 +195,14 @@ def _epoch(trainer: "_Trainer", state: State, seed: int, mirror: bool, deadline:
     _show(progress, state, number, schedule, deadline)
     total, correct = 0.0, 0
     times: list[float] = []
-    for step, batch in enumerate(batches):
-        began = time.monotonic()
-        pixels = features.augmented(images.larger, batch, images.recipe, seed, number, mirror)
+    began = time.monotonic()
+    for step, (batch, pixels) in enumerate(trainer.changed(batches, seed, number, mirror)):
         at = state.done * len(batches) + step
         lost, right = trainer.step(pixels, images.labels[batch], _rate(at, len(batches), state.epochs, schedule))
         total, correct = total + lost * len(batch), correct + right
         progress.count(step + 1, len(batches))
         times.append(time.monotonic() - began)
+        began += times[-1]
         if not state.epochs and step + 1 == min(len(batches), _warm_up(len(batches))):
             # The first step builds the graph.
             one = float(np.median(times[1:] or times)) * len(batches)
@@ -209,7 +228,8 @@ def _show(progress: Progress, state: State, number: int, schedule: Schedule, dea
         if left := getattr(progress, "left", None):
             seconds = state.seconds / state.done * (state.epochs - state.done)
             left(max(0.0, min(seconds, deadline - time.monotonic())))
-    progress.step(f"{PHASE}, epoch {number} of at most {state.epochs or schedule.epochs}{so_far}")
+    size = f" at {schedule.size} pixels" if schedule.size else ""
+    progress.step(f"{PHASE}{size}, epoch {number} of at most {state.epochs or schedule.epochs}{so_far}")
 
 
 def _warm_up(steps: int) -> int:
@@ -263,7 +283,32 @@ class _Trainer:
     def batches(self, random: np.random.Generator) -> list[np.ndarray]:
         """The training images in random order, in batches of nearly one size: none has an image or two only."""
         order = random.permutation(self.images.train)
-        return np.array_split(order, max(1, math.ceil(len(order) / BATCH)))
+        return np.array_split(order, max(1, math.ceil(len(order) / self.schedule.batch)))
+
+    def changed(
+        self, batches: Sequence[np.ndarray], seed: int, epoch: int, mirror: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each batch and its changed images, uint8 (n, size, size, 3), which are made while the one before is used.
+
+        Each image is changed as its own random numbers say, the same in every run.
+        """
+        size, how = self.images.recipe.height, self.schedule.augmentation
+
+        def change(batch: np.ndarray) -> np.ndarray:
+            return np.stack(
+                [
+                    augmentation.augment(one, size, np.random.default_rng((seed, epoch, image)), mirror, how)
+                    for one, image in zip(self.images.larger.read(batch), batch, strict=True)
+                ]
+            )
+
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(change, batches[0])
+            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+                pixels = ahead.result()
+                if following is not None:
+                    ahead = pool.submit(change, following)
+                yield batch, pixels
 
     def step(self, pixels: np.ndarray, labels: np.ndarray, rate: float) -> tuple[float, int]:
         """Train on a batch, uint8 (n, size, size, 3). Returns the loss and the number of right answers."""

@@ -73,7 +73,8 @@ def _names(name: str, size: int) -> list[str]:
 
 def _weights(name: str, size: int) -> str:
     """Readers of weights take the size from the end of the name."""
-    return f"{name}_{size}.npz"
+    end = f"_{size}"
+    return f"{name.removesuffix(end)}{end}.npz"
 
 
 def _log(history: Sequence[Epoch]) -> bytes:

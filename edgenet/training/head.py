@@ -13,6 +13,7 @@ import numpy as np
 
 from edgenet import scores as probability
 from edgenet.records import ScoreKind
+from edgenet.records.training import Epoch
 from edgenet.training import lbfgs
 
 # L2 penalties on standardized features, relative to the mean loss of an image; the strongest first: each fit begins
@@ -122,6 +123,23 @@ def cross_entropy(scores: np.ndarray, labels: np.ndarray) -> float:
     """The mean negative logarithm of the probability of the right class, in nats."""
     right = scores[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(right, 1e-12)).mean())
+
+
+def as_epoch(
+    phase: str,
+    head: LinearHead,
+    features: np.ndarray,
+    labels: np.ndarray,
+    validation_features: np.ndarray,
+    validation_labels: np.ndarray,
+) -> Epoch:
+    """Loss and accuracy of a head on training and validation images, as a row of a training's history; 0 seconds."""
+
+    def found(rows: np.ndarray, right: np.ndarray) -> tuple[float, float]:
+        scores = head.scores(rows)
+        return cross_entropy(scores, right), float((scores.argmax(axis=1) == right).mean())
+
+    return Epoch(phase, 1, *found(features, labels), *found(validation_features, validation_labels), 0.0)
 
 
 class _Problem:

@@ -1,9 +1,11 @@
 """Random changes of images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgenet.training.augmentation import augment
+from edgenet.training.augmentation import PRODUCTS, Augmentation, augment
 
 
 @pytest.fixture
@@ -34,3 +36,25 @@ def test_colours_stay_near(image):
     assert 0.6 * image.mean() < min(changed)
     assert max(changed) < 1.5 * image.mean()
     assert np.mean(changed) == pytest.approx(image.mean(), rel=0.1)
+
+
+def test_how_much_is_changed_can_be_chosen(image):
+    nothing = Augmentation(min_side=1.0, max_stretch=1.0, jitter=0.0, erased=0.0)
+    same = [augment(image, 64, np.random.default_rng(seed), False, nothing) for seed in range(5)]
+    assert all((one == image).all() for one in same)
+    erased = [
+        augment(image, 64, np.random.default_rng(seed), False, replace(nothing, erased=0.5)) for seed in range(400)
+    ]
+    changed = [np.count_nonzero((one != image).any(axis=-1)) for one in erased]
+    # Half of 400, with a deviation of 10; a side is at most 0.4 of the image's.
+    assert 150 < np.count_nonzero(changed) < 250
+    assert max(changed) <= round(0.4 * 64) ** 2
+
+
+def test_products_stay_where_they_are():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[16:48, 16:48] = 200
+    for seed in range(100):
+        changed = augment(image, 64, np.random.default_rng(seed), True, replace(PRODUCTS, erased=0.0))
+        # Nothing of it is cut off: 0.15 of 64 pixels are 10, and 16 are around it. Contrast may lighten black.
+        assert max(changed[:2].max(), changed[-2:].max(), changed[:, :2].max(), changed[:, -2:].max()) < 30

@@ -2,6 +2,9 @@
 
 import csv
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -137,3 +140,24 @@ def test_files_of_others_are_not_replaced(photos, tmp_path):
 def test_options_out_of_range(values, message):
     with pytest.raises(EdgenetError, match=message):
         TrainOptions(**values)
+
+
+def test_two_trainings_in_one_folder_are_refused(photos, tmp_path):
+    class Second(Listener):
+        """Starts another training while the first is at work."""
+
+        def step(self, text):
+            super().step(text)
+            if text.startswith("computing features"):
+                code = (
+                    "import sys; from pathlib import Path; from edgenet.training import checkpoint\n"
+                    "with checkpoint.Progressed(Path(sys.argv[1]), 'another'): pass"
+                )
+                self.second = subprocess.run(
+                    [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+                )
+
+    listener = Second()
+    run(photos, tmp_path, replace(OPTIONS, epochs=0), listener)
+    assert "another training is running in this folder; wait for it, or give another folder" in listener.second.stderr
+    assert {path.name for path in tmp_path.iterdir()} == WRITTEN

@@ -160,16 +160,22 @@ def _serve(bundle: Path) -> None:
 
 def _bundled(options: argparse.Namespace) -> None:
     """Train the bundled model."""
-    from edgenet.images import bundled
-    from edgenet.model import dataset
+    from edgenet import files
+    from edgenet.quiet import quiet
+    from edgenet.training import fashion_mnist
 
     for parameter, default in OF_PHOTOS.items():
         if getattr(options, parameter) != default:
             raise EdgenetError("goes with a folder of photos only; name one, or leave it out", parameter=parameter)
-    folder, out = options.data or dataset.FOLDER, options.out or Path("build/train")
-    dataset.check(folder)
+    folder, out = options.data or fashion_mnist.FOLDER, options.out or Path("build/train")
+    fashion_mnist.check(folder)
+    files.check_writable(out / "new" if out.is_dir() else out)
     require_tensorflow("train")
-    from edgenet.model import train
+    with shown_progress() as progress:
+        progress.step("loading TensorFlow")
+        with quiet():
+            from edgenet.training import train
 
-    train.train(folder, out)
-    print_next(f"edgenet export --weights {out / bundled.WEIGHTS.name} --calibration FOLDER --labels FILE")
+            trained = train.train_bundled(folder, out, progress, interrupts.go_on)
+    print(f"{trained.training}\n\nModel: {trained.file}")
+    print_next(f"edgenet export {shlex.quote(str(trained.file))} --calibration FOLDER")

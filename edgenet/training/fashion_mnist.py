@@ -52,13 +52,17 @@ def load(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def check(folder: Path) -> None:
     """Raise EdgenetError unless the four files of the dataset are in `folder`."""
-    for split in ("train", "t10k"):
-        for path in (_images(folder, split), _labels(folder, split)):
-            if not path.is_file():
-                raise EdgenetError(
-                    f"{path}: no such file of Fashion-MNIST; install Debian's package dataset-fashion-mnist, or "
-                    "unpack it and give its folder with data="
-                )
+    for path in paths(folder):
+        if not path.is_file():
+            raise EdgenetError(
+                f"{path}: no such file of Fashion-MNIST; install Debian's package dataset-fashion-mnist, or unpack it "
+                "and give its folder with data="
+            )
+
+
+def paths(folder: Path) -> list[Path]:
+    """The four files of the dataset."""
+    return [file(folder, split) for split in ("train", "t10k") for file in (_images, _labels)]
 
 
 def validation_split(count: int) -> tuple[np.ndarray, np.ndarray]:

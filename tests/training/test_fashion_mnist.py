@@ -13,7 +13,7 @@ from PIL import Image
 from edgenet.errors import EdgenetError
 from edgenet.images import bundled, class_folders, listing
 from edgenet.images import labels as class_names
-from edgenet.model import dataset
+from edgenet.training import fashion_mnist as dataset
 
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
