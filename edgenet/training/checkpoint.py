@@ -1,6 +1,5 @@
 """What a training has finished, kept in its folder: the same command, run again after a crash, goes on from there."""
 
-import io
 import json
 import shutil
 import sqlite3
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgenet.errors import EdgenetError
-from edgenet.files import write_atomic
+from edgenet.files import atomic_file
 
 FOLDER = ".progress"
 _LOCK = "lock"
@@ -88,9 +87,8 @@ def _locked(path: Path) -> sqlite3.Connection | None:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], body: Mapping[str, Any]) -> None:
     """Write arrays and a JSON object into one file, which is complete or not there."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays, **{_BODY: np.frombuffer(json.dumps(body).encode(), np.uint8)})
-    write_atomic(path, buffer.getvalue())
+    with atomic_file(path) as file:
+        np.savez(file, **arrays, **{_BODY: np.frombuffer(json.dumps(body).encode(), np.uint8)})
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -24,7 +24,7 @@ from edgenet.training.head import class_weights, cross_entropy
 from edgenet.training.pixels import Pixels
 
 PHASE = "fine-tuning"
-INTERRUPTED = "the training was interrupted"
+INTERRUPTED, NO_TIME = "the training was interrupted", "there was no time for an epoch"
 # Szegedy et al., arXiv:1512.00567.
 SMOOTHING = 0.05
 # Of the gradient of all weights together.
@@ -164,6 +164,9 @@ def fit(
     try:
         while not state.reason:
             began = time.monotonic()
+            if not state.done and began >= deadline:
+                state.reason = NO_TIME
+                break
             state = _epoch(trainer, state, seed, mirror, deadline, progress)
             if state.reason and not state.epochs:
                 break
@@ -206,9 +209,9 @@ def _epoch(trainer: "_Trainer", state: State, seed: int, mirror: bool, deadline:
         if not state.epochs and step + 1 == min(len(batches), _warm_up(len(batches))):
             # The first step builds the graph.
             one = float(np.median(times[1:] or times)) * len(batches)
-            state.epochs = min(schedule.epochs, int((deadline - began) / one) if one else schedule.epochs)
-            if state.epochs < 1:
-                state.reason = "there was no time for an epoch"
+            state.epochs = min(schedule.epochs, max(0, int((deadline - began) / one)) if one else schedule.epochs)
+            if not state.epochs:
+                state.reason = NO_TIME
                 return state
     loss, accuracy = trainer.validate()
     if loss < state.loss:

@@ -24,12 +24,32 @@ record = checked.check
 print(json.dumps([time.monotonic() - started, peak_bytes(), record.parts, record.groups, record.sizes.largest]))
 """
 
+TRAINING = """
+import sys
+from pathlib import Path
+from edgenet.benchmarking.worker import peak_bytes
+from edgenet.training import train
+from edgenet.training.options import TrainOptions
+options = TrainOptions("bundled", size=64, epochs=1, minutes=1)
+train.train(Path(sys.argv[1]), options, Path(sys.argv[2]), "many")
+print(peak_bytes())
+"""
+
+
+def result(code: str, *arguments: object) -> str:
+    """What code prints in a process of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
 
 def checked(folder) -> list:
     """In a process: seconds, peak of memory in bytes, photos of each part, sets of near-duplicates, largest size."""
+    return json.loads(result(CODE, folder))
 
-    done = subprocess.run([sys.executable, "-c", CODE, str(folder)], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+
+def peak_of_training(folder, out) -> int:
+    """In bytes; in a process of its own."""
+    return int(result(TRAINING, folder, out))
 
 
 @pytest.mark.slow
@@ -46,7 +66,9 @@ def test_ten_thousand_thumbnails(tmp_path, monkeypatch):
     assert memory < 1e9
     again, _, same, _, _ = checked(folder)
     assert same == parts
-    print(f"{seconds:.0f} s, then {again:.0f} s; {memory / 1e6:.0f} MB")
+    trained = peak_of_training(folder, tmp_path / "out")
+    assert trained < 3e9
+    print(f"{seconds:.0f} s, then {again:.0f} s; {memory / 1e6:.0f} MB, in a training {trained / 1e6:.0f} MB")
 
 
 @pytest.mark.slow
@@ -61,6 +83,9 @@ def test_two_photos_of_100_megapixels(tmp_path, monkeypatch):
     _, memory, parts, _, largest = checked(folder)
     assert sum(parts) == 8 and largest == [8_700, 11_600]
     assert memory < 1.6e9  # two copies of four bytes a pixel at a time (edgenet.images.decode), and Python
+    trained = peak_of_training(folder, tmp_path / "out")
+    assert trained < 3e9
+    print(f"{memory / 1e6:.0f} MB, in a training {trained / 1e6:.0f} MB")
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from edgenet import inputs
 from edgenet.errors import EdgenetError
 from edgenet.images import preprocess
 from edgenet.model import keras_model
+from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 from edgenet.records import Resize
+from edgenet.training import fitting
 from edgenet.training import train as training
 from edgenet.training.options import TrainOptions
 
@@ -161,3 +164,28 @@ def test_two_trainings_in_one_folder_are_refused(photos, tmp_path):
     run(photos, tmp_path, replace(OPTIONS, epochs=0), listener)
     assert "another training is running in this folder; wait for it, or give another folder" in listener.second.stderr
     assert {path.name for path in tmp_path.iterdir()} == WRITTEN
+
+
+def test_where_there_is_no_time_for_an_epoch_the_last_layer_alone_is_trained(photos, tmp_path):
+    found = run(photos, tmp_path, replace(OPTIONS, minutes=1e-6, epochs=None))
+    assert found.training.kept == "linear head"
+    assert "there was no time for an epoch" in found.training.reason
+    assert [row.phase for row in found.training.history] == ["linear head"]
+
+
+@pytest.mark.parametrize("left", [0.0, -5.0, 1e-6])
+def test_an_epoch_that_would_take_longer_than_what_is_left_is_not_begun(monkeypatch, tmp_path, left):
+    """The time is over during the first steps, which tell how long an epoch takes."""
+    images = fitting.Images(None, None, np.zeros(64, np.int64), np.arange(64), np.arange(3), None, 2)
+    now = iter(np.arange(0, 1_000, 10.0))  # each look at the clock is 10 seconds later
+    monkeypatch.setattr(fitting.time, "monotonic", lambda: float(next(now)))
+    trainer = SimpleNamespace(
+        images=images,
+        schedule=fitting.FROM_SCRATCH,
+        batches=lambda random: [np.arange(32), np.arange(32, 64)],
+        changed=lambda batches, *rest: ((batch, None) for batch in batches),
+        step=lambda *arguments: (1.0, 1),
+    )
+    state = fitting._epoch(trainer, fitting.State(1.0), 0, True, left, SILENT)
+    assert state.epochs == 0
+    assert state.reason == fitting.NO_TIME
