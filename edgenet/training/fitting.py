@@ -18,10 +18,10 @@ from edgenet.records import Preprocessing
 from edgenet.records.training import Epoch
 from edgenet.training import augmentation, checkpoint
 from edgenet.training.adamw import AdamW
-from edgenet.training.augmentation import Augmentation
 from edgenet.training.features import LOGITS, Network
 from edgenet.training.head import class_weights, cross_entropy
 from edgenet.training.pixels import Pixels
+from edgenet.training.schedule import Schedule, rate_of, warm_up
 
 PHASE = "fine-tuning"
 INTERRUPTED, NO_TIME = "the training was interrupted", "there was no time for an epoch"
@@ -29,44 +29,6 @@ INTERRUPTED, NO_TIME = "the training was interrupted", "there was no time for an
 SMOOTHING = 0.05
 # Of the gradient of all weights together.
 CLIP_NORM = 1.0
-# Adam takes steps of about the learning rate whatever the gradient is: it must grow slowly at first.
-MAX_WARM_UP_STEPS = 100
-FIRST_RATE = 0.05
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How all layers are trained.
-
-    Attributes:
-        epochs: At most so many.
-        patience: Stop after so many epochs without a lower loss on validation.
-        rate: The largest learning rate of AdamW.
-        decay: Its weight decay; not of biases and batch normalization.
-        fixed_statistics: Whether batch normalization keeps its mean and variance: those of a few photos are worse.
-        batch: Images of a step.
-        size: Height and width of the images in pixels; None for those of the model. Smaller ones take less time.
-        augmentation: How much they are changed.
-    """
-
-    epochs: int
-    patience: int
-    rate: float
-    decay: float = 0.05
-    fixed_statistics: bool = False
-    batch: int = 32
-    size: int | None = None
-    augmentation: Augmentation = augmentation.PHOTOS
-
-
-# A pretrained network is changed a little; another one is trained as a new one.
-PRETRAINED = Schedule(epochs=12, patience=2, rate=1e-4, fixed_statistics=True)
-FROM_SCRATCH = Schedule(epochs=60, patience=15, rate=2e-3)
-# The bundled model: small images come first, so half of the epochs take a quarter of the time.
-BUNDLED = (
-    Schedule(epochs=12, patience=12, rate=4e-3, batch=128, size=64, augmentation=augmentation.PRODUCTS),
-    Schedule(epochs=12, patience=12, rate=2e-3, batch=128, augmentation=augmentation.PRODUCTS),
-)
 
 
 @dataclass(frozen=True)
@@ -201,12 +163,12 @@ def _epoch(trainer: "_Trainer", state: State, seed: int, mirror: bool, deadline:
     began = time.monotonic()
     for step, (batch, pixels) in enumerate(trainer.changed(batches, seed, number, mirror)):
         at = state.done * len(batches) + step
-        lost, right = trainer.step(pixels, images.labels[batch], _rate(at, len(batches), state.epochs, schedule))
+        lost, right = trainer.step(pixels, images.labels[batch], rate_of(at, len(batches), state.epochs, schedule))
         total, correct = total + lost * len(batch), correct + right
         progress.count(step + 1, len(batches))
         times.append(time.monotonic() - began)
         began += times[-1]
-        if not state.epochs and step + 1 == min(len(batches), _warm_up(len(batches))):
+        if not state.epochs and step + 1 == min(len(batches), warm_up(len(batches))):
             # The first step builds the graph.
             one = float(np.median(times[1:] or times)) * len(batches)
             state.epochs = min(schedule.epochs, max(0, int((deadline - began) / one)) if one else schedule.epochs)
@@ -233,23 +195,6 @@ def _show(progress: Progress, state: State, number: int, schedule: Schedule, dea
             left(max(0.0, min(seconds, deadline - time.monotonic())))
     size = f" at {schedule.size} pixels" if schedule.size else ""
     progress.step(f"{PHASE}{size}, epoch {number} of at most {state.epochs or schedule.epochs}{so_far}")
-
-
-def _warm_up(steps: int) -> int:
-    """The number of steps with a growing rate: those of an epoch, but no more than necessary."""
-    return min(steps, MAX_WARM_UP_STEPS)
-
-
-def _rate(step: int, steps: int, epochs: int, schedule: Schedule) -> float:
-    """The learning rate of a step: it grows linearly, then falls as a half cosine (arXiv:1608.03983).
-
-    The number of epochs need not be known before the first steps are over.
-    """
-    growing = _warm_up(steps)
-    if step < growing:
-        return schedule.rate * max(FIRST_RATE, (step + 1) / growing)
-    done = (step - growing) / max(1, epochs * steps - growing)
-    return schedule.rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
 
 class _Trainer:

@@ -21,10 +21,11 @@ from edgenet.training.checkpoint import Progressed
 from edgenet.training.clock import Clock
 from edgenet.training.data import TrainingData
 from edgenet.training.features import Network
-from edgenet.training.fitting import Images, Schedule
+from edgenet.training.fitting import Images
 from edgenet.training.head import LinearHead
 from edgenet.training.options import NONE, TrainOptions
 from edgenet.training.outcome import PartOutcome
+from edgenet.training.schedule import Schedule
 from edgenet.training.start import HEAD, Start
 
 LINEAR_HEAD, FINE_TUNED = "linear head", "fine-tuned"

@@ -15,10 +15,10 @@ from edgenet.training import checkpoint, fashion_mnist, folder, report, start, u
 from edgenet.training import data as training_data
 from edgenet.training.clock import Clock
 from edgenet.training.data import TrainingData
-from edgenet.training.fitting import BUNDLED, FROM_SCRATCH, PRETRAINED, Schedule
 from edgenet.training.options import MAX_MINUTES, NONE, TrainOptions
 from edgenet.training.outcome import Outcome
 from edgenet.training.phases import Phases, key
+from edgenet.training.schedule import BUNDLED, FROM_SCRATCH, PRETRAINED, Schedule
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 from edgenet.training import fitting
-from edgenet.training.fitting import Schedule
 from edgenet.training.options import MAX_MINUTES, TrainOptions
+from edgenet.training.schedule import Schedule
 from edgenet.training.start import Start
 
 

@@ -18,7 +18,7 @@ from edgenet.progress import SILENT
 from edgenet.quiet import quiet
 from edgenet.training import checkpoint, fashion_mnist, train
 from edgenet.training.data import of_fashion_mnist
-from edgenet.training.fitting import BUNDLED
+from edgenet.training.schedule import BUNDLED
 
 # 340 training images, 40 of them for validation, and 50 test images.
 COUNTS = {"train": 340, "t10k": 50}

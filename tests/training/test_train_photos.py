@@ -21,6 +21,7 @@ from edgenet.records import Resize
 from edgenet.training import fitting
 from edgenet.training import train as training
 from edgenet.training.options import TrainOptions
+from edgenet.training.schedule import FROM_SCRATCH
 
 CLASSES = {"ant": 9, "bee": 8, "sea urchin": 7}
 OPTIONS = TrainOptions(weights="none", alpha=0.1, size=32, seed=3, epochs=2)
@@ -181,7 +182,7 @@ def test_an_epoch_that_would_take_longer_than_what_is_left_is_not_begun(monkeypa
     monkeypatch.setattr(fitting.time, "monotonic", lambda: float(next(now)))
     trainer = SimpleNamespace(
         images=images,
-        schedule=fitting.FROM_SCRATCH,
+        schedule=FROM_SCRATCH,
         batches=lambda random: [np.arange(32), np.arange(32, 64)],
         changed=lambda batches, *rest: ((batch, None) for batch in batches),
         step=lambda *arguments: (1.0, 1),
