@@ -1,15 +1,21 @@
 """`edgenet train PHOTOS`, as a user types it."""
 
+import argparse
 import os
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
+import made_trainings
 import pytest
 from commands import run, start
 from photo_folders import class_folders
 
 from edgenet.bundle.bundle import load as load_bundle
+from edgenet.cli.commands import train
+from edgenet.training import fashion_mnist
+from edgenet.training import train as training
 
 SMALL = ("--weights", "none", "--alpha", "0.1", "--size", "32", "--epochs", "2", "--seed", "3")
 
@@ -24,7 +30,7 @@ def photos(tmp_path_factory):
     [
         (("nowhere",), "nowhere: no such folder"),
         (("--seed", "1"), "--seed: goes with a folder of photos only"),
-        (("--no-mirror",), "--mirror: goes with a folder of photos only"),
+        (("--no-mirror",), "--no-mirror: goes with a folder of photos only"),
         (("--export",), "--export: goes with a folder of photos only"),
         (("photos", "--data", "mine"), "--data: is for the bundled model"),
         (("photos", "--minutes", "0"), "--minutes: must be above 0"),
@@ -97,3 +103,23 @@ def test_ctrl_c_keeps_the_best_so_far(photos, tmp_path):
     assert time.monotonic() - began < 100
     assert (tmp_path / "build" / "train" / "my photos" / "my photos.keras").is_file()
     assert "Model: build/train/my photos/my photos.keras" in output
+
+
+def test_the_bundled_model_is_shown_like_any_other(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data").mkdir()
+    for path in fashion_mnist.paths(tmp_path / "data"):
+        path.touch()
+    asked = []
+
+    def train_bundled(folder, out, *listeners):
+        asked.append((folder, out))
+        return SimpleNamespace(training=made_trainings.training(), file=out / "some.keras")
+
+    monkeypatch.setattr(training, "train_bundled", train_bundled)
+    parser = argparse.ArgumentParser()
+    train.add(parser)
+    train.run(parser.parse_args(["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]))
+    assert asked == [(tmp_path / "data", tmp_path / "out")]
+    printed = capsys.readouterr().out
+    assert "majority class" in printed and "Training(" not in printed
+    assert f"Model: {tmp_path / 'out' / 'some.keras'}" in printed

@@ -162,11 +162,13 @@ def _bundled(options: argparse.Namespace) -> None:
     """Train the bundled model."""
     from edgenet import files
     from edgenet.quiet import quiet
+    from edgenet.reporting import display
     from edgenet.training import fashion_mnist
 
     for parameter, default in OF_PHOTOS.items():
         if getattr(options, parameter) != default:
-            raise EdgenetError("goes with a folder of photos only; name one, or leave it out", parameter=parameter)
+            named = f"{parameter}=False" if default is True else f"{parameter}="
+            raise EdgenetError(f"{named}: goes with a folder of photos only; name one, or leave it out")
     folder, out = options.data or fashion_mnist.FOLDER, options.out or Path("build/train")
     fashion_mnist.check(folder)
     files.check_writable(out / "new" if out.is_dir() else out)
@@ -177,5 +179,5 @@ def _bundled(options: argparse.Namespace) -> None:
             from edgenet.training import train
 
             trained = train.train_bundled(folder, out, progress, interrupts.go_on)
-    print(f"{trained.training}\n\nModel: {trained.file}")
+    print(f"{display.text_of(trained.training)}\n\nModel: {trained.file}")
     print_next(f"edgenet export {shlex.quote(str(trained.file))} --calibration FOLDER")
