@@ -36,6 +36,13 @@ class Payload:
         return cls(io.BytesIO(data), len(data), media_type)
 
 
+def check_installed(litert: Path | None = None) -> None:
+    """Raise EdgenetError unless LiteRT.js is in its folder, by default LITERT."""
+    litert = litert or LITERT
+    if not (litert / "core" / "dist" / "index.js").is_file():
+        raise EdgenetError(f"LiteRT.js is not installed in {litert}; run `make web` (it needs npm)")
+
+
 class ServedFiles:
     """Files by their path on the server.
 
@@ -52,9 +59,8 @@ class ServedFiles:
     """
 
     def __init__(self, models: dict[str, Path], litert: Path):
+        check_installed(litert)
         core = litert / "core"
-        if not (core / "dist" / "index.js").is_file():
-            raise EdgenetError(f"LiteRT.js is not installed in {litert}; run `make web` (it needs npm)")
         self.litert_version: str = json.loads((core / "package.json").read_bytes())["version"]
         page = sorted(path for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES)
         self._paths = {f"/page/{path.name}": path for path in page if path.suffix != ".html"}

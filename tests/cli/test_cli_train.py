@@ -14,6 +14,8 @@ from photo_folders import class_folders
 
 from edgenet.bundle.bundle import load as load_bundle
 from edgenet.cli.commands import train
+from edgenet.errors import EdgenetError
+from edgenet.phone import files
 from edgenet.training import fashion_mnist
 from edgenet.training import train as training
 
@@ -123,3 +125,13 @@ def test_the_bundled_model_is_shown_like_any_other(tmp_path, monkeypatch, capsys
     printed = capsys.readouterr().out
     assert "majority class" in printed and "Training(" not in printed
     assert f"Model: {tmp_path / 'out' / 'some.keras'}" in printed
+
+
+def test_what_serve_needs_is_checked_before_the_training(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LITERT", tmp_path / "nowhere")
+    monkeypatch.chdir(tmp_path)
+    parser = argparse.ArgumentParser()
+    train.add(parser)
+    with pytest.raises(EdgenetError, match=r"^LiteRT\.js is not installed in .*nowhere; run `make web`"):
+        train.run(parser.parse_args([str(photos), "--serve"]))
+    assert not list(tmp_path.iterdir())

@@ -108,6 +108,12 @@ def run(options: argparse.Namespace) -> None:
     exports = options.export or options.serve
     if exports:
         bundles.check_replaceable(bundle_folder, force=False)
+    if options.serve:
+        from edgenet.phone import access
+        from edgenet.phone import files as served
+
+        served.check_installed()
+        access.lan_address()
     require_tensorflow("train")
     with shown_progress() as progress:
         progress.step("loading TensorFlow")
