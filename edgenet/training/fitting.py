@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -236,7 +235,7 @@ class _Trainer:
     def changed(
         self, batches: Sequence[np.ndarray], seed: int, epoch: int, mirror: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Each batch and its changed images, uint8 (n, size, size, 3), which are made while the one before is used.
+        """Each batch and its changed images, uint8 (n, size, size, 3), which are made while those before are used.
 
         Each image is changed as its own random numbers say, the same in every run.
         """
@@ -250,13 +249,7 @@ class _Trainer:
                 ]
             )
 
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(change, batches[0])
-            for batch, following in zip(batches, [*batches[1:], None], strict=True):
-                pixels = ahead.result()
-                if following is not None:
-                    ahead = pool.submit(change, following)
-                yield batch, pixels
+        return zip(batches, preprocess.on_all_cores(change, batches), strict=True)
 
     def step(self, pixels: np.ndarray, labels: np.ndarray, rate: float) -> tuple[float, int]:
         """Train on a batch, uint8 (n, size, size, 3). Returns the loss and the number of right answers."""
