@@ -17,7 +17,7 @@ from edgenet.records.training import DataCheck, ImageSizes, PhotoClass
 from edgenet.training import check, fashion_mnist
 from edgenet.training.checkpoint import Progressed
 from edgenet.training.options import TrainOptions
-from edgenet.training.pixels import EnlargedImages, PixelFile, Pixels, decode_all, margin_side
+from edgenet.training.pixels import ENDING, EnlargedImages, PixelFile, Pixels, decode_all, margin_side
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def of_photos(folder: Path, options: TrainOptions, progress: Progress) -> Traini
 
     def pixels(recipe: Preprocessing, kept: Progressed, progress: Progress) -> tuple[Pixels, Pixels]:
         side = margin_side(recipe.height)
-        plain, larger = (PixelFile(kept.file(f"{size}.pixels"), size) for size in (recipe.height, side))
+        plain, larger = (PixelFile(kept.file(f"{size}{ENDING}"), size) for size in (recipe.height, side))
         if not (plain.path.exists() and larger.path.exists()):
             progress.step(f"decoding {len(names):,} images")
             decode_all(photos.paths, recipe, plain.path, larger.path, progress)

@@ -103,7 +103,7 @@ class Phases:
             labels, others = self._data.labels[train], self._data.labels[validation]
             fitted = self._fitted(of_train, labels, of_validation, others)
             row = head.as_epoch(LINEAR_HEAD, fitted, of_train, labels, of_validation, others)
-            self._set_head(fitted)
+            self._set_linear(fitted)
         return fitted, replace(row, seconds=self._clock.seconds[LINEAR_HEAD])
 
     def all_layers(
@@ -151,8 +151,7 @@ class Phases:
                 if state.was_interrupted:
                     break
         if state is None or state.weights is None:  # of the last stage, at the size of the model
-            self.model.set_weights(self._untrained)
-            self._set_head(of_head)
+            self._set_linear(of_head)
         return _trained(state, history)
 
     def test(self, of_head: LinearHead, trained: Trained) -> tuple[PartOutcome, PartOutcome, PartOutcome | None]:
@@ -172,8 +171,7 @@ class Phases:
             final = simple = self._scores(chosen)
             if trained.kept != LINEAR_HEAD:
                 weights = self.model.get_weights()
-                self.model.set_weights(self._untrained)
-                self._set_head(of_head)
+                self._set_linear(of_head)
                 simple = self._scores(chosen)
                 self.model.set_weights(weights)
             validation, test = (
@@ -192,7 +190,9 @@ class Phases:
         arrays = self._kept.once("head.npz", work)
         return LinearHead(arrays["kernel"], arrays["bias"], float(arrays["penalty"]))
 
-    def _set_head(self, fitted: LinearHead) -> None:
+    def _set_linear(self, fitted: LinearHead) -> None:
+        """Make the model the frozen network with this last layer."""
+        self.model.set_weights(self._untrained)
         self.model.get_layer(HEAD).set_weights([fitted.kernel[None, None], fitted.bias])
 
     def _scores(self, images: np.ndarray) -> np.ndarray:
