@@ -3,12 +3,20 @@
 import argparse
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenet.cli import interrupts
 from edgenet.cli.arguments import print_next, spec_value, text
 from edgenet.cli.wording import shown_progress
 from edgenet.errors import EdgenetError
 from edgenet.model.requirements import require_tensorflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from edgenet.progress import Progress
+    from edgenet.training.train import TrainedModel
 
 # Of the training images, for the integer ranges: more change nothing.
 MAX_CALIBRATION_IMAGES = 500
@@ -114,14 +122,9 @@ def run(options: argparse.Namespace) -> None:
 
         served.check_installed()
         access.lan_address()
-    require_tensorflow("train")
-    with shown_progress() as progress:
-        progress.step("loading TensorFlow")
-        with quiet():
-            from edgenet.training import train
-
-            trained = train.train(options.photos, chosen, out, name, progress, interrupts.go_on)
-    print(f"{trained.training}\n\nModel: {trained.file}")
+    trained = _trained(
+        lambda train, progress: train.train(options.photos, chosen, out, name, progress, interrupts.go_on)
+    )
     if not exports:
         print_next(f"edgenet export {shlex.quote(str(trained.file))} --calibration {shlex.quote(str(options.photos))}")
         return
@@ -147,6 +150,26 @@ def run(options: argparse.Namespace) -> None:
         print_next(f"edgenet benchmark {shlex.quote(str(bundle_folder))}")
 
 
+def _trained(work: "Callable[[ModuleType, Progress], TrainedModel]") -> "TrainedModel":
+    """Train, and show what was found.
+
+    Args:
+        work: Gets the module `edgenet.training.train`, which loads TensorFlow, and a listener.
+    """
+    from edgenet.quiet import quiet
+    from edgenet.reporting import display
+
+    require_tensorflow("train")
+    with shown_progress() as progress:
+        progress.step("loading TensorFlow")
+        with quiet():
+            from edgenet.training import train
+
+            trained = work(train, progress)
+    print(f"{display.text_of(trained.training)}\n\nModel: {trained.file}")
+    return trained
+
+
 def _some(images: "tuple[tuple[Path, int], ...]") -> "list[tuple[Path, int]]":
     """At most MAX_CALIBRATION_IMAGES at equal distances: they are sorted by class."""
     step = max(1, -(-len(images) // MAX_CALIBRATION_IMAGES))
@@ -167,8 +190,6 @@ def _serve(bundle: Path) -> None:
 def _bundled(options: argparse.Namespace) -> None:
     """Train the bundled model."""
     from edgenet import files
-    from edgenet.quiet import quiet
-    from edgenet.reporting import display
     from edgenet.training import fashion_mnist
 
     for parameter, default in OF_PHOTOS.items():
@@ -178,12 +199,5 @@ def _bundled(options: argparse.Namespace) -> None:
     folder, out = options.data or fashion_mnist.FOLDER, options.out or Path("build/train")
     fashion_mnist.check(folder)
     files.check_writable(out / "new" if out.is_dir() else out)
-    require_tensorflow("train")
-    with shown_progress() as progress:
-        progress.step("loading TensorFlow")
-        with quiet():
-            from edgenet.training import train
-
-            trained = train.train_bundled(folder, out, progress, interrupts.go_on)
-    print(f"{display.text_of(trained.training)}\n\nModel: {trained.file}")
+    trained = _trained(lambda train, progress: train.train_bundled(folder, out, progress, interrupts.go_on))
     print_next(f"edgenet export {shlex.quote(str(trained.file))} --calibration FOLDER")
