@@ -1,12 +1,13 @@
 """The bundled model is trained by the same code as any other, on Fashion-MNIST: here on a few images of noise."""
 
 import csv
-import gzip
 from dataclasses import replace
 from pathlib import Path
 
+import fashion_files
 import numpy as np
 import pytest
+from training_listener import Listener
 
 from edgenet import inputs
 from edgenet.cli.main import main
@@ -26,11 +27,6 @@ VALIDATION = 40
 STAGES = (replace(BUNDLED[0], epochs=1, size=32), replace(BUNDLED[1], epochs=2))
 
 
-def idx(array: np.ndarray) -> bytes:
-    header = bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return gzip.compress(header + array.tobytes())
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
     """Fashion-MNIST's four files, with noise that is lighter from class to class."""
@@ -39,32 +35,13 @@ def source(tmp_path_factory) -> Path:
     for split, count in COUNTS.items():
         labels = np.arange(count, dtype=np.uint8) % 10
         images = (random.integers(0, 40, (count, 28, 28)) + 20 * labels[:, None, None]).astype(np.uint8)
-        (folder / f"{split}-images-idx3-ubyte.gz").write_bytes(idx(images))
-        (folder / f"{split}-labels-idx1-ubyte.gz").write_bytes(idx(labels))
+        fashion_files.write(folder, {f"{split}-images-idx3-ubyte": images, f"{split}-labels-idx1-ubyte": labels})
     return folder
 
 
 @pytest.fixture(autouse=True)
 def few_validation_images(monkeypatch):
     monkeypatch.setattr(fashion_mnist, "VALIDATION_IMAGES", VALIDATION)
-
-
-class Listener:
-    """Raises an exception at the step that begins with `stop`."""
-
-    def __init__(self, stop="never"):
-        self.stop, self.steps = stop, []
-
-    def step(self, text):
-        self.steps.append(text)
-        if text.startswith(self.stop):
-            raise RuntimeError
-
-    def count(self, done, total):
-        pass
-
-    def note(self, text):
-        pass
 
 
 def run(source: Path, out: Path, listener=None) -> train.TrainedModel:
@@ -141,7 +118,7 @@ def test_missing_files(tmp_path):
 def test_labels_of_other_images(source, tmp_path):
     for path in source.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(idx(np.zeros(49, np.uint8)))
+    fashion_files.write(tmp_path, {"t10k-labels-idx1-ubyte": np.zeros(49, np.uint8)})
     with pytest.raises(EdgenetError, match=r"not as many labels as images; install the data set again$"):
         of_fashion_mnist(tmp_path)
 

@@ -6,8 +6,10 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+import fashion_files
 import numpy as np
 import pytest
+from fashion_files import idx
 from PIL import Image
 
 from edgenet.errors import EdgenetError
@@ -18,11 +20,6 @@ from edgenet.training import fashion_mnist as dataset
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-def idx(array: np.ndarray) -> bytes:
-    """IDX: two zero bytes, 8 for bytes, the number of dimensions, each of them as 4 big-endian bytes, the values."""
-    return bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
-
-
 def write(folder: Path, train: int, test: int) -> dict[str, np.ndarray]:
     """The four files, with noise for images and all classes alike."""
     random = np.random.default_rng(2)
@@ -30,8 +27,7 @@ def write(folder: Path, train: int, test: int) -> dict[str, np.ndarray]:
     for split, count in (("train", train), ("t10k", test)):
         arrays[f"{split}-images-idx3-ubyte"] = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
         arrays[f"{split}-labels-idx1-ubyte"] = random.permutation(np.arange(count) % 10).astype(np.uint8)
-    for name, array in arrays.items():
-        (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), compresslevel=1))
+    fashion_files.write(folder, arrays)
     return arrays
 
 

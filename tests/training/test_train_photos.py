@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from photo_folders import class_folders
+from training_listener import Listener
 
 from edgenet import inputs
 from edgenet.errors import EdgenetError
@@ -26,24 +27,6 @@ from edgenet.training.schedule import FROM_SCRATCH
 CLASSES = {"ant": 9, "bee": 8, "sea urchin": 7}
 OPTIONS = TrainOptions(weights="none", alpha=0.1, size=32, seed=3, epochs=2)
 WRITTEN = {"MODEL_CARD.md", "labels.txt", "log.csv", "small.keras", "small_32.npz", "training.html", "training.json"}
-
-
-class Listener:
-    """Keeps the notes; raises an exception at the step that begins with `stop`, as often as it is told."""
-
-    def __init__(self, stop="never", error=RuntimeError):
-        self.stop, self.error, self.notes, self.steps = stop, error, [], []
-
-    def step(self, text):
-        self.steps.append(text)
-        if text.startswith(self.stop):
-            raise self.error
-
-    def count(self, done, total):
-        pass
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 @pytest.fixture(scope="module")
