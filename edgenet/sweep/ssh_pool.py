@@ -36,7 +36,7 @@ _COPY = 'cat > "$dir/.NAME.$$" && mv "$dir/.NAME.$$" "$dir/NAME" || { rm -f "$di
 # The measurement ends with the connection: standard input then ends.
 _RUN = """
 exec 3<&0
-COMMAND >&2 </dev/null 3<&- & job=$!
+COMMAND >/dev/null </dev/null 3<&- & job=$!
 ( cat <&3 >/dev/null; kill $job ) >/dev/null 2>&1 & watch=$!
 wait $job; code=$?
 exec 3<&-

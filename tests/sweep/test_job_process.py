@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgenet.errors import EdgenetError
@@ -92,8 +93,7 @@ def run_in_thread(runner, token, sent):
 def child_of(parent: int) -> int:
     """The process that another one has started."""
     for _ in range(200):
-        done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True)
-        found = [int(number) for number in done.stdout.split() if is_job(int(number))]
+        found = [child.pid for child in psutil.Process(parent).children() if is_job(child.pid)]
         if found:
             return found[0]
         time.sleep(0.05)

@@ -63,6 +63,8 @@ def board(tmp_path, monkeypatch, results_text):
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    # What is printed without a terminal comes out at the end, after the error.
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     behave(tmp_path, results=results_text)
     return tmp_path
 
