@@ -20,6 +20,7 @@ from edgenet.images.input_range import InputRange
 from edgenet.images.resize_options import ResizeOptions
 from edgenet.quiet import quiet
 from edgenet.records import Preprocessing
+from edgenet.training import fashion_mnist
 
 DATASET = os.environ.get("EDGENET_FASHION_MNIST")
 ALPHAS, RESTARTS = ((0.25, 0.5), 4) if DATASET else ((0.25,), 3)
@@ -159,11 +160,9 @@ def parts() -> list[tuple[Labelled, Labelled]]:
     restart trains with are those of another, too.
     """
     if DATASET:
-        from edgenet.model import dataset
-
-        images = Labelled(*dataset.load(Path(DATASET), "train"))
-        training, _ = dataset.validation_split(len(images.images))
-        test = Labelled(*dataset.load(Path(DATASET), "t10k"))
+        images = Labelled(*fashion_mnist.load(Path(DATASET), "train"))
+        training, _ = fashion_mnist.validation_split(len(images.images))
+        test = Labelled(*fashion_mnist.load(Path(DATASET), "t10k"))
         return [(images[training], test[np.arange(n, 10_000, RESTARTS)]) for n in range(RESTARTS)]
     images = _read(bundled.EVALUATION)
     fold = np.arange(len(images.images)) % 5

@@ -1,6 +1,7 @@
 """The shape of the package: stages import only earlier ones, options are known to the command line alone."""
 
 import ast
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -100,6 +101,16 @@ def test_what_could_be_deleted_is_imported_by_the_front_doors_alone():
         if other in LEAVES and stage not in {other, *IMPORTERS}
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_benchmarks_import_exists(path):
+    """In functions, too: some run only with data that is not here."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "edgenet":
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                assert hasattr(module, name) or importlib.util.find_spec(f"{node.module}.{name}"), name
 
 
 def test_option_names_are_known_to_the_command_line_alone():
