@@ -4,6 +4,7 @@ Run as `python -c "import zygote; zygote.serve()" device|tensorflow`. Each line 
 the answer is one line on stdout. The child runs `edgenet.cli.main`, or, for a realistic start, the `edgenet` program.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ _NEEDS_TENSORFLOW = ("edgenet.model", "edgenet.convert")
 def serve() -> None:
     """Answer requests until stdin ends."""
     _import_all(with_tensorflow=sys.argv[1] == "tensorflow")
+    gc.freeze()  # or each child's garbage collector would go through all of it, and so copy its memory
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)

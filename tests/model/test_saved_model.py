@@ -569,6 +569,8 @@ APPLICATIONS = {
     "MobileNetV3Small": 32,
     "VGG16": 32,
 }
+# Those that TensorFlow saves, too, which takes long: the same operators, in other functions.
+SAVED = ("MobileNetV3Small", "VGG16")
 
 
 @pytest.mark.slow
@@ -579,8 +581,9 @@ def test_keras_applications_are_accepted(tmp_path, name):
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)
     images = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     accepted(model, tmp_path / "exported", images)
-    tf.saved_model.save(model, str(tmp_path / "saved"))
-    assert keras_model.load(tmp_path / "saved").classes == 10
+    if name in SAVED:
+        tf.saved_model.save(model, str(tmp_path / "saved"))
+        assert keras_model.load(tmp_path / "saved").classes == 10
     keras.backend.clear_session()
 
 
