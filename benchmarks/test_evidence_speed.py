@@ -9,7 +9,7 @@ from edgenet.analysis.loading import LoadedResults
 from edgenet.analysis.verdict import Limits, judge_results
 from edgenet.reporting.page import page
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")

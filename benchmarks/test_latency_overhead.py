@@ -33,7 +33,7 @@ for line in sys.stdin:
 """
 # Processes of each kind: their memory layout makes some a little faster than others from start to end. An interval
 # needs at least six differences.
-PROCESSES, ROUNDS = 6, 100
+PROCESSES, ROUNDS = 6, 50
 
 
 @pytest.fixture(scope="module")

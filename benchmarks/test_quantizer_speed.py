@@ -43,7 +43,7 @@ def files(converter, dataset, tmp_path_factory) -> dict:
     return paths
 
 
-STARTS = 40
+STARTS = 24
 
 
 def latency_ratio(files, image, ours: str, stock: str) -> Interval:

@@ -17,7 +17,7 @@ pytest.importorskip("distributed")
 
 from edgenet.sweep.dask_pool import LocalPool
 
-ROUNDS = 8
+ROUNDS = 6
 # The noise of a shared machine; the engine has nothing to do while a row is measured.
 MAX_DIFFERENCE = 0.05
 VARIANTS, REPEATS, SECONDS = ["float32", "int8"], 10, 0.02
