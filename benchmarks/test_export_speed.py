@@ -11,7 +11,6 @@ from edgenet.quiet import quiet
 
 # With the logarithms of the ratios 5 % apart, 3 give an interval of 4.3 * 5 % / sqrt(3) = 12 % on either side.
 ROUNDS = 3
-group = pytest.mark.benchmark(group="export, four variants")
 
 
 @pytest.fixture
@@ -48,12 +47,7 @@ def stock(model, recipe):
     return run
 
 
-@group
-def test_edgenet(benchmark, ours):
-    benchmark.pedantic(ours, rounds=1)  # the test below has more
-
-
-@group
+@pytest.mark.benchmark(group="export, four variants")
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 def test_stock_converter_takes_at_least_two_and_a_half_times_as_long(benchmark, ours, stock):
     seconds = {"ours": [], "stock": []}

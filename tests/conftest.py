@@ -3,7 +3,9 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -141,10 +143,31 @@ def tiny_bundle(tiny_model, pictures, labels, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def bundled_bundle(tmp_path_factory):
+def exported_once(tmp_path_factory):
+    """Returns the bundle of a name, exported by the first process of this run that needs it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def bundle_of(name: str, inputs):
+        with quiet():
+            from edgenet.bundle import bundle as bundles
+            from edgenet.exporter import export
+
+            folder = root / "exported" / name
+            with closing(sqlite3.connect(root / f"{name}.lock", timeout=600, isolation_level=None)) as lock:
+                lock.execute("BEGIN EXCLUSIVE")  # waits for another process that exports it
+                return bundles.load(folder) if folder.exists() else export(inputs(), folder)
+
+    return bundle_of
+
+
+@pytest.fixture(scope="session")
+def bundled_bundle(exported_once):
     """The bundle of the model that comes with edgenet, as `edgenet export` makes it. Not to be changed."""
-    with quiet():
-        from edgenet.exporter import Inputs, export
+
+    def inputs():
+        from edgenet.exporter import Inputs
         from edgenet.images import bundled, splits
         from edgenet.model import keras_model, weights
         from edgenet.records import Resize
@@ -153,18 +176,20 @@ def bundled_bundle(tmp_path_factory):
         split = splits.from_folders(bundled.CALIBRATION, bundled.EVALUATION, labels)
         # As the command does: the bundled model keeps the way of resizing that it was trained with.
         classifier = keras_model.from_keras(weights.bundled(), bundled.SPEC.name, default_resize=Resize())
-        inputs = Inputs(classifier, bundled.SPEC.name, labels, split)
-        return export(inputs, tmp_path_factory.mktemp("bundled") / bundled.SPEC.name)
+        return Inputs(classifier, bundled.SPEC.name, labels, split)
+
+    return exported_once("mobilenet_v1_0.5_96", inputs)
 
 
 @pytest.fixture(scope="session")
-def imagenet_bundle(tmp_path_factory):
+def imagenet_bundle(exported_once):
     """A bundle of Keras Applications' weights (alpha 0.75, 224 px): 100 photos calibrate, 300 are evaluated. Not to be
     changed."""
     if not IMAGENET.is_dir():
         pytest.skip("needs ImageNet photos and weights in ../shared/imagenet")
-    with quiet():
-        from edgenet.exporter import Inputs, export
+
+    def inputs():
+        from edgenet.exporter import Inputs
         from edgenet.images import splits
         from edgenet.model import keras_model, weights
         from edgenet.model.weights import ExpectedSpec
@@ -172,5 +197,6 @@ def imagenet_bundle(tmp_path_factory):
         labels = class_names.imagenet()
         model = weights.load(IMAGENET / "mobilenet_7_5_224_tf.h5", ExpectedSpec(224, 0.75, 1000))
         split = splits.from_folders(IMAGENET / "images", None, labels)
-        inputs = Inputs(keras_model.from_keras(model, "imagenet"), "imagenet", labels, split)
-        return export(inputs, tmp_path_factory.mktemp("imagenet") / "imagenet")
+        return Inputs(keras_model.from_keras(model, "imagenet"), "imagenet", labels, split)
+
+    return exported_once("imagenet", inputs)
