@@ -16,7 +16,8 @@ from edgenet.records import ModelSpec
 
 # Its inferences last milliseconds, so that the overhead of either benchmark is negligible.
 SPEC = ModelSpec(size=224, alpha=0.75, classes=10)
-# A pair's ratio has a standard deviation of about 5% on a busy machine, a median of 24 1.25 * 5% / sqrt(24) = 1.3%.
+# A pair's ratio has a standard deviation of about 5% on a busy machine; the median of 24 has one of
+# 1.25 * 5% / sqrt(24) = 1.3%.
 PAIRS = 24
 # Timed and warm-up inferences of each process, as in LiteRT's benchmark by default.
 COUNT, WARMUP = 50, 5

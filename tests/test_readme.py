@@ -48,7 +48,7 @@ MAY_BE_UNDECIDED = ("edgenet choose ",)
 # Options of other programs.
 FOREIGN_OPTIONS = ("--benchmark-",)
 SECONDS = 600
-FEW_ROUNDS = " --rounds 3"
+FEW_ROUNDS = "--rounds 3"
 
 
 def commands(text: str) -> list[str]:
@@ -273,7 +273,7 @@ for archive, file in ("converted_keras.zip", "keras_model.h5"), ("converted_tfli
 def shortened(command: str) -> str:
     """A command with few rounds, if it measures latency and leaves their number to edgenet."""
     measures = command.startswith("edgenet benchmark ") and "--rounds" not in command
-    return command + FEW_ROUNDS if measures else command
+    return f"{command} {FEW_ROUNDS}" if measures else command
 
 
 def run(folder: Path, arguments: list[str], what: str) -> None:

@@ -16,7 +16,7 @@ GRADES = tuple(Grade)  # from the best
 
 # Of a bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
 RESAMPLES, CONFIDENCE = 1_000, 0.95
-# Samples of several resamples at once, 8 bytes each: many small ones are slow one by one, large ones in memory at once.
+# Samples that are resampled at once: small resamples one by one are slow, many large ones take memory for no gain.
 MAX_SAMPLES = 20_000
 # Fewer rounds give no meaningful interval.
 MIN_ROUNDS = 5
